@@ -1,0 +1,1 @@
+"""Measuring: latency, memory and arithmetic, side by side in one run."""

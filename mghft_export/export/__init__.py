@@ -1,0 +1,1 @@
+"""Fused branches to ONNX files that are checked, named and verified."""

@@ -1,0 +1,1 @@
+"""MGHFT as released: trainable, with the released parameter names."""
