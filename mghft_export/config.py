@@ -1,0 +1,176 @@
+"""What an MGHFT is made of: one frozen dataclass, with the paper's configuration as a preset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mghft_export.errors import MGHFTError
+
+ViewMode = Literal["joined", "separate"]
+Pooling = Literal["all", "masked"]
+Four = tuple[int, int, int, int]
+
+PATCH_STRIDES: Four = (4, 8, 16, 32)
+"""Image pixels per token along one side, stage by stage."""
+
+SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+"""Label ids 1..7 of SER30K; logit j is label id j + 1."""
+
+
+def _bert_base() -> dict[str, Any]:
+    """The fields of a transformers configuration that change what BERT-base-uncased computes."""
+    return {
+        "model_type": "bert",
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+    }
+
+
+@dataclass(frozen=True)
+class MGHFTConfig:
+    """The model's configuration; the defaults are the paper's (ACM MM 2025, released code).
+
+    Raises:
+        MGHFTError: a value that no MGHFT can have, named in the message.
+    """
+
+    image_size: tuple[int, int] = (448, 448)
+    """Height and width in pixels, multiples of 32."""
+    embed_dims: Four = (64, 128, 320, 512)
+    heads: Four = (1, 2, 5, 8)
+    depths: Four = (3, 4, 6, 3)
+    mlp_ratios: Four = (8, 8, 4, 4)
+    sr_ratios: Four = (8, 4, 2, 1)
+    """Spatial reduction of keys and values; stage 4 has none."""
+    locals: Four = (1, 1, 1, 0)
+    """1 for the stages 1-3 with a class token and a token selection of their own; stage 4 (0) always has both."""
+    alpha: int = 8
+    """Selected tokens per head and ratio of the local re-attention."""
+    num_classes: int = 7
+    position_size: int = 224
+    """Side in pixels of the image the position embeddings were made for."""
+    hidden_dim: int = 768
+    fusion_heads: int = 12
+    fusion_mlp_dim: int = 3072
+    drop_path: float = 0.1
+    fusion_dropout: float = 0.1
+    text_encoder: Mapping[str, Any] = field(default_factory=_bert_base)
+    """A transformers configuration as a dictionary; `model_type` names the architecture."""
+    text_length: int = 512
+    """Tokens a view is cut to, and padded to where padding is pooled."""
+    views: ViewMode = "joined"
+    """`joined`: every view reads the whole text (released data loader); `separate`: its own part (paper)."""
+    pooling: Pooling = "all"
+    """Text positions that are averaged: `all`, padding included (released), or only the `masked` true tokens."""
+
+    def __post_init__(self) -> None:
+        height, width = self.image_size
+        if height % 32 or width % 32 or height <= 0 or width <= 0:
+            raise MGHFTError(f"image size {height}x{width} does not work: both sides must be multiples of 32")
+        if (height // 32) * (width // 32) < self.alpha:
+            raise MGHFTError(
+                f"image size {height}x{width} has {(height // 32) * (width // 32)} patches in stage 4, "
+                f"fewer than the {self.alpha} that each head selects; use a larger image or a smaller alpha"
+            )
+        if self.locals[0] != 1 or self.locals[3] != 0 or not set(self.locals) <= {0, 1}:
+            raise MGHFTError(f"locals {self.locals} does not work: the first must be 1, the last 0")
+        for stage in range(4):
+            if self.embed_dims[stage] % self.heads[stage]:
+                raise MGHFTError(f"stage {stage + 1}: {self.heads[stage]} heads do not divide {self.embed_dims[stage]}")
+            if self.has_class_token(stage) and self.depths[stage] < 2:
+                raise MGHFTError(f"stage {stage + 1} selects tokens, so it needs at least 2 blocks")
+        if self.sr_ratios[3] != 1:
+            raise MGHFTError("stage 4 has no spatial reduction: sr_ratios must end with 1")
+        if self.hidden_dim % self.fusion_heads:
+            raise MGHFTError(f"{self.fusion_heads} fusion heads do not divide the hidden size {self.hidden_dim}")
+        if self.views not in ("joined", "separate") or self.pooling not in ("all", "masked"):
+            raise MGHFTError(f"views {self.views!r} or pooling {self.pooling!r} is not known")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> MGHFTConfig:
+        """The configuration of the paper: PVT-small at 448 px with BERT-base-uncased."""
+        return cls(**changes)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MGHFTConfig:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            MGHFTError: a field that does not exist, or a value out of range.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise MGHFTError(f"the configuration has an unknown field {unknown[0]!r}; was it written by a newer version?")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary of plain values, fit for JSON."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        values["text_encoder"] = dict(self.text_encoder)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    def replace(self, **changes: Any) -> MGHFTConfig:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    # Stages are numbered from 0 below; the parameters' names number them from 1.
+
+    def has_class_token(self, stage: int) -> bool:
+        """Whether a stage has a class token and selects local tokens."""
+        return stage == 3 or self.locals[stage] == 1
+
+    @property
+    def selecting_stages(self) -> tuple[int, ...]:
+        """The stages with a class token, in order."""
+        return tuple(stage for stage in range(4) if self.has_class_token(stage))
+
+    def grid(self, stage: int) -> tuple[int, int]:
+        """Patches of a stage, vertically and horizontally."""
+        height, width = self.image_size
+        return height // PATCH_STRIDES[stage], width // PATCH_STRIDES[stage]
+
+    def keys(self, stage: int) -> int:
+        """Key tokens of a stage with a class token (M): reduced patches and the class token."""
+        height, width = self.grid(stage)
+        ratio = self.sr_ratios[stage]
+        return (height // ratio) * (width // ratio) + 1
+
+    def selected_per_head(self, stage: int) -> int:
+        """Tokens that each head of a stage selects: alpha times the ratio of queries to reduced keys."""
+        height, width = self.grid(stage)
+        ratio = 1 if stage == 3 else (height * width + 1) // (self.keys(stage) - 1)
+        return self.alpha * ratio
+
+    def selected(self, stage: int) -> int:
+        """Tokens that a stage selects, all heads together."""
+        return self.heads[stage] * self.selected_per_head(stage)
+
+    @property
+    def shared_dim(self) -> int:
+        """Channels in which stages and text meet: those of stage 4 (512 in the paper)."""
+        return self.embed_dims[3]
+
+    @property
+    def fusion_tokens(self) -> int:
+        """Tokens of the fusion block: class tokens and selected local tokens (996 in the paper)."""
+        return sum(1 + self.selected(stage) for stage in self.selecting_stages)
+
+    @property
+    def text_tokens(self) -> int:
+        """Text rows of the fusion block: four views, and one more for each selecting stage."""
+        return 4 + len(self.selecting_stages)
+
+    @property
+    def bert_dim(self) -> int:
+        """Channels of the text encoder."""
+        return int(self.text_encoder["hidden_size"])

@@ -1,0 +1,55 @@
+"""Exact algebra on frozen layers: scales, norms and neighbouring linear layers folded into one another.
+
+Every function returns a new :class:`torch.nn.Linear`; the products are made in float64 so that folding adds no rounding
+of its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def linear_from(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
+    """A frozen linear layer with this weight [out, in] and bias [out], in the type and place of `like`."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    layer.weight = nn.Parameter(weight.to(like), requires_grad=False)
+    layer.bias = nn.Parameter(bias.to(like), requires_grad=False)
+    return layer
+
+
+@torch.no_grad()
+def scaled(layer: nn.Linear, scale: float) -> nn.Linear:
+    """scale * (W x + b)"""
+    return linear_from(layer.weight.double() * scale, layer.bias.double() * scale, layer.weight)
+
+
+@torch.no_grad()
+def stacked(*layers: nn.Linear) -> nn.Linear:
+    """Layers that read the same input as one: [W_1; W_2; ...]."""
+    weight = torch.cat([layer.weight for layer in layers])
+    return linear_from(weight, torch.cat([layer.bias for layer in layers]), weight)
+
+
+@torch.no_grad()
+def after_norm(norm: nn.LayerNorm, layer: nn.Linear) -> nn.Linear:
+    """W (gamma * n + beta) + b as a layer of the bare normalised n: W diag(gamma) n + (W beta + b)."""
+    weight = layer.weight.double()
+    bias = weight @ norm.bias.double() + layer.bias.double()
+    return linear_from(weight * norm.weight.double(), bias, layer.weight)
+
+
+@torch.no_grad()
+def composed(outer: nn.Linear, inner: nn.Linear) -> nn.Linear:
+    """outer(inner(x)) as one layer."""
+    weight = outer.weight.double()
+    bias = weight @ inner.bias.double() + outer.bias.double()
+    return linear_from(weight @ inner.weight.double(), bias, outer.weight)
+
+
+@torch.no_grad()
+def patch_linear(convolution: nn.Conv2d) -> nn.Linear:
+    """A convolution whose kernel is its stride, as a linear layer of flattened patches (row, column, channel)."""
+    weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)  # [out, kh * kw * in]
+    assert convolution.bias is not None
+    return linear_from(weight, convolution.bias, weight)

@@ -1,0 +1,86 @@
+"""MGHFT: image and four text views to emotion logits, as released and trainable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+
+from mghft_export.config import MGHFTConfig
+from mghft_export.model.fusion import FusionBlock, HierarchicalTokens, fuse_stages
+from mghft_export.model.pyramid import Pyramid, Reattention
+from mghft_export.model.text import build_text_encoder, encode_views
+
+
+@dataclass
+class MGHFTOutput:
+    """The logits, and what the losses and the checks need.
+
+    Attributes:
+        logits: [B, classes].
+        text_features: [B, 4, C].
+        hierarchy: the tokens before the fusion block.
+        selected: score indices of each selecting stage (numbered from 0), [B, heads, k].
+    """
+
+    logits: Tensor
+    text_features: Tensor
+    hierarchy: HierarchicalTokens
+    selected: dict[int, Tensor]
+
+
+class MGHFT(nn.Module):
+    """The whole model (ACM MM 2025, arXiv 2507.18929), with the released parameter names.
+
+    Args:
+        config: what it is made of.
+        reattention: `as_released` runs what the released code computes (N x N chain, explicit softmaxes): the baseline.
+            `row_only` computes the same selection without an N x N map: for training and for everything else.
+        text_model: build the text encoder. Without it, pass pooled texts to :meth:`forward`.
+    """
+
+    def __init__(
+        self, config: MGHFTConfig, *, reattention: Reattention = "row_only", text_model: bool = True
+    ) -> None:
+        super().__init__()
+        self.config = config
+        shared, hidden = config.shared_dim, config.hidden_dim
+        self.vision_model = Pyramid(config, reattention)
+        attention = "eager" if reattention == "as_released" else "sdpa"
+        self.text_model = build_text_encoder(config, attention) if text_model else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.fusion_tokens, hidden))
+        self.v_proj = nn.Linear(shared, hidden)
+        self.vl_proj = nn.Linear(shared, hidden)
+        self.l_proj = nn.Linear(config.bert_dim, shared)
+        self.fusion_model = FusionBlock(hidden, config.fusion_heads, config.fusion_mlp_dim, config.fusion_dropout)
+        self.head = nn.Linear(hidden, config.num_classes)
+        trunc_normal_(self.pos_embed, std=0.02)
+
+    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Pooled texts, before `l_proj`: ids and mask [B, 4, L] int64 -> [B, 4, bert_dim]."""
+        if self.text_model is None:
+            raise RuntimeError("this model was built without a text encoder: pass pooled texts")
+        return encode_views(self.text_model, input_ids, attention_mask, self.config.pooling)
+
+    def forward(
+        self,
+        image: Tensor,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        *,
+        pooled_text: Tensor | None = None,
+    ) -> MGHFTOutput:
+        """Image [B, 3, H, W] and either token ids and mask [B, 4, L] or pooled texts [B, 4, bert_dim]."""
+        if pooled_text is None:
+            if input_ids is None or attention_mask is None:
+                raise ValueError("pass input_ids and attention_mask, or pooled_text")
+            pooled_text = self.encode_text(input_ids, attention_mask)
+        text_features = self.l_proj(pooled_text)
+        stages = self.vision_model(image)
+        hierarchy = fuse_stages(self.vision_model, stages, text_features)
+        x = self.v_proj(hierarchy.tokens) + self.pos_embed
+        x = self.fusion_model(x, self.vl_proj(hierarchy.text_tokens))
+        selected = {stage: leaving.selected for stage, leaving in stages.items()}
+        return MGHFTOutput(self.head(x[:, 0]), text_features, hierarchy, selected)
