@@ -30,7 +30,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        raise MGHFTError(f"cannot write {path}: {error.strerror}; free some space or choose another place") from error
+        raise MGHFTError(
+            f"cannot write {path}: {error.strerror}; free some space or choose another place"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -59,7 +61,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         if old.exists() and not path.exists():
             old.rename(path)
-        raise MGHFTError(f"cannot write {path}: {error.strerror}; free some space or choose another place") from error
+        raise MGHFTError(
+            f"cannot write {path}: {error.strerror}; free some space or choose another place"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

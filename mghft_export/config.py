@@ -85,13 +85,17 @@ class MGHFTConfig:
             raise MGHFTError(f"locals {self.locals} does not work: the first must be 1, the last 0")
         for stage in range(4):
             if self.embed_dims[stage] % self.heads[stage]:
-                raise MGHFTError(f"stage {stage + 1}: {self.heads[stage]} heads do not divide {self.embed_dims[stage]}")
+                raise MGHFTError(
+                    f"stage {stage + 1}: {self.heads[stage]} heads do not divide {self.embed_dims[stage]}"
+                )
             if self.has_class_token(stage) and self.depths[stage] < 2:
                 raise MGHFTError(f"stage {stage + 1} selects tokens, so it needs at least 2 blocks")
         if self.sr_ratios[3] != 1:
             raise MGHFTError("stage 4 has no spatial reduction: sr_ratios must end with 1")
         if self.hidden_dim % self.fusion_heads:
-            raise MGHFTError(f"{self.fusion_heads} fusion heads do not divide the hidden size {self.hidden_dim}")
+            raise MGHFTError(
+                f"{self.fusion_heads} fusion heads do not divide the hidden size {self.hidden_dim}"
+            )
         if self.views not in ("joined", "separate") or self.pooling not in ("all", "masked"):
             raise MGHFTError(f"views {self.views!r} or pooling {self.pooling!r} is not known")
 
@@ -110,8 +114,12 @@ class MGHFTConfig:
         known = {item.name for item in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise MGHFTError(f"the configuration has an unknown field {unknown[0]!r}; was it written by a newer version?")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            raise MGHFTError(
+                f"the configuration has an unknown field {unknown[0]!r}; was it written by a newer version?"
+            )
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary of plain values, fit for JSON."""

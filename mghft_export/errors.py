@@ -16,6 +16,10 @@ class StickerError(MGHFTError):
     """A sticker's image or text cannot be used."""
 
 
+class DataError(MGHFTError):
+    """A data set cannot be read or has bad rows."""
+
+
 class BundleError(MGHFTError):
     """A bundle is missing, damaged, or of another version."""
 

@@ -28,10 +28,14 @@ class FusedInjection(nn.Module):
         self.local = getattr(pyramid, f"local_proj{stage + 1}") if stage < 3 else None
         self.globals = getattr(pyramid, f"global_proj{stage + 1}") if stage < 3 else None
 
-    def forward(self, parts: Tensor, class_token: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, parts: Tensor, class_token: Tensor, text: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """[B, K, C_i], [B, C_i], [B, C] -> local tokens [B, K, C], class token and projected text [B, C]."""
         text = self.cross(text)
-        parts = parts + text.unsqueeze(1)  # all keys of the soft attention are this row, so its output is this row
+        parts = parts + text.unsqueeze(
+            1
+        )  # all keys of the soft attention are this row, so its output is this row
         if self.local is None or self.globals is None:
             return parts, class_token, None
         return self.local(parts), self.globals(class_token), self.local(text)
@@ -52,7 +56,9 @@ class SingleQueryFusion(nn.Module):
         self.query = folding.after_norm(norm, folding.scaled(attention.query, attention.scale))
         self.value = folding.after_norm(norm, attention.value)
         key = folding.after_norm(norm, folding.scaled(attention.key, attention.scale))
-        self.register_buffer("key", key.weight.detach().unflatten(0, (self.heads, -1)).clone())  # [heads, d, D]
+        self.register_buffer(
+            "key", key.weight.detach().unflatten(0, (self.heads, -1)).clone()
+        )  # [heads, d, D]
         # Text keys and values are not normalised; the text's own projection is composed into theirs.
         self.text_key = folding.composed(attention.key, text_projection)
         self.text_value = folding.composed(attention.value, text_projection)
@@ -105,7 +111,9 @@ class FusedFusion(nn.Module):
             local, class_token, projected = injection(stages[2 * number], stages[2 * number + 1], text)
             parts.append(local)
             class_tokens.append(class_token)
-            texts.append(texts[-1] if projected is None else projected)  # stage 4 reuses the text before (released)
+            texts.append(
+                texts[-1] if projected is None else projected
+            )  # stage 4 reuses the text before (released)
         class_rows = soft_attend(torch.stack(class_tokens[::-1], dim=1), text_features)
         tokens = self.norm(torch.cat([class_rows, *parts], dim=1))  # [B, N, C]
         # The order of the text tokens matters to nothing: softmax and sum over them are symmetric.

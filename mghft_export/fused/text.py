@@ -40,7 +40,9 @@ class FusedTextLayer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """[V, L, D] and the additive mask [V, 1, 1, L] -> [V, L, D]."""
-        query, key, value = (split_heads(part, self.heads) for part in self.query_key_value(x).chunk(3, dim=-1))
+        query, key, value = (
+            split_heads(part, self.heads) for part in self.query_key_value(x).chunk(3, dim=-1)
+        )
         x = self.attention_norm(x + self.output(merge_heads(attend(query, key, value, bias))))
         return self.norm(x + self.fc2(gelu(self.fc1(x))))
 

@@ -97,7 +97,9 @@ class FusedPatchEmbed(nn.Module):
         self.first = stage == 0
         self.grid = pyramid.config.grid(stage)
         if self.first:
-            self.convolution = embed.proj  # an image has its channels first: the one place where Conv is the shorter way
+            self.convolution = (
+                embed.proj
+            )  # an image has its channels first: the one place where Conv is the shorter way
         else:
             self.projection = folding.patch_linear(embed.proj)
         self.norm = embed.norm
@@ -144,7 +146,9 @@ class FusedStage(nn.Module):
         self.grid = pyramid.config.grid(stage)
         self.patch_embed = FusedPatchEmbed(pyramid, stage)
         self.blocks = nn.ModuleList(FusedBlock(block) for block in getattr(pyramid, f"block{stage + 1}"))
-        self.reattention = ReAttention(pyramid.config, stage) if pyramid.config.has_class_token(stage) else None
+        self.reattention = (
+            ReAttention(pyramid.config, stage) if pyramid.config.has_class_token(stage) else None
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """Returns the patches [B, HW, C]; and the selected tokens, the class token and the selection, if any."""
@@ -166,7 +170,9 @@ class FusedVision(nn.Module):
     def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()
         self.config = pyramid.config
-        self.stage1, self.stage2, self.stage3, self.stage4 = (FusedStage(pyramid, stage) for stage in range(4))
+        self.stage1, self.stage2, self.stage3, self.stage4 = (
+            FusedStage(pyramid, stage) for stage in range(4)
+        )
 
     def stages(self, image: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Selected tokens, class token and selection of each selecting stage."""
@@ -179,4 +185,6 @@ class FusedVision(nn.Module):
         return leaving
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensor for parts, class_token, _ in self.stages(image) for tensor in (parts, class_token))
+        return tuple(
+            tensor for parts, class_token, _ in self.stages(image) for tensor in (parts, class_token)
+        )

@@ -30,7 +30,9 @@ def soft_attend(x: Tensor, text: Tensor) -> Tensor:
     return x + torch.softmax(x @ text.transpose(-2, -1), dim=-1) @ text
 
 
-def fuse_stages(pyramid: Pyramid, stages: dict[int, StageTokens], text_features: Tensor) -> HierarchicalTokens:
+def fuse_stages(
+    pyramid: Pyramid, stages: dict[int, StageTokens], text_features: Tensor
+) -> HierarchicalTokens:
     """Inject each view's text into its stage's tokens and gather the tokens of all stages.
 
     Args:
@@ -55,7 +57,9 @@ def fuse_stages(pyramid: Pyramid, stages: dict[int, StageTokens], text_features:
                 class_tokens.append(getattr(pyramid, f"global_proj{stage + 1}")(leaving.class_token))
             else:
                 parts.append(injected)
-                projected_texts.append(projected_texts[-1])  # released behaviour: stage 4 reuses the one before
+                projected_texts.append(
+                    projected_texts[-1]
+                )  # released behaviour: stage 4 reuses the one before
                 class_tokens.append(leaving.class_token)
         latest.append(class_tokens[-1])
     text_rows = text_features.flip(1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from timm.layers import trunc_normal_
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.model.fusion import FusionBlock, HierarchicalTokens, fuse_stages
-from mghft_export.model.pyramid import Pyramid, Reattention
+from mghft_export.model.pyramid import Pyramid, Reattention, StageTokens
 from mghft_export.model.text import build_text_encoder, encode_views
 
 
@@ -22,13 +24,13 @@ class MGHFTOutput:
         logits: [B, classes].
         text_features: [B, 4, C].
         hierarchy: the tokens before the fusion block.
-        selected: score indices of each selecting stage (numbered from 0), [B, heads, k].
+        stages: what left each selecting stage (numbered from 0).
     """
 
     logits: Tensor
     text_features: Tensor
     hierarchy: HierarchicalTokens
-    selected: dict[int, Tensor]
+    stages: dict[int, StageTokens]
 
 
 class MGHFT(nn.Module):
@@ -49,12 +51,16 @@ class MGHFT(nn.Module):
         shared, hidden = config.shared_dim, config.hidden_dim
         self.vision_model = Pyramid(config, reattention)
         attention = "eager" if reattention == "as_released" else "sdpa"
-        self.text_model = build_text_encoder(config, attention) if text_model else None
+        self.text_model: PreTrainedModel | None = (
+            build_text_encoder(config, attention) if text_model else None
+        )
         self.pos_embed = nn.Parameter(torch.zeros(1, config.fusion_tokens, hidden))
         self.v_proj = nn.Linear(shared, hidden)
         self.vl_proj = nn.Linear(shared, hidden)
         self.l_proj = nn.Linear(config.bert_dim, shared)
-        self.fusion_model = FusionBlock(hidden, config.fusion_heads, config.fusion_mlp_dim, config.fusion_dropout)
+        self.fusion_model = FusionBlock(
+            hidden, config.fusion_heads, config.fusion_mlp_dim, config.fusion_dropout
+        )
         self.head = nn.Linear(hidden, config.num_classes)
         trunc_normal_(self.pos_embed, std=0.02)
 
@@ -82,5 +88,13 @@ class MGHFT(nn.Module):
         hierarchy = fuse_stages(self.vision_model, stages, text_features)
         x = self.v_proj(hierarchy.tokens) + self.pos_embed
         x = self.fusion_model(x, self.vl_proj(hierarchy.text_tokens))
-        selected = {stage: leaving.selected for stage, leaving in stages.items()}
-        return MGHFTOutput(self.head(x[:, 0]), text_features, hierarchy, selected)
+        return MGHFTOutput(self.head(x[:, 0]), text_features, hierarchy, stages)
+
+
+def as_released(model: MGHFT) -> MGHFT:
+    """A copy of a model that computes as the released code does: the baseline of every comparison."""
+    released = copy.deepcopy(model)
+    released.vision_model.form = "as_released"
+    if released.text_model is not None:
+        released.text_model.set_attn_implementation("eager")
+    return released

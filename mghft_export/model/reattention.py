@@ -63,7 +63,9 @@ def scores_row_only(queries: Sequence[Tensor], keys: Sequence[Tensor], *, reduce
     if reduced and last % 2:
         row = attention_map(queries[-1], keys[-1])[..., :1]  # column 0 of A_L, as [B, heads, N, 1]
     else:
-        row = attention_map(queries[-1][..., :1, :], keys[-1]).transpose(-2, -1)  # row 0 of A_L: [B, heads, M, 1]
+        row = attention_map(queries[-1][..., :1, :], keys[-1]).transpose(
+            -2, -1
+        )  # row 0 of A_L: [B, heads, M, 1]
     # `row` is kept as a column and turned where that spares a transposed copy of the map: a vector costs nothing.
     for number in range(last - 1, 0, -1):
         attention = attention_map(queries[number - 1], keys[number - 1])

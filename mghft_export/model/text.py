@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from mghft_export.config import MGHFTConfig, Pooling
 from mghft_export.errors import MGHFTError
@@ -13,7 +13,7 @@ POOLED_LAYERS = 4
 """The outputs of the last four layers are averaged (released behaviour)."""
 
 
-def build_text_encoder(config: MGHFTConfig, attention: str) -> nn.Module:
+def build_text_encoder(config: MGHFTConfig, attention: str) -> PreTrainedModel:
     """The transformers model that `config.text_encoder` describes, randomly initialised.
 
     Args:
@@ -29,8 +29,10 @@ def build_text_encoder(config: MGHFTConfig, attention: str) -> nn.Module:
         name = fields.get("model_type")
         raise MGHFTError(f"text encoder {name!r} is not an architecture that transformers knows") from error
     if encoder_config.num_hidden_layers < POOLED_LAYERS:
-        raise MGHFTError(f"the text encoder needs at least {POOLED_LAYERS} layers: their mean is the text feature")
-    encoder: nn.Module = AutoModel.from_config(encoder_config, attn_implementation=attention)
+        raise MGHFTError(
+            f"the text encoder needs at least {POOLED_LAYERS} layers: their mean is the text feature"
+        )
+    encoder: PreTrainedModel = AutoModel.from_config(encoder_config, attn_implementation=attention)
     return encoder
 
 

@@ -1,0 +1,210 @@
+"""The bundle: one folder with everything that runs a model, and a manifest that says what it is.
+
+    manifest.json        model, classes, preprocessing, texts, tensors, hashes, verification
+    fp32/vision.onnx     image -> selected tokens and class tokens of the stages
+    fp32/text.onnx       token ids -> text features
+    fp32/fusion.onnx     both -> logits
+    tokenizer.json
+
+Every command after the export works on a bundle alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mghft_export.errors import BundleError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+BRANCHES = ("vision", "text", "fusion")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Frozen):
+    """A file of the bundle, by its path inside it."""
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=1)
+
+
+class TensorEntry(_Frozen):
+    """An input or output of a graph; a dynamic dimension is a name."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+
+class GraphEntry(_Frozen):
+    """One ONNX file."""
+
+    file: FileEntry
+    opset: int
+    nodes: int
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+
+
+class ImageEntry(_Frozen):
+    """How a sticker's image becomes the vision branch's input; one preprocessing for every precision."""
+
+    height: int = Field(ge=32, multiple_of=32)
+    width: int = Field(ge=32, multiple_of=32)
+    crop_fraction: float = Field(gt=0, le=1)
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    background: str
+
+
+class TextEntry(_Frozen):
+    """How a sticker's text becomes the text branch's input."""
+
+    views: Literal["joined", "separate"]
+    pooling: Literal["all", "masked"]
+    max_length: int = Field(ge=2)
+    view_names: tuple[str, str, str, str]
+
+
+class CheckpointEntry(_Frozen):
+    """Where the weights came from."""
+
+    name: str
+    sha256: str | None
+
+
+class Manifest(_Frozen):
+    """All that a program needs to know to run a bundle."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    producer: str
+    trained: bool
+    checkpoint: CheckpointEntry
+    model: dict[str, Any]
+    class_names: tuple[str, ...]
+    image: ImageEntry
+    text: TextEntry
+    tokenizer: FileEntry
+    precisions: dict[str, dict[str, GraphEntry]]
+    versions: dict[str, str]
+    verification: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk."""
+
+    root: Path
+    manifest: Manifest
+
+    def file(self, entry: FileEntry) -> Path:
+        """The path of a file, checked against its hash.
+
+        Raises:
+            BundleError: missing or changed since the export.
+        """
+        path = self.root / entry.path
+        _check_size(path, entry)
+        if sha256(path) != entry.sha256:
+            raise BundleError(f"{path} was changed after the export; export the bundle again")
+        return path
+
+    def graph(self, branch: str, precision: str = "fp32") -> Path:
+        """The ONNX file of a branch.
+
+        Raises:
+            BundleError: the bundle has no such precision or branch, or the file was changed.
+        """
+        graphs = self.manifest.precisions.get(precision)
+        if graphs is None:
+            known = ", ".join(self.manifest.precisions)
+            raise BundleError(f"{self.root} has no {precision} graphs, only {known}")
+        if branch not in graphs:
+            raise BundleError(f"{self.root} has no {branch} graph in {precision}")
+        return self.file(graphs[branch].file)
+
+
+def load_bundle(root: Path) -> Bundle:
+    """Open a bundle: the manifest is validated and every file must be there with its size.
+
+    Raises:
+        BundleError: not a bundle, of another version, or incomplete; says which command makes one.
+    """
+    path = root / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{root} is not a bundle; make one with `mghft-export onnx -o {root}`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} cannot be read; export the bundle again") from error
+    try:
+        values = json.loads(text)
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(version, int) and version != SCHEMA_VERSION:
+            raise BundleError(
+                f"{root} has schema version {version}, this program reads {SCHEMA_VERSION}; export it again"
+            )
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(
+            f"{path} is damaged at {where!r} ({first['msg']}); export the bundle again"
+        ) from error
+    except ValueError as error:
+        raise BundleError(f"{path} is not JSON; export the bundle again") from error
+    entries = [manifest.tokenizer]
+    entries += [graph.file for graphs in manifest.precisions.values() for graph in graphs.values()]
+    for entry in entries:
+        target = (root / entry.path).resolve()
+        if not target.is_relative_to(root.resolve()):
+            raise BundleError(f"{path} names {entry.path!r}, which is outside the bundle")
+        _check_size(target, entry)
+    return Bundle(root, manifest)
+
+
+def _check_size(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path} is missing from the bundle; export the bundle again")
+    if path.stat().st_size != entry.bytes:
+        raise BundleError(
+            f"{path} has {path.stat().st_size} bytes, expected {entry.bytes}; export the bundle again"
+        )
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into a bundle's folder."""
+    (root / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def file_entry(root: Path, path: Path) -> FileEntry:
+    """Describe a file of a bundle."""
+    return FileEntry(path=path.relative_to(root).as_posix(), sha256=sha256(path), bytes=path.stat().st_size)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _sha256(stream)
+        )
+
+
+def _sha256(stream: Any) -> str:
+    """For Python 3.10, which has no hashlib.file_digest."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

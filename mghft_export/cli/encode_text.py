@@ -1,0 +1,51 @@
+"""`mghft-export encode-text`: texts to features, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.texts import warn_of_missing_views
+from mghft_export.errors import StickerError
+from mghft_export.runtime.features import save_features
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.runtime.session import PROVIDERS
+from mghft_export.stickers.text_file import read_texts
+
+BATCH = 8
+"""Stickers whose texts run together."""
+
+
+@click.command(name="encode-text")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
+@click.option("--text", help="One text, for any sticker.")
+@click.option(
+    "--text-file", type=click.Path(path_type=Path), help="Plain text, .jsonl (image, text) or SER30K .json."
+)
+@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+def encode_text(bundle: Path, output: Path, text: str | None, text_file: Path | None, provider: str) -> None:
+    """Encode the texts of stickers into an .npz that `predict --text-features` takes."""
+    console = Console(stderr=True)
+    opened = load_bundle(bundle)
+    if (text is None) == (text_file is None):
+        raise StickerError("give the text with either --text or --text-file")
+    found = read_texts(text_file) if text_file is not None else text
+    assert found is not None
+    by_name = {"": found} if isinstance(found, str) else found
+    names, texts = list(by_name), list(by_name.values())
+    warn_of_missing_views(console, opened.manifest, names, texts)
+    pipeline = Pipeline(opened, provider=provider)
+    starts = range(0, len(texts), BATCH)
+    rows = [
+        pipeline.encode_texts(texts[start : start + BATCH])
+        for start in track(starts, "encoding", console=console, transient=True)
+    ]
+    save_features(output, opened, names, np.concatenate(rows))
+    console.print(f"{len(texts)} texts encoded to [bold]{output}[/].")
+    console.print(f"Next: [bold]mghft-export predict {bundle} IMAGE... --text-features {output}[/]")

@@ -1,0 +1,83 @@
+"""`mghft-export`: from a checkpoint to what runs on a device."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+
+from mghft_export import __version__
+from mghft_export.errors import MGHFTError
+
+COMMANDS = {
+    "onnx": ("mghft_export.cli.onnx", "onnx", "Export a checkpoint as a verified bundle of ONNX graphs."),
+    "predict": ("mghft_export.cli.predict", "predict", "Classify stickers with a bundle."),
+    "encode-text": (
+        "mghft_export.cli.encode_text",
+        "encode_text",
+        "Encode texts once, for use with predict.",
+    ),
+    "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
+}
+"""Module, attribute and summary of each command; a module is imported when its command is used."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for, so that `--help` and small commands start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise MGHFTError(
+                f"`mghft-export {cmd_name}` needs the package {error.name!r}; "
+                "install it with: pip install 'mghft-export[torch]'"
+            ) from error
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="mghft-export")
+def cli() -> None:
+    """Take MGHFT, the sticker emotion transformer, from a checkpoint to the fastest correct thing that runs."""
+
+
+def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """Run a command; errors meant for people become one sentence on stderr and exit status 2."""
+    try:
+        result = command.main(args=arguments, standalone_mode=False)
+    except MGHFTError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"[bold red]error:[/] {_escaped(str(error))}"
+        )
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def main() -> None:
+    """Entry point of `mghft-export`."""
+    sys.exit(run(cli))

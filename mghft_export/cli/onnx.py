@@ -1,0 +1,214 @@
+"""`mghft-export onnx`: a checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mghft_export.bundle import Bundle, sha256
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import MGHFTError
+from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
+from mghft_export.export.trace import DEFAULT_OPSET
+from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
+from mghft_export.model.checkpoint import build_model, load_checkpoint
+from mghft_export.model.mghft import MGHFT
+from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.tokens import default_tokenizer_path
+
+DEFAULT_BUNDLE = Path("mghft-bundle")
+PRESETS = {"paper": MGHFTConfig.paper}
+
+
+def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Parse `448` or `256x384` (height x width)."""
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) not in (1, 2) or not all(side.isdigit() for side in sides):
+        raise click.BadParameter("give a side, as 448, or height x width, as 256x384")
+    return int(sides[0]), int(sides[-1])
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE, show_default=True)
+@click.option("--arch", type=click.Choice(list(PRESETS)), help="With --random-weights: what to build.")
+@click.option("--random-weights", is_flag=True, help="No checkpoint: random weights, for latency work only.")
+@click.option("--seed", default=0, show_default=True, help="Of the random weights.")
+@click.option(
+    "--image-size", callback=image_size, help="448 or 256x384; multiples of 32.  [default: as trained]"
+)
+@click.option(
+    "--views",
+    type=click.Choice(["joined", "separate"]),
+    help="What each view's text is.  [default: as trained]",
+)
+@click.option(
+    "--pooling", type=click.Choice(["all", "masked"]), help="Text positions averaged.  [default: as trained]"
+)
+@click.option(
+    "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
+)
+@click.option("--background", default="white", show_default=True, help="Colour under transparent stickers.")
+@click.option("--opset", default=DEFAULT_OPSET, show_default=True, type=click.IntRange(18, 23))
+@click.option("--single-file", is_flag=True, help="Also write mghft.onnx, all branches as one graph.")
+@click.option(
+    "--stickers", type=click.Path(path_type=Path), help="Data set to verify on.  [default: synthetic]"
+)
+@click.option(
+    "--tolerance", default=DEFAULT_TOLERANCE, show_default=True, help="Largest difference of a logit."
+)
+@click.option("--no-verify", is_flag=True, help="Skip the comparison with PyTorch.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def onnx(
+    checkpoint: Path | None,
+    output: Path,
+    arch: str | None,
+    random_weights: bool,
+    seed: int,
+    image_size: tuple[int, int] | None,
+    views: str | None,
+    pooling: str | None,
+    tokenizer: Path | None,
+    background: str,
+    opset: int,
+    single_file: bool,
+    stickers: Path | None,
+    tolerance: float,
+    no_verify: bool,
+    as_json: bool,
+) -> None:
+    """Export CHECKPOINT as a bundle: vision, text and fusion graphs, tokenizer and manifest.
+
+    The graphs are compared with the released model in PyTorch before the bundle is put in place.
+    """
+    console = Console(stderr=as_json)
+    start = time.perf_counter()
+    changes = {"image_size": image_size, "views": views, "pooling": pooling}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    options = ExportOptions(
+        opset=opset,
+        single_file=single_file,
+        tokenizer=tokenizer or default_tokenizer_path(),
+        background=background,
+        verify_on=None if no_verify else verification_stickers(stickers, background, tolerance),
+    )
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+    ) as progress:
+        task = progress.add_task("reading the checkpoint", total=None)
+
+        def on_step(text: str) -> None:
+            nonlocal task
+            progress.update(task, total=1, completed=1)
+            task = progress.add_task(text, total=None)
+
+        if random_weights:
+            source = random_source(arch, seed, changes)
+        elif checkpoint is None:
+            raise MGHFTError(
+                "pass a checkpoint, or `--arch paper --random-weights` for a model to measure latency with"
+            )
+        else:
+            source = checkpoint_source(checkpoint, changes)
+        bundle, verification = export_bundle(source, output, options, on_step)
+        progress.update(task, total=1, completed=1)
+    if as_json:
+        click.echo(bundle.manifest.model_dump_json(indent=1))
+        return
+    if verification is not None:
+        console.print(verification_table(verification))
+    console.print(bundle_table(bundle))
+    console.print(f"Bundle written to [bold]{output}[/] in {time.perf_counter() - start:.0f} s.")
+    if not bundle.manifest.trained:
+        console.print(
+            "[bold yellow]UNTRAINED:[/] the weights are random; measure speed with it, believe no prediction."
+        )
+    console.print(
+        f'Next: [bold]mghft-export predict {output} STICKER.png --text "#The sticker\'s intention ..."[/]'
+    )
+
+
+def random_source(arch: str | None, seed: int, changes: dict[str, object]) -> Source:
+    """A model with random weights, marked as untrained."""
+    if arch is None:
+        raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
+    torch.manual_seed(seed)
+    config = PRESETS[arch](**changes)
+    names = tuple(f"class {number + 1}" for number in range(config.num_classes))
+    return Source(MGHFT(config).eval(), names, f"random weights of {arch}, seed {seed}", None, trained=False)
+
+
+def checkpoint_source(path: Path, changes: dict[str, object]) -> Source:
+    """The model of a checkpoint file."""
+    checkpoint = load_checkpoint(path, **changes)
+    return Source(build_model(checkpoint), checkpoint.class_names, path.name, sha256(path), trained=True)
+
+
+def verification_stickers(root: Path | None, background: str, tolerance: float) -> VerifyOn:
+    """Stickers of a data set's last split (the test split, where there is one), or synthetic ones."""
+    count = sum(BATCHES)
+    if root is None:
+        images, texts = synthetic_stickers(count)
+        return VerifyOn(images, texts, f"{count} synthetic stickers", tolerance)
+    dataset = load_dataset(root)
+    name, found = list(dataset.splits.items())[-1]
+    if len(found) < count:
+        raise MGHFTError(
+            f"{root} has {len(found)} stickers in its {name} split; the verification needs {count}"
+        )
+    chosen = found[:: len(found) // count][:count]
+    opened = [open_sticker(sticker.image, background=background) for sticker in chosen]
+    return VerifyOn(
+        opened, [sticker.text for sticker in chosen], f"{count} stickers of {root.name} ({name})", tolerance
+    )
+
+
+def verification_table(verification: Verification) -> Table:
+    """PyTorch as released against ONNX Runtime."""
+    table = Table(title=f"ONNX Runtime against PyTorch as released, on {verification.stickers}")
+    for heading in ("output", "batch", "max abs difference", "cosine", "selected tokens"):
+        table.add_column(heading, justify="left" if heading == "output" else "right")
+    for item in verification.differences:
+        stage = item.output.split("_")[0]
+        agreement = verification.selected_agreement.get(stage)
+        table.add_row(
+            item.output,
+            str(item.batch),
+            f"{item.max_abs:.1e}",
+            f"{item.cosine:.6f}",
+            f"{agreement:.2%}" if agreement is not None else "",
+        )
+    table.caption = (
+        f"same class: {verification.top1_agreement:.0%}; tolerance of the logits: {verification.tolerance:g}"
+    )
+    return table
+
+
+def bundle_table(bundle: Bundle) -> Table:
+    """The graphs of a bundle."""
+    table = Table(title="graphs")
+    for heading in ("file", "nodes", "size", "inputs", "outputs"):
+        table.add_column(heading)
+    for graphs in bundle.manifest.precisions.values():
+        for graph in graphs.values():
+            table.add_row(
+                graph.file.path,
+                str(graph.nodes),
+                f"{graph.file.bytes / 1e6:.1f} MB",
+                "\n".join(f"{item.name} {_shape(item.shape)}" for item in graph.inputs),
+                "\n".join(f"{item.name} {_shape(item.shape)}" for item in graph.outputs),
+            )
+    return table
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return "×".join(str(size) for size in shape)

@@ -1,0 +1,226 @@
+"""A model becomes a bundle: fused, traced branch by branch, described, verified, renamed into place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import onnx
+from PIL import Image
+
+from mghft_export import __version__
+from mghft_export.atomic import replacing_folder
+from mghft_export.bundle import (
+    Bundle,
+    CheckpointEntry,
+    GraphEntry,
+    ImageEntry,
+    Manifest,
+    TensorEntry,
+    TextEntry,
+    file_entry,
+    load_bundle,
+    write_manifest,
+)
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import ExportError
+from mghft_export.export import trace
+from mghft_export.export.verify import DEFAULT_TOLERANCE, Verification, verify
+from mghft_export.fused.mghft import FusedMGHFT, fuse
+from mghft_export.model.mghft import MGHFT, as_released
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.preprocess import ImagePreprocessing
+from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.views import VIEWS
+
+PACKAGES = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "transformers",
+    "timm",
+    "numpy",
+    "pillow",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The model to export, and what is known about it.
+
+    Attributes:
+        name: the checkpoint's file, or how the weights were made.
+        sha256: of the checkpoint's file, if there is one.
+        trained: False for random weights: the manifest and every prediction say so.
+    """
+
+    model: MGHFT
+    class_names: tuple[str, ...]
+    name: str
+    sha256: str | None
+    trained: bool
+
+
+@dataclass(frozen=True)
+class VerifyOn:
+    """Stickers to verify on: at least four images with their texts, and what they are, for the report."""
+
+    images: Sequence[Image.Image]
+    texts: Sequence[str]
+    description: str
+    tolerance: float = DEFAULT_TOLERANCE
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        opset: ONNX operator set.
+        single_file: also write `mghft.onnx`, all branches as one graph.
+        tokenizer: a tokenizer.json, vocab.txt or folder; BERT-base-uncased's by default.
+        background: colour that transparent stickers are put on.
+        verify_on: None to skip the verification.
+    """
+
+    opset: int = trace.DEFAULT_OPSET
+    single_file: bool = False
+    tokenizer: Path = field(default_factory=default_tokenizer_path)
+    background: str = "white"
+    verify_on: VerifyOn | None = None
+
+
+def export_bundle(
+    source: Source, output: Path, options: ExportOptions, on_step: Callable[[str], None] = lambda _: None
+) -> tuple[Bundle, Verification | None]:
+    """Export a model as a bundle, replacing what is at `output`.
+
+    Raises:
+        ExportError: a branch cannot be traced, breaks a promise, or the verification fails; nothing is written then.
+        MGHFTError: the tokenizer cannot be read or does not fit, or the disk is full.
+    """
+    _refuse_to_replace_other_things(output)
+    config = source.model.config
+    with replacing_folder(output) as root:
+        tokenizer = load_tokenizer(options.tokenizer)
+        if tokenizer.get_vocab_size() > config.text_encoder["vocab_size"]:
+            raise ExportError(
+                f"the tokenizer has {tokenizer.get_vocab_size()} tokens, the text encoder's table "
+                f"{config.text_encoder['vocab_size']}; pass the tokenizer it was trained with (--tokenizer)"
+            )
+        tokenizer.save(str(root / "tokenizer.json"), pretty=False)
+        on_step("fusing")
+        fused = fuse(source.model)
+        graphs = _trace_branches(fused, root, options, on_step)
+        manifest = Manifest(
+            producer=f"mghft-export {__version__}",
+            trained=source.trained,
+            checkpoint=CheckpointEntry(name=source.name, sha256=source.sha256),
+            model=config.to_dict(),
+            class_names=source.class_names,
+            image=_image_entry(config, options.background),
+            text=TextEntry(
+                views=config.views, pooling=config.pooling, max_length=config.text_length, view_names=VIEWS
+            ),
+            tokenizer=file_entry(root, root / "tokenizer.json"),
+            precisions={"fp32": graphs},
+            versions=package_versions(),
+        )
+        write_manifest(root, manifest)
+        verification = None
+        if options.verify_on is not None:
+            wanted = options.verify_on
+            verification = verify(
+                as_released(source.model),
+                Pipeline(load_bundle(root)),
+                wanted.images,
+                wanted.texts,
+                stickers=wanted.description,
+                tolerance=wanted.tolerance,
+                on_step=on_step,
+            )
+            manifest = manifest.model_copy(update={"verification": {"fp32": verification.to_dict()}})
+            write_manifest(root, manifest)
+            if not verification.passed:
+                _keep_nothing(root)
+                worst = max(item.max_abs for item in verification.differences if item.output == "logits")
+                raise ExportError(
+                    f"the exported logits differ from the released model's by {worst:.2g}, more than the tolerance of "
+                    f"{wanted.tolerance:g}; nothing was written"
+                )
+    return load_bundle(output), verification
+
+
+def _keep_nothing(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _refuse_to_replace_other_things(output: Path) -> None:
+    """A bundle, an empty folder and nothing at all may be replaced; a folder with somebody's files may not."""
+    if output.is_dir() and any(output.iterdir()) and not (output / "manifest.json").is_file():
+        raise ExportError(f"{output} is a folder with other files in it; choose another place with -o")
+
+
+def _trace_branches(
+    fused: FusedMGHFT, root: Path, options: ExportOptions, on_step: Callable[[str], None]
+) -> dict[str, GraphEntry]:
+    folder = root / "fp32"
+    folder.mkdir()
+    branches = [trace.vision_branch(fused), trace.text_branch(fused), trace.fusion_branch(fused)]
+    if options.single_file:
+        branches.append(trace.single_graph(fused))
+    graphs = {}
+    for branch in branches:
+        on_step(f"tracing {branch.name}.onnx")
+        path = folder / f"{branch.name}.onnx"
+        trace.export_branch(branch, path, opset=options.opset)
+        graphs[branch.name] = graph_entry(root, path)
+    return graphs
+
+
+def graph_entry(root: Path, path: Path) -> GraphEntry:
+    """Describe an ONNX file of a bundle."""
+    model = onnx.load(path, load_external_data=False)
+    return GraphEntry(
+        file=file_entry(root, path),
+        opset=next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")),
+        nodes=len(model.graph.node),
+        inputs=tuple(_tensor_entry(value) for value in model.graph.input),
+        outputs=tuple(_tensor_entry(value) for value in model.graph.output),
+    )
+
+
+def _tensor_entry(value: onnx.ValueInfoProto) -> TensorEntry:
+    tensor = value.type.tensor_type
+    shape = tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    return TensorEntry(name=value.name, shape=shape, dtype=dtype)
+
+
+def _image_entry(config: MGHFTConfig, background: str) -> ImageEntry:
+    height, width = config.image_size
+    spec = ImagePreprocessing(height, width)
+    return ImageEntry(
+        height=height,
+        width=width,
+        crop_fraction=spec.crop_fraction,
+        mean=spec.mean,
+        std=spec.std,
+        background=background,
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that made a bundle, those that are installed."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,167 @@
+"""Fused branches to ONNX files, through torch's dynamo exporter."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import ExportError
+from mghft_export.export.checks import check_graph
+from mghft_export.export.graph import tidy
+from mghft_export.fused.mghft import FusedMGHFT
+
+DEFAULT_OPSET = 18
+"""LayerNormalization is one operator from 17; every TensorRT from 10.3 reads 18."""
+
+FUSION_ATTENTIONS = 3
+"""Class tokens over the text; the one query over the text; what it read over the tokens."""
+
+BATCH = "batch"
+LENGTH = "length"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One graph to trace.
+
+    Attributes:
+        name: file stem, and the name in the manifest.
+        module: what is traced.
+        inputs: example tensors by input name; sizes of 2 and 3 keep torch from specialising a dynamic dimension.
+        outputs: output names, in order.
+        dynamic: names of the dynamic dimensions of each input, by dimension.
+        attentions: fusable attention products that the graph must have.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: list[str]
+    dynamic: dict[str, dict[int, str]]
+    attentions: int
+
+
+def vision_outputs(config: MGHFTConfig) -> list[str]:
+    """Names of the tensors between the vision branch and the fusion head, in order."""
+    numbers = [stage + 1 for stage in config.selecting_stages]
+    return [name for number in numbers for name in (f"stage{number}_tokens", f"stage{number}_class_token")]
+
+
+def vision_branch(model: FusedMGHFT) -> Branch:
+    """`image [batch, 3, H, W]` -> selected tokens and class token of each selecting stage."""
+    config = model.config
+    image = torch.zeros(2, 3, *config.image_size)
+    outputs = vision_outputs(config)
+    return Branch(
+        "vision", model.vision, {"image": image}, outputs, {"image": {0: BATCH}}, sum(config.depths)
+    )
+
+
+def text_branch(model: FusedMGHFT) -> Branch:
+    """`input_ids, attention_mask [batch, length]` int64 of distinct texts -> `text_features [batch, C]`."""
+    inputs = _tokens(model.config, (2,))
+    dynamic = {name: {0: BATCH, 1: LENGTH} for name in inputs}
+    return Branch("text", model.text, inputs, ["text_features"], dynamic, _text_attentions(model.config))
+
+
+def fusion_branch(model: FusedMGHFT) -> Branch:
+    """The vision branch's outputs and `text_features [batch, 4, C]` -> `logits [batch, classes]`."""
+    config = model.config
+    inputs = {}
+    names = iter(vision_outputs(config))
+    for stage in config.selecting_stages:
+        inputs[next(names)] = torch.randn(2, config.selected(stage), config.embed_dims[stage])
+        inputs[next(names)] = torch.randn(2, config.embed_dims[stage])
+    inputs["text_features"] = torch.randn(2, 4, config.shared_dim)
+    return Branch(
+        "fusion", model.fusion, inputs, ["logits"], {name: {0: BATCH} for name in inputs}, FUSION_ATTENTIONS
+    )
+
+
+def single_graph(model: FusedMGHFT) -> Branch:
+    """All branches as one: `image`, and `input_ids, attention_mask [batch, distinct views, length]` -> `logits`."""
+    config = model.config
+    inputs = {"image": torch.zeros(2, 3, *config.image_size), **_tokens(config, (2, model.distinct_views))}
+    dynamic = {"image": {0: BATCH}} | {name: {0: BATCH, 2: LENGTH} for name in list(inputs)[1:]}
+    attentions = sum(config.depths) + _text_attentions(config) + FUSION_ATTENTIONS
+    return Branch("mghft", model, inputs, ["logits"], dynamic, attentions)
+
+
+def _tokens(config: MGHFTConfig, shape: tuple[int, ...]) -> dict[str, Tensor]:
+    length = min(16, config.text_length)
+    ids = torch.ones(*shape, length, dtype=torch.int64)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def _text_attentions(config: MGHFTConfig) -> int:
+    return int(config.text_encoder["num_hidden_layers"])
+
+
+def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> None:
+    """Trace one branch, name its nodes, write and check the file.
+
+    Raises:
+        ExportError: torch cannot trace the branch, or the graph breaks a promise (see :mod:`.checks`).
+    """
+    sizes = {
+        BATCH: torch.export.Dim(BATCH, min=1),
+        LENGTH: torch.export.Dim(LENGTH, min=2, max=_longest(branch)),
+    }
+    shapes = tuple(
+        {number: sizes[name] for number, name in branch.dynamic[key].items()} for key in branch.inputs
+    )
+    model = branch.module.cpu().eval()
+    takes_list = branch.name == "fusion"
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                model,
+                tuple(branch.inputs.values()),
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(branch.inputs),
+                output_names=branch.outputs,
+                dynamic_shapes=(shapes,) if takes_list else shapes,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise ExportError(
+                f"the {branch.name} branch cannot be traced at opset {opset}: {reason}"
+            ) from error
+    assert program is not None
+    proto = program.model_proto
+    if proto.ByteSize() > onnx.checker.MAXIMUM_PROTOBUF:
+        raise ExportError(f"the {branch.name} branch is larger than 2 GiB, more than one ONNX file can hold")
+    proto.producer_name, proto.graph.name = "mghft-export", branch.name
+    tidy(proto)
+    onnx.save(proto, path)
+    check_graph(path, attentions=branch.attentions)
+
+
+def _longest(branch: Branch) -> int:
+    config: MGHFTConfig | None = getattr(branch.module, "config", None)
+    return config.text_length if config is not None else 512
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's exporter reports its own steps and other libraries' deprecations: nothing that a user can act on."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,162 @@
+"""An exported bundle against the released form of its model: same stickers, same preprocessing, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from mghft_export.model.mghft import MGHFT
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.views import view_texts
+
+BATCHES = (1, 3)
+DEFAULT_TOLERANCE = 5e-3
+"""Largest difference of a logit. Reordered float32 sums swap neighbours in the token selection, and since position
+embeddings go by rank that alone moves logits by some 1e-4."""
+
+SAME_TOKEN = 1e-3
+"""Relative distance below which two vectors are the same token, computed in another order."""
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """One output, at one batch size."""
+
+    output: str
+    batch: int
+    max_abs: float
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far ONNX Runtime is from PyTorch as released.
+
+    Attributes:
+        stickers: what was compared on.
+        tolerance: largest accepted difference of a logit.
+        differences: by output and batch size.
+        selected_agreement: share of the released form's selected tokens that the bundle selects too, by stage.
+        top1_agreement: share of stickers with the same class.
+        passed: whether every logit is within the tolerance.
+    """
+
+    stickers: str
+    tolerance: float
+    differences: tuple[OutputDifference, ...]
+    selected_agreement: dict[str, float]
+    top1_agreement: float
+    passed: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {**asdict(self), "differences": [asdict(item) for item in self.differences]}
+
+
+@torch.inference_mode()
+def verify(
+    released: MGHFT,
+    pipeline: Pipeline,
+    images: Sequence[Image.Image],
+    texts: Sequence[str],
+    *,
+    stickers: str,
+    tolerance: float = DEFAULT_TOLERANCE,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Verification:
+    """Compare a bundle with a model in its released form, at batch 1 and 3.
+
+    Args:
+        released: the model as :func:`mghft_export.model.mghft.as_released` returns it.
+        pipeline: the bundle, running.
+        images: at least as many RGB images as the batches need together (4).
+        texts: their texts.
+        stickers: what the stickers are, for the report.
+    """
+    differences: list[OutputDifference] = []
+    same_tokens: dict[str, list[float]] = {}
+    same_class: list[bool] = []
+    start = 0
+    for batch in BATCHES:
+        on_step(f"verifying batch {batch}")
+        chosen = slice(start, start + batch)
+        start += batch
+        pixels = pipeline.preprocess(images[chosen])
+        ids, mask = _tokens(pipeline, texts[chosen])
+        expected = released(torch.from_numpy(pixels), torch.from_numpy(ids), torch.from_numpy(mask))
+        tokens = pipeline.vision.run({"image": pixels})
+        features = pipeline.encode_texts(texts[chosen])
+        logits = pipeline.fusion.run({**tokens, "text_features": features})["logits"]
+        pairs = {"text_features": (features, expected.text_features)}
+        for stage, leaving in expected.stages.items():
+            name = f"stage{stage + 1}"
+            pairs[f"{name}_class_token"] = (tokens[f"{name}_class_token"], leaving.class_token)
+            agreement = selected_agreement(
+                tokens[f"{name}_tokens"], leaving.parts.numpy(), leaving.selected.shape[1]
+            )
+            same_tokens.setdefault(name, []).append(agreement)
+        pairs["logits"] = (logits, expected.logits)
+        for name, (found, wanted) in pairs.items():
+            differences.append(difference(name, batch, found, wanted.numpy()))
+        same_class.extend(logits.argmax(1) == expected.logits.numpy().argmax(1))
+    worst = max(item.max_abs for item in differences if item.output == "logits")
+    return Verification(
+        stickers=stickers,
+        tolerance=tolerance,
+        differences=tuple(differences),
+        selected_agreement={name: float(np.mean(values)) for name, values in same_tokens.items()},
+        top1_agreement=float(np.mean(same_class)),
+        passed=bool(worst <= tolerance),  # False for NaN
+    )
+
+
+def _tokens(pipeline: Pipeline, texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Token ids and mask [B, 4, L] as the released data loader pads them."""
+    settings = pipeline.manifest.text
+    rows = [view for text in texts for view in view_texts(text, settings.views)]
+    batch = encode(pipeline.tokenizer, rows, max_length=settings.max_length, pad_to=settings.max_length)
+    shape = (len(texts), 4, -1)
+    return batch.input_ids.reshape(shape), batch.attention_mask.reshape(shape)
+
+
+def difference(
+    output: str, batch: int, found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]
+) -> OutputDifference:
+    """Largest absolute difference, and cosine of the whole tensors."""
+    a, b = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
+    cosine = float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30))
+    return OutputDifference(output, batch, float(np.abs(a - b).max()), cosine)
+
+
+def selected_agreement(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], heads: int) -> float:
+    """Share of the wanted tokens that were found, head by head, in any order: [B, heads * k, C] twice."""
+    found_heads = found.reshape(len(found) * heads, -1, found.shape[-1])
+    wanted_heads = wanted.reshape(found_heads.shape)
+    shares = []
+    for ours, theirs in zip(found_heads, wanted_heads, strict=True):
+        distance = np.linalg.norm(theirs[:, None] - ours[None], axis=-1).min(axis=1)
+        shares.append(np.mean(distance <= SAME_TOKEN * np.linalg.norm(theirs, axis=-1)))
+    return float(np.mean(shares))
+
+
+def synthetic_stickers(count: int, seed: int = 0) -> tuple[list[Image.Image], list[str]]:
+    """Coloured shapes with texts in the form of real ones: for a check where no stickers are at hand."""
+    rng = np.random.default_rng(seed)
+    words = ["cheerful", "grumpy", "round", "yellow", "waving", "sleepy", "loud", "tiny", "cat", "star"]
+    images, texts = [], []
+    for _ in range(count):
+        field = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        images.append(Image.fromarray(field).resize((320, 320), Image.Resampling.BICUBIC))
+        picked = [" ".join(rng.choice(words, 6)) for _ in range(4)]
+        texts.append(
+            f"#The sticker's intention is {picked[0]}. #The sticker's style is {picked[1]}. "
+            f"#The sticker's main role is {picked[2]}. #The sticker's gesture is {picked[3]}."
+        )
+    return images, texts

@@ -1,0 +1,73 @@
+"""Text features on disk: encoded once, reused for every sticker with that text."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mghft_export.atomic import replacing_file
+from mghft_export.bundle import Bundle
+from mghft_export.errors import StickerError
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """Text features of stickers.
+
+    Attributes:
+        names: the sticker each row belongs to, as its file is called; empty where a row fits any sticker.
+        features: [n, 4, C] float32.
+    """
+
+    names: tuple[str, ...]
+    features: npt.NDArray[np.float32]
+
+
+def text_branch_id(bundle: Bundle) -> str:
+    """What the features depend on: the text branch's weights, the tokenizer and how texts are read."""
+    manifest = bundle.manifest
+    graph = manifest.precisions["fp32"]["text"].file.sha256
+    settings = f"{manifest.text.views}/{manifest.text.pooling}/{manifest.text.max_length}"
+    return f"{graph}/{manifest.tokenizer.sha256}/{settings}"
+
+
+def save_features(
+    path: Path, bundle: Bundle, names: Sequence[str], features: npt.NDArray[np.float32]
+) -> None:
+    """Write an `.npz` with `names`, `features` [n, 4, C] and `text_branch`."""
+    with replacing_file(path) as partial, partial.open("wb") as stream:
+        np.savez(
+            stream, names=np.array(names), features=features, text_branch=np.array(text_branch_id(bundle))
+        )
+
+
+def load_features(path: Path, bundle: Bundle) -> TextFeatures:
+    """Read what :func:`save_features` wrote.
+
+    Raises:
+        StickerError: not such a file, or made with another text branch.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            names, features = content["names"], content["features"]
+            made_with = str(content["text_branch"])
+    except FileNotFoundError as error:
+        raise StickerError(
+            f"there are no text features at {path}; make them with `mghft-export encode-text`"
+        ) from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StickerError(
+            f"{path} holds no text features; make them with `mghft-export encode-text`"
+        ) from error
+    if made_with != text_branch_id(bundle):
+        raise StickerError(
+            f"{path} was made with another bundle's text branch; run `mghft-export encode-text` again"
+        )
+    if features.ndim != 3 or len(names) != len(features):
+        raise StickerError(f"{path} is damaged; make it again with `mghft-export encode-text`")
+    return TextFeatures(tuple(str(name) for name in names), features.astype(np.float32))

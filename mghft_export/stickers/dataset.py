@@ -1,0 +1,141 @@
+"""A data set of stickers: images, texts and labels, read from any of the known layouts and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mghft_export.errors import DataError
+from mghft_export.stickers.datasets.checks import check
+from mghft_export.stickers.datasets.folder import is_folder, read_folder
+from mghft_export.stickers.datasets.met_meme import is_met_meme, read_met_meme
+from mghft_export.stickers.datasets.problems import Problem, summarise
+from mghft_export.stickers.datasets.rows import SPLITS, WHOLE
+from mghft_export.stickers.datasets.ser30k import is_ser30k, read_ser30k
+
+Layout = Literal["ser30k", "met-meme", "folder"]
+Format = Literal["auto", "ser30k", "met-meme", "folder"]
+
+_READERS = {"ser30k": read_ser30k, "met-meme": read_met_meme, "folder": read_folder}
+
+
+@dataclass(frozen=True)
+class Sticker:
+    """One sticker, its text and its emotion."""
+
+    image: Path
+    text: str
+    """Empty only where the data set's annotations carry no texts."""
+    label: int
+    """The class index, from 0: the index of the logit."""
+    topic: str
+    """The pack or style it belongs to, empty where the data set has none."""
+
+
+@dataclass(frozen=True)
+class StickerSet:
+    """A data set; only stickers that can be used are in it."""
+
+    root: Path
+    layout: Layout
+    splits: Mapping[str, tuple[Sticker, ...]]
+    """By name, in the order train, val, test; a data set without splits has the one split "all"."""
+    class_names: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    """The rows that were left out."""
+
+    @property
+    def bad_rows(self) -> int:
+        """How many rows were left out."""
+        return sum(problem.count for problem in self.problems)
+
+    def split(self, name: str) -> tuple[Sticker, ...]:
+        """The stickers of one split.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if name not in self.splits:
+            raise DataError(f"{self.root} has no split {name!r}; choose from {', '.join(self.splits)}")
+        return self.splits[name]
+
+
+def load_dataset(
+    root: Path, *, format: Format = "auto", label_map: Mapping[str, str] | None = None, skip_bad: bool = False
+) -> StickerSet:
+    """Read a data set for use.
+
+    Args:
+        root: its folder.
+        format: its layout; "auto" finds out.
+        label_map: labels as the files say them -> names of classes, for data sets with other names.
+        skip_bad: leave bad rows out instead of refusing the data set. An image in two splits stays in test
+            or else in val; an image listed twice in a split stays as its first row says.
+
+    Raises:
+        DataError: there is no data set, it has bad rows and ``skip_bad`` is not set, or all its rows are bad.
+    """
+    stickers = scan_dataset(root, format=format, label_map=label_map)
+    require_usable(stickers, skip_bad=skip_bad)
+    return stickers
+
+
+def scan_dataset(
+    root: Path, *, format: Format = "auto", label_map: Mapping[str, str] | None = None
+) -> StickerSet:
+    """Read a data set to report on it, however many of its rows are bad.
+
+    Raises:
+        DataError: there is no data set, or one of its files cannot be read at all.
+    """
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; give the folder of a data set")
+    layout = find_layout(root) if format == "auto" else format
+    table = _READERS[layout](root, label_map or {})
+    rows, findings = check(table)
+    by_split: dict[str, list[Sticker]] = {}
+    for split in (*SPLITS, WHOLE):
+        if any(row.split == split for row in table.rows):
+            by_split[split] = []
+    for row in rows:
+        by_split[row.row.split].append(Sticker(row.image, row.row.text or "", row.label, row.row.topic))
+    splits = {split: tuple(stickers) for split, stickers in by_split.items()}
+    return StickerSet(root, layout, splits, table.labels.class_names, summarise(findings))
+
+
+def find_layout(root: Path) -> Layout:
+    """Which layout a folder has.
+
+    Raises:
+        DataError: none of the known ones.
+    """
+    if is_ser30k(root):
+        return "ser30k"
+    if is_folder(root):
+        return "folder"
+    if is_met_meme(root):
+        return "met-meme"
+    raise DataError(
+        f"{root} is no known data set; it needs Annotations_mg/ (SER30K), label_E.csv or train.csv "
+        "(MET-Meme), or train.jsonl or data.jsonl (a folder of your own)"
+    )
+
+
+def require_usable(stickers: StickerSet, *, skip_bad: bool) -> None:
+    """Refuse a data set with bad rows, unless they may be skipped and good ones are left.
+
+    Raises:
+        DataError: says how many rows of which kind are bad.
+    """
+    kinds = ", ".join(f"{problem.kind.value}: {problem.count}" for problem in stickers.problems)
+    if not any(stickers.splits.values()):
+        raise DataError(
+            f"{stickers.root} has no usable sticker ({kinds or 'no rows'}); check the paths of its files"
+        )
+    if stickers.problems and not skip_bad:
+        raise DataError(
+            f"{stickers.root} has {stickers.bad_rows} bad rows ({kinds}; first: "
+            f"{stickers.problems[0].examples[0]}); correct them or leave them out with skip_bad (--skip-bad)"
+        )

@@ -1,0 +1,101 @@
+"""Reading annotation files: UTF-8, JSON, JSON lines, CSV; rows are parsed once, by pydantic, here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, StrictStr, ValidationError
+
+from mghft_export.errors import DataError
+from mghft_export.stickers.datasets.problems import Finding, ProblemKind
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+def _whole_characters(text: str) -> str:
+    """Refuse half a character (a lone surrogate), which JSON can spell but no program can print or encode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("half a character") from error
+    return text
+
+
+String = Annotated[StrictStr, AfterValidator(_whole_characters)]
+"""A string of valid Unicode."""
+
+Record = tuple[int, Any]
+"""A row's number, from 1, and what stands in it."""
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(_read_text(file))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{file} is not JSON ({error}); correct it or download it again") from error
+
+
+def json_lines(file: Path) -> Iterator[Record]:
+    """The objects of a JSON-lines file; a line that is not JSON comes as its text.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for number, line in enumerate(_read_text(file).split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (json.JSONDecodeError, RecursionError):
+                yield number, line
+
+
+def csv_rows(file: Path) -> Iterator[Record]:
+    """The rows of a CSV file with a header, as mappings from its column names, which are stripped.
+
+    Raises:
+        DataError: the file cannot be read as CSV.
+    """
+    reader = csv.DictReader(io.StringIO(_read_text(file), newline=""))
+    try:
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        # Cells beyond the header are under None; files saved by spreadsheets have many unnamed columns.
+        yield from enumerate(({key: row[key] for key in row if key} for row in reader), start=1)
+    except csv.Error as error:
+        raise DataError(f"{file} is not CSV ({error}); save it again as CSV in UTF-8") from error
+
+
+def parse(
+    file: Path, records: Iterable[Record], model: type[Parsed]
+) -> tuple[list[tuple[str, Parsed]], list[Finding]]:
+    """Parse each record; give back those that fit with where they stand, and findings for the others."""
+    good: list[tuple[str, Parsed]] = []
+    bad: list[Finding] = []
+    for number, record in records:
+        source = f"{file.name} row {number}"
+        try:
+            good.append((source, model.model_validate(record)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            column = ".".join(map(str, first["loc"]))
+            reason = f"{column}: {first['msg']}" if column else first["msg"]
+            bad.append(Finding(ProblemKind.UNREADABLE_ROW, f"{source}: {reason}"))
+    return good, bad
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}; check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text; save it again as UTF-8") from error

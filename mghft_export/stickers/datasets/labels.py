@@ -1,0 +1,91 @@
+"""Labels as data sets write them (numbers from 0 or 1, names, "4(sorrow)") become class indices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from mghft_export.errors import DataError
+from mghft_export.stickers.datasets.files import read_json
+
+SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+"""Numbered from 1; the order of the released model's logits (MGHFT, arXiv 2507.18929)."""
+
+MET_MEME_CLASSES = ("happiness", "love", "anger", "sorrow", "fear", "hate", "surprise")
+"""The sentiment categories, numbered from 1 (MET-Meme, SIGIR 2022)."""
+
+_NUMBERED_NAME = re.compile(r"(\d+)\s*\((.+)\)")  # MET-Meme writes "4(sorrow)"
+
+_CLASS_FILE: TypeAdapter[list[str] | dict[int, str]] = TypeAdapter(list[str] | dict[int, str])
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes of a data set and the ways in which its files may name them."""
+
+    class_names: tuple[str, ...]
+    first_number: int | None = 0
+    """The number that the files give to the first class; None where numbers name no classes."""
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    """Applied first: what a file says -> the name of a class."""
+
+    def index(self, label: int | str) -> int | None:
+        """The class index of a label, or None where it is not known."""
+        said = str(label).strip()
+        numbered = _NUMBERED_NAME.fullmatch(said)
+        name = numbered[2].strip() if numbered else said
+        name = self.label_map.get(said, self.label_map.get(name, name))
+        for index, class_name in enumerate(self.class_names):
+            if class_name.casefold() == name.casefold():
+                return index
+        if self.first_number is None or not re.fullmatch(r"[0-9]{1,9}", name):
+            return None
+        index = int(name) - self.first_number
+        return index if 0 <= index < len(self.class_names) else None
+
+
+def labels_of_root(
+    root: Path, default: tuple[str, ...], *, first_number: int, label_map: Mapping[str, str]
+) -> Labels:
+    """The classes of ``classes.json`` where there is one, else of the label map, else the layout's own.
+
+    Raises:
+        DataError: ``classes.json`` is not a list of names or a mapping of consecutive numbers to names.
+    """
+    if (root / "classes.json").is_file():
+        return read_classes(root / "classes.json", label_map)
+    if label_map and not set(label_map.values()) <= set(default):
+        # The files' numbers count classes that are no longer there, so only mapped ones mean anything.
+        return Labels(_named_classes(label_map.values()), None, label_map)
+    return Labels(default, first_number, label_map)
+
+
+def _named_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Class names that have no order of their own: SER30K's where all are, else sorted."""
+    found = set(names)
+    return SER30K_CLASSES if found <= set(SER30K_CLASSES) else tuple(sorted(found))
+
+
+def read_classes(file: Path, label_map: Mapping[str, str]) -> Labels:
+    """Read ``["anger", ...]`` (numbered from 0) or ``{"1": "anger", ...}`` (numbered as it says).
+
+    Raises:
+        DataError: it is neither, a name comes twice, or the numbers have a gap.
+    """
+    try:
+        classes = _CLASS_FILE.validate_python(read_json(file))
+    except ValidationError as error:
+        raise DataError(
+            f'{file} names no classes; write a list of names or a mapping such as {{"1": "anger"}}'
+        ) from error
+    numbered = dict(enumerate(classes)) if isinstance(classes, list) else dict(sorted(classes.items()))
+    names, numbers = tuple(numbered.values()), list(numbered)
+    if not names or len({name.casefold() for name in names}) < len(names):
+        raise DataError(f"{file} needs one or more different class names; correct it")
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise DataError(f"the class numbers of {file} have a gap; number the classes consecutively")
+    return Labels(names, numbers[0], label_map)

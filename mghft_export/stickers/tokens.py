@@ -1,0 +1,132 @@
+"""Texts become BERT's token ids, as ``transformers.BertTokenizer`` makes them, without transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from mghft_export.errors import MGHFTError, StickerError
+
+PAD_ID = 0
+"""Of BERT's vocabularies; the model's embedding has it as its padding index."""
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """``V`` texts of at most ``L`` tokens."""
+
+    input_ids: npt.NDArray[np.int64]
+    """``[V, L]``, ``[CLS] ... [SEP]`` and then :data:`PAD_ID`."""
+    attention_mask: npt.NDArray[np.int64]
+    """``[V, L]``, 1 for tokens and 0 for padding."""
+
+
+def default_tokenizer_path() -> Path:
+    """The ``tokenizer.json`` of BERT-base-uncased that comes with the package."""
+    return Path(str(resources.files("mghft_export") / "assets" / "bert-base-uncased.tokenizer.json"))
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Read a BERT tokenizer, without the truncation and padding that its file may ask for.
+
+    Args:
+        path: a ``tokenizer.json``, a ``vocab.txt`` (one token a line, lower-cased) or a folder with one of
+            them; the former goes first.
+
+    Raises:
+        MGHFTError: there is no such file, it is damaged, or it is not a BERT tokenizer.
+    """
+    file = _tokenizer_file(path)
+    try:
+        tokenizer = Tokenizer.from_file(str(file)) if file.suffix == ".json" else _from_vocabulary(file)
+    except Exception as error:  # the tokenizers library raises Exception itself
+        raise MGHFTError(
+            f"cannot read the tokenizer {file}: {error}; save it again from transformers"
+        ) from error
+    _remove_limits(tokenizer)
+    if tokenizer.token_to_id("[PAD]") != PAD_ID or tokenizer.encode("").tokens != ["[CLS]", "[SEP]"]:
+        raise MGHFTError(
+            f"{file} is not a BERT tokenizer; give the tokenizer.json or vocab.txt of the checkpoint's BERT"
+        )
+    return tokenizer
+
+
+def encode(
+    tokenizer: Tokenizer, texts: Sequence[str], *, max_length: int, pad_to: int | None = None
+) -> TokenBatch:
+    """Encode texts, one a row.
+
+    Args:
+        max_length: most tokens of a text, ``[CLS]`` and ``[SEP]`` included; what is longer loses its end.
+        pad_to: the ``L`` of the result; the longest row's length where not given.
+
+    Raises:
+        StickerError: there are no texts, or one is not valid Unicode.
+        MGHFTError: ``max_length`` has no room for a token, or ``pad_to`` is less than ``max_length``.
+    """
+    if not texts:
+        raise StickerError("there are no texts to encode; give at least one")
+    if max_length < 3:
+        raise MGHFTError(
+            f"max_length {max_length} has no room for a token between [CLS] and [SEP]; give 3 or more"
+        )
+    if pad_to is not None and pad_to < max_length:
+        raise MGHFTError(f"cannot pad {max_length} tokens to {pad_to}; give a max_length of at most {pad_to}")
+    _remove_limits(tokenizer)
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise StickerError(
+            "a text has half a character (a lone surrogate); save it again as UTF-8"
+        ) from error
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    rows = [ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]] for ids in rows]
+    shape = len(rows), pad_to or max(map(len, rows))
+    input_ids, attention_mask = np.full(shape, PAD_ID, np.int64), np.zeros(shape, np.int64)
+    for row, ids in enumerate(rows):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+    return TokenBatch(input_ids, attention_mask)
+
+
+def _tokenizer_file(path: Path) -> Path:
+    candidates = [path / "tokenizer.json", path / "vocab.txt"] if path.is_dir() else [path]
+    for file in candidates:
+        if file.is_file() and file.suffix in (".json", ".txt"):
+            return file
+    raise MGHFTError(
+        f"there is no tokenizer at {path}; give a tokenizer.json, a vocab.txt or a folder with one"
+    )
+
+
+def _from_vocabulary(file: Path) -> Tokenizer:
+    """BERT's lower-cased WordPiece, as ``transformers.BertTokenizer`` builds it from a ``vocab.txt``."""
+    with file.open(encoding="utf-8") as lines:
+        vocabulary = {line.rstrip("\n"): index for index, line in enumerate(lines)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
+    return tokenizer
+
+
+def _remove_limits(tokenizer: Tokenizer) -> None:
+    """Forget truncation and padding; a tokenizer without them is left alone, so that threads may share it."""
+    if tokenizer.truncation is not None:
+        tokenizer.no_truncation()
+    if tokenizer.padding is not None:
+        tokenizer.no_padding()

@@ -1,0 +1,69 @@
+"""The text of a sticker and its four views: intention, style, main role, gesture."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mghft_export.config import ViewMode
+from mghft_export.errors import StickerError
+
+VIEWS = ("intention", "style", "main role", "gesture")
+"""In the order of the pyramid's stages."""
+
+Views = tuple[str, str, str, str]
+
+# "#The sticker's main role" in any case and spacing, with a typewriter's or a typographer's apostrophe.
+_MARKER = re.compile(
+    r"#\s*the\s+sticker\s*['’‘ʼ′`´＇]\s*s\s+(intention|style|main\s+role|gesture)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class TextViews:
+    """A sticker's text, taken apart."""
+
+    whole: str
+    """The text as it was given."""
+    views: Views
+    """One text for each of :data:`VIEWS`, from its marker (included) to the next, stripped."""
+    missing: tuple[str, ...]
+    """The :data:`VIEWS` without a marker; their text is the whole."""
+
+
+def split_views(text: str) -> TextViews:
+    """Cut a text at its markers (``#The sticker's intention``, ...), which may stand in any order.
+
+    What precedes the first marker belongs to no view. A marker that occurs again is ordinary text: it starts
+    no view and ends none, so that every word after the first marker belongs to exactly one view.
+
+    Raises:
+        StickerError: the text is empty.
+    """
+    if not text.strip():
+        raise StickerError("the sticker's text is empty; describe the sticker or use the interpreter")
+    starts: dict[str, int] = {}
+    for marker in _MARKER.finditer(text):
+        starts.setdefault(" ".join(marker[1].lower().split()), marker.start())
+    ends = [*starts.values(), len(text)][1:]
+    found = {name: text[start:end].strip() for (name, start), end in zip(starts.items(), ends, strict=True)}
+    intention, style, main_role, gesture = (found.get(name, text) for name in VIEWS)
+    return TextViews(
+        whole=text,
+        views=(intention, style, main_role, gesture),
+        missing=tuple(name for name in VIEWS if name not in found),
+    )
+
+
+def view_texts(text: str, mode: ViewMode) -> Views:
+    """What the text encoder is given, in the order of :data:`VIEWS`.
+
+    Args:
+        mode: a property of the checkpoint: ``"joined"``, the whole text four times, as the released data
+            loader does; or ``"separate"``, each view by itself, as the paper says.
+
+    Raises:
+        StickerError: the text is empty.
+    """
+    split = split_views(text)
+    return split.views if mode == "separate" else (split.whole,) * 4
