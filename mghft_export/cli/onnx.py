@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -137,7 +138,7 @@ def onnx(
     )
 
 
-def random_source(arch: str | None, seed: int, changes: dict[str, object]) -> Source:
+def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) -> Source:
     """A model with random weights, marked as untrained."""
     if arch is None:
         raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
@@ -147,7 +148,7 @@ def random_source(arch: str | None, seed: int, changes: dict[str, object]) -> So
     return Source(MGHFT(config).eval(), names, f"random weights of {arch}, seed {seed}", None, trained=False)
 
 
-def checkpoint_source(path: Path, changes: dict[str, object]) -> Source:
+def checkpoint_source(path: Path, changes: Mapping[str, object]) -> Source:
     """The model of a checkpoint file."""
     checkpoint = load_checkpoint(path, **changes)
     return Source(build_model(checkpoint), checkpoint.class_names, path.name, sha256(path), trained=True)

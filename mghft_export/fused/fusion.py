@@ -22,7 +22,6 @@ class FusedInjection(nn.Module):
 
     def __init__(self, pyramid: nn.Module, stage: int) -> None:
         super().__init__()
-        self.stage = stage
         self.cross = getattr(pyramid, f"cross_proj{stage + 1}")
         # Stage 4 is in the shared channels already.
         self.local = getattr(pyramid, f"local_proj{stage + 1}") if stage < 3 else None
@@ -43,6 +42,8 @@ class FusedInjection(nn.Module):
 
 class SingleQueryFusion(nn.Module):
     """The fusion block for token 0 alone: [B, N, D] and text [B, T, C] -> [B, D]."""
+
+    key: Tensor
 
     def __init__(self, block: FusionBlock, text_projection: nn.Linear) -> None:
         super().__init__()
@@ -105,9 +106,11 @@ class FusedFusion(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         *stages, text_features = inputs
-        parts, class_tokens, texts = [], [], []
-        for number, injection in enumerate(self.injections):
-            text = text_features[:, injection.stage]
+        parts: list[Tensor] = []
+        class_tokens: list[Tensor] = []
+        texts: list[Tensor] = []
+        for number, (stage, injection) in enumerate(zip(self.selecting, self.injections, strict=True)):
+            text = text_features[:, stage]
             local, class_token, projected = injection(stages[2 * number], stages[2 * number + 1], text)
             parts.append(local)
             class_tokens.append(class_token)

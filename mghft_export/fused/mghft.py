@@ -48,9 +48,9 @@ def fuse(model: MGHFT) -> FusedMGHFT:
     Raises:
         ValueError: the model was built without its text encoder.
     """
+    model = copy.deepcopy(model).eval().requires_grad_(False)
     if model.text_model is None:
         raise ValueError("the model was built without a text encoder, so it cannot be fused")
-    model = copy.deepcopy(model).eval().requires_grad_(False)
     return FusedMGHFT(
         FusedVision(model.vision_model),
         FusedText(model.text_model, model.l_proj, model.config),

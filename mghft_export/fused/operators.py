@@ -16,8 +16,8 @@ from torch import Tensor
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """softmax(q k^T + bias) v: [B, heads, N, d], [B, heads, M, d] twice -> [B, heads, N, d].
 
-    The query carries the attention scale already. In ONNX: MatMul, (Add), Softmax, MatMul, the softmax read by the value
-    product alone: what TensorRT turns into one kernel.
+    The query carries the attention scale already. In ONNX: MatMul, (Add), Softmax, MatMul, the softmax read by the
+    value product alone: what TensorRT turns into one kernel.
     """
     if torch.onnx.is_in_onnx_export():
         scores = query @ key.transpose(-2, -1)

@@ -7,10 +7,12 @@ transformers run as they are.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from transformers import BertModel
-from transformers.activations import GELUActivation
+from transformers.models.bert.modeling_bert import BertLayer
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.fused import folding
@@ -24,7 +26,7 @@ MASKED = -10000.0
 class FusedTextLayer(nn.Module):
     """One post-norm BERT layer."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: BertLayer) -> None:
         super().__init__()
         attention = layer.attention.self
         self.heads = attention.num_attention_heads
@@ -50,6 +52,8 @@ class FusedTextLayer(nn.Module):
 class FusedBert(nn.Module):
     """BERT without pooler; returns the outputs of the last four layers."""
 
+    positions: Tensor
+
     def __init__(self, bert: BertModel) -> None:
         super().__init__()
         embeddings = bert.embeddings
@@ -58,7 +62,8 @@ class FusedBert(nn.Module):
         table = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
         self.register_buffer("positions", table.detach().clone())
         self.norm = embeddings.LayerNorm
-        self.layers = nn.ModuleList(FusedTextLayer(layer) for layer in bert.encoder.layer)
+        layers = cast("list[BertLayer]", list(bert.encoder.layer))
+        self.layers = nn.ModuleList(FusedTextLayer(layer) for layer in layers)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tensor]:
         """[V, L] int64 twice -> four times [V, L, D]."""
@@ -92,21 +97,16 @@ class FusedText(nn.Module):
     def __init__(self, encoder: nn.Module, projection: nn.Linear, config: MGHFTConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
-        self.encoder = FusedBert(encoder) if _is_exact_bert(encoder) else PlainEncoder(encoder)
+        # Only BERT with the exact GELU is what the rewritten layers compute.
+        exact = (
+            type(encoder) is BertModel
+            and not encoder.config.is_decoder
+            and encoder.config.hidden_act == "gelu"
+        )
+        self.encoder = FusedBert(cast(BertModel, encoder)) if exact else PlainEncoder(encoder)
         self.projection = projection
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         states = self.encoder(input_ids, attention_mask)
         pooled = torch.stack([pool_positions(state, attention_mask, self.pooling) for state in states])
         return self.projection(pooled.mean(dim=0))
-
-
-def _is_exact_bert(encoder: nn.Module) -> bool:
-    """Whether the encoder is BERT with the exact GELU, which is what the rewritten layers compute."""
-    if type(encoder) is not BertModel or encoder.config.is_decoder:
-        return False
-    return all(
-        isinstance(layer.intermediate.intermediate_act_fn, GELUActivation | nn.GELU)
-        and encoder.config.hidden_act == "gelu"
-        for layer in encoder.encoder.layer
-    )

@@ -91,24 +91,26 @@ class FusedBlock(nn.Module):
 class FusedPatchEmbed(nn.Module):
     """Patches to tokens with their positions; the class token comes first where the stage has one."""
 
+    class_token: Tensor | None
+    positions: Tensor
+
     def __init__(self, pyramid: Pyramid, stage: int) -> None:
         super().__init__()
         embed: PatchEmbed = getattr(pyramid, f"patch_embed{stage + 1}")
         self.first = stage == 0
         self.grid = pyramid.config.grid(stage)
         if self.first:
-            self.convolution = (
-                embed.proj
-            )  # an image has its channels first: the one place where Conv is the shorter way
+            # An image has its channels first: the one place where a convolution is the shorter way.
+            self.convolution = embed.proj
         else:
             self.projection = folding.patch_linear(embed.proj)
         self.norm = embed.norm
         positions = pyramid.positions(stage).detach()
+        class_token = None
         if pyramid.config.has_class_token(stage):
-            self.register_buffer("class_token", pyramid.class_token(stage).detach() + positions[:, :1])
+            class_token = pyramid.class_token(stage).detach() + positions[:, :1]
             positions = positions[:, 1:]
-        else:
-            self.class_token = None
+        self.register_buffer("class_token", class_token)
         self.register_buffer("positions", positions.clone())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ class Pyramid(nn.Module):
         self.config = config
         self.form: Reattention = form
         shared = config.shared_dim
-        drop_paths = torch.linspace(0, config.drop_path, sum(config.depths)).tolist()
+        blocks_before = 0
         in_dim = 3
         self.tau = nn.Parameter(torch.tensor(1 / 0.07))  # in released checkpoints, read by nothing
         for stage, dim in enumerate(config.embed_dims):
@@ -171,11 +171,13 @@ class Pyramid(nn.Module):
                     config.heads[stage],
                     config.mlp_ratios[stage],
                     config.sr_ratios[stage],
-                    drop_paths.pop(0),
+                    # Drop path grows linearly over all blocks.
+                    config.drop_path * (blocks_before + index) / max(sum(config.depths) - 1, 1),
                     class_token,
                 )
-                for _ in range(config.depths[stage])
+                for index in range(config.depths[stage])
             ]
+            blocks_before += len(blocks)
             setattr(self, f"block{number}", nn.ModuleList(blocks))
             in_dim = dim
         self.norm = nn.LayerNorm(shared, eps=1e-6)
@@ -199,7 +201,7 @@ class Pyramid(nn.Module):
 
     def class_token(self, stage: int) -> Tensor:
         """The learned class token of a stage, [1, 1, C]."""
-        token: Tensor = self.cls_token if stage == 3 else getattr(self, f"cls_token{stage + 1}")
+        token: Tensor = getattr(self, "cls_token" if stage == 3 else f"cls_token{stage + 1}")
         return token
 
     def forward(self, image: Tensor) -> dict[int, StageTokens]:

@@ -69,10 +69,10 @@ def scores_row_only(queries: Sequence[Tensor], keys: Sequence[Tensor], *, reduce
     # `row` is kept as a column and turned where that spares a transposed copy of the map: a vector costs nothing.
     for number in range(last - 1, 0, -1):
         attention = attention_map(queries[number - 1], keys[number - 1])
-        if reduced and number % 2:
-            row = attention @ row  # [B, heads, N, 1]
-        else:
+        if not reduced or number % 2 == 0:
             row = (row.transpose(-2, -1) @ attention).transpose(-2, -1)  # [B, heads, M, 1]
+            continue
+        row = attention @ row  # [B, heads, N, 1]
     return row[:, :, 1:, 0]
 
 

@@ -21,6 +21,11 @@ PROVIDERS = {
 }
 """ONNX Runtime's execution providers by the names the command line takes."""
 
+FATAL = 4
+"""ONNX Runtime's log level at which only fatal errors are printed; what fails is raised, and said once, by us."""
+
+onnxruntime.set_default_logger_severity(FATAL)
+
 
 class OnnxSession:
     """A graph ready to run.
@@ -37,25 +42,36 @@ class OnnxSession:
 
     def __init__(self, path: Path, *, provider: str = "cpu", threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; its warnings are about its own choices
+        options.log_severity_level = FATAL
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=_providers(provider))
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            raise BundleError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
-        active = self._session.get_providers()
-        if PROVIDERS[provider] not in active:
-            raise MGHFTError(
-                f"ONNX Runtime could not start {provider} for {path.name} (it fell back to {active[0]}); "
-                "check the driver and CUDA libraries, or use --provider cpu"
+            # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=_providers(provider), enable_fallback=0
             )
+        except MGHFTError:
+            raise
+        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+            reason = str(error).splitlines()[0]
+            if provider != "cpu":
+                raise _no_provider(provider, reason) from error
+            raise BundleError(f"ONNX Runtime cannot load {path}: {reason}") from error
+        if PROVIDERS[provider] not in self._session.get_providers():
+            raise _no_provider(provider, "it was not started")
         self.inputs = tuple(item.name for item in self._session.get_inputs())
         self.outputs = tuple(item.name for item in self._session.get_outputs())
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run once; arrays by input name in, arrays by output name out."""
         return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+
+
+def _no_provider(provider: str, reason: str) -> MGHFTError:
+    return MGHFTError(
+        f"ONNX Runtime cannot use {PROVIDERS[provider]} ({reason}); "
+        "check the driver and its libraries, or use --provider cpu"
+    )
 
 
 def _providers(provider: str) -> list[str]:

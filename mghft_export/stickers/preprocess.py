@@ -136,5 +136,5 @@ def resized_size(size: tuple[int, int], spec: ImagePreprocessing) -> tuple[int, 
     width, height = size
     least_width, least_height = int(spec.width / spec.crop_fraction), int(spec.height / spec.crop_fraction)
     if least_width * height >= least_height * width:
-        return least_width, max(least_height, int(least_width * height / width))
-    return max(least_width, int(least_height * width / height)), least_height
+        return least_width, int(least_width * height / width)
+    return int(least_height * width / height), least_height

@@ -1,0 +1,92 @@
+"""Shared by all tests: a tiny MGHFT with random weights, its bundle, and the small set of stickers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mghft_export.config import MGHFTConfig
+
+if TYPE_CHECKING:
+    from mghft_export.model.mghft import MGHFT
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests/goldens is imported by name
+
+TINY_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+
+
+@pytest.fixture(scope="session")
+def small_set() -> Path:
+    """The folder of the small set of stickers that comes with the project."""
+    return Path(__file__).parents[1] / "calibration" / "stickers-small"
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> MGHFTConfig:
+    """Every part of MGHFT, as small as it goes, with BERT's vocabulary."""
+    return MGHFTConfig(
+        image_size=(96, 96),
+        embed_dims=(16, 16, 32, 64),
+        heads=(1, 1, 1, 1),
+        depths=(2, 2, 2, 2),
+        mlp_ratios=(2, 2, 2, 2),
+        alpha=2,
+        hidden_dim=32,
+        fusion_heads=2,
+        fusion_mlp_dim=64,
+        text_encoder={
+            "model_type": "bert",
+            "vocab_size": 30522,
+            "hidden_size": 32,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+            "max_position_embeddings": 512,
+            "type_vocab_size": 2,
+            "layer_norm_eps": 1e-12,
+        },
+        text_length=64,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_config: MGHFTConfig) -> MGHFT:
+    """Formula weights, whose selections are well separated; do not change them in place."""
+    pytest.importorskip("torch")
+    pytest.importorskip("mghft_export.model.mghft", exc_type=ImportError)
+    return formula_model(tiny_config)
+
+
+def formula_model(config: MGHFTConfig) -> MGHFT:
+    """A model with the weights of the goldens' formula.
+
+    Freshly initialised attention is nearly uniform, so that rounding alone would reorder its selection.
+    """
+    import torch
+    from goldens.formula import golden_tensor
+
+    from mghft_export.model.mghft import MGHFT
+
+    model = MGHFT(config)
+    state = {
+        name: torch.from_numpy(np.asarray(golden_tensor(name, tuple(value.shape))))
+        for name, value in model.state_dict().items()
+    }
+    model.load_state_dict(state)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_model: MGHFT, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as a bundle of SER30K's classes, not verified; do not change it in place."""
+    pytest.importorskip("onnxscript")
+    from mghft_export.export.build import ExportOptions, Source, export_bundle
+
+    output = tmp_path_factory.mktemp("tiny") / "bundle"
+    source = Source(tiny_model, TINY_CLASSES, "random weights of tiny, seed 0", None, trained=False)
+    export_bundle(source, output, ExportOptions())
+    return output
