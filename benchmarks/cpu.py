@@ -1,0 +1,99 @@
+"""The CPU comparison of the README: as released, fused and ONNX Runtime, side by side in one run.
+
+    python benchmarks/cpu.py BUNDLE -o benchmarks/results/cpu.json
+
+Also measures the machine's own float32 GEMM rate in the same rounds, and counts the vision branch's arithmetic from its
+graph, so that its efficiency can be stated as a share of that rate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from mghft_export.atomic import replacing_file
+from mghft_export.bench.compare import WARM_UP_RUNS, Row, compare
+from mghft_export.bench.flops import count_flops
+from mghft_export.bench.subjects import Gemm, Subject
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.bench import IMPLEMENTATIONS, machine, row_dict, table
+from mghft_export.cli.main import run
+
+BATCHES = (1, 4)
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("benchmarks/results/cpu.json"))
+@click.option("--iterations", default=10, show_default=True)
+def main(bundle: Path, output: Path, iterations: int) -> None:
+    """Measure BUNDLE (the paper's size) and write the JSON that the README's numbers come from."""
+    console = Console()
+    threads = os.cpu_count() or 1
+    opened = load_bundle(bundle)
+    vision = opened.graph("vision")
+    results: dict[str, object] = {
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("torch", "onnxruntime-gpu", "transformers")},
+        "model": opened.manifest.model,
+        "vision_gflops": count_flops(vision, {"batch": 1}) / 1e9,
+    }
+    comparisons = []
+    with Progress(console=console, transient=True) as progress:
+        for part, batch in [*(("vision+fusion", batch) for batch in BATCHES), ("text", 1), ("whole", 1)]:
+            subjects = [Subject(bundle, name, part, batch, threads) for name in IMPLEMENTATIONS]
+            gemms = [Gemm("torch", threads), Gemm("onnxruntime", threads)] if part == "vision+fusion" else []
+            task = progress.add_task(f"{part}, batch {batch}", total=iterations + WARM_UP_RUNS)
+            rows = compare(
+                [*subjects, *gemms],
+                iterations=iterations,
+                on_round=lambda done, task=task: progress.update(task, completed=done),
+            )
+            progress.console.print(table(rows[: len(subjects)], part, batch))
+            comparison: dict[str, object] = {
+                "part": part,
+                "batch": batch,
+                "rows": [row_dict(row) for row in rows],
+            }
+            if gemms:
+                comparison |= efficiency(rows, results["vision_gflops"], batch)
+            comparisons.append(comparison)
+    results["comparisons"] = comparisons
+    with replacing_file(output) as partial:
+        partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    console.print(f"Written to [bold]{output}[/].")
+
+
+def efficiency(rows: list[Row], vision_gflops: object, batch: int) -> dict[str, float]:
+    """The vision graph's arithmetic over the time of vision + fusion, as a share of the better GEMM rate.
+
+    The fusion head's time is counted, its arithmetic is not: the share is a lower bound of the vision branch's own.
+    """
+    assert isinstance(vision_gflops, float)
+    onnx = next(
+        row
+        for row in rows
+        if isinstance(row.subject, Subject) and row.subject.implementation == "onnxruntime"
+    )
+    assert onnx.latency is not None
+    rates = [
+        row.subject.flops / row.latency.median / 1e6
+        for row in rows
+        if isinstance(row.subject, Gemm) and row.latency is not None
+    ]
+    reached = vision_gflops * batch / onnx.latency.median * 1e3
+    return {
+        "gemm_gflops_per_second": max(rates),
+        "vision_gflops_per_second": reached,
+        "share": reached / max(rates),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
