@@ -1,4 +1,4 @@
-"""Rows measured side by side: one run of each in every round, so that drift hits all alike."""
+"""Rows measured side by side: one timed run of each in every round, so that drift hits all alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mghft_export.bench.statistics import Latency, SpeedUp, latency, speed_up
 from mghft_export.bench.subjects import Gemm, Subject
 from mghft_export.bench.worker import RowFailed, Worker
 
-WARM_UP_RUNS = 2
+WARM_UP_RUNS = 1
 
 
 @dataclass(frozen=True)

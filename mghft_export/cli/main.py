@@ -20,6 +20,7 @@ COMMANDS = {
         "encode_text",
         "Encode texts once, for use with predict.",
     ),
+    "eval": ("mghft_export.cli.eval", "evaluate", "Measure a model on labelled stickers, or compare two."),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
 }
 """Module, attribute and summary of each command; a module is imported when its command is used."""

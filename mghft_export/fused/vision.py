@@ -2,10 +2,12 @@
 
 Exact rewrites of :mod:`mghft_export.model.pyramid` (derivations in docs/fusion.md): position embeddings resized once,
 the attention scale folded into the query, convolutions with kernel = stride as linear layers of patches, q, k and v of
-stage 4 in one product, row-only re-attention.
+stage 4 in one product, row-only re-attention, and the last block only for the tokens that leave.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,14 @@ from mghft_export.fused import folding
 from mghft_export.fused.operators import attend, gelu, merge_heads, split_heads
 from mghft_export.model import reattention
 from mghft_export.model.pyramid import Attention, Block, PatchEmbed, Pyramid
+
+
+class Leaving(NamedTuple):
+    """What leaves a stage: selected tokens [B, K, C], class token [B, C], score indices [B, heads, k] int64."""
+
+    tokens: Tensor
+    class_token: Tensor
+    selected: Tensor
 
 
 def patches(x: Tensor, grid: tuple[int, int], side: int) -> Tensor:
@@ -141,7 +151,7 @@ class ReAttention(nn.Module):
 
 
 class FusedStage(nn.Module):
-    """Patch embedding, blocks, and, where the stage has a class token, the selection of its tokens."""
+    """Stages 1-3: patch embedding, blocks, and, where the stage has a class token, the selection of its tokens."""
 
     def __init__(self, pyramid: Pyramid, stage: int) -> None:
         super().__init__()
@@ -152,8 +162,8 @@ class FusedStage(nn.Module):
             ReAttention(pyramid.config, stage) if pyramid.config.has_class_token(stage) else None
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """Returns the patches [B, HW, C]; and the selected tokens, the class token and the selection, if any."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Leaving | None]:
+        """Returns the patches [B, HW, C] for the next stage, and what leaves the pyramid here, if anything."""
         x = self.patch_embed(x)
         queries, keys = [], []
         for block in self.blocks:
@@ -161,9 +171,69 @@ class FusedStage(nn.Module):
             queries.append(query)
             keys.append(key)
         if self.reattention is None:
-            return x, None, None, None
+            return x, None
         selected = self.reattention(queries, keys)
-        return x[:, 1:], reattention.gather_tokens(x, selected), x[:, 0], selected
+        return x[:, 1:], Leaving(reattention.gather_tokens(x, selected), x[:, 0], selected)
+
+
+class FusedLastStage(nn.Module):
+    """Stage 4, whose last block runs only for the tokens that leave.
+
+    The selection reads the last block's keys and the class token's query, none of its outputs. So the tokens are
+    selected first, and the block's queries, output projection and MLP see 65 tokens of 197 (paper's size).
+    """
+
+    def __init__(self, pyramid: Pyramid) -> None:
+        super().__init__()
+        self.grid = pyramid.config.grid(3)
+        self.patch_embed = FusedPatchEmbed(pyramid, 3)
+        *blocks, last = pyramid.get_submodule("block4").children()
+        assert isinstance(last, Block)
+        self.blocks = nn.ModuleList(FusedBlock(cast(Block, block)) for block in blocks)
+        self.reattention = ReAttention(pyramid.config, 3)
+        self.last = LeavingBlock(last)
+
+    def forward(self, x: Tensor) -> Leaving:
+        """Patches of stage 3 -> what leaves here."""
+        x = self.patch_embed(x)
+        queries, keys = [], []
+        for block in self.blocks:
+            x, query, key = block(x, self.grid)
+            queries.append(query)
+            keys.append(key)
+        normalised = self.last.norm1(x)
+        key, value = self.last.keys_and_values(normalised)
+        selected = self.reattention([*queries, self.last.queries(normalised[:, :1])], [*keys, key])
+        x = self.last(torch.cat([x[:, :1], reattention.gather_tokens(x, selected)], dim=1), key, value)
+        return Leaving(x[:, 1:], x[:, 0], selected)
+
+
+class LeavingBlock(nn.Module):
+    """A block without spatial reduction, for some of its tokens: keys and values of all, queries of those."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.heads = block.attn.heads
+        self.norm1 = block.norm1
+        self.query = folding.scaled(block.attn.q, block.attn.scale)
+        self.key_value = block.attn.kv
+        self.output = block.attn.proj
+        self.norm2 = block.norm2
+        self.mlp = FusedMlp(block.mlp.fc1, block.mlp.fc2)
+
+    def queries(self, normalised: Tensor) -> Tensor:
+        """Scaled queries: [B, n, C] -> [B, heads, n, d]."""
+        return split_heads(self.query(normalised), self.heads)
+
+    def keys_and_values(self, normalised: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, N, C] -> [B, heads, N, d] twice."""
+        key, value = self.key_value(normalised).chunk(2, dim=-1)
+        return split_heads(key, self.heads), split_heads(value, self.heads)
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Some tokens [B, n, C], keys and values of all tokens -> the block's output for those, [B, n, C]."""
+        x = x + self.output(merge_heads(attend(self.queries(self.norm1(x)), key, value)))
+        return x + self.mlp(self.norm2(x))
 
 
 class FusedVision(nn.Module):
@@ -172,21 +242,18 @@ class FusedVision(nn.Module):
     def __init__(self, pyramid: Pyramid) -> None:
         super().__init__()
         self.config = pyramid.config
-        self.stage1, self.stage2, self.stage3, self.stage4 = (
-            FusedStage(pyramid, stage) for stage in range(4)
-        )
+        self.stage1, self.stage2, self.stage3 = (FusedStage(pyramid, stage) for stage in range(3))
+        self.stage4 = FusedLastStage(pyramid)
 
-    def stages(self, image: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Selected tokens, class token and selection of each selecting stage."""
+    def stages(self, image: Tensor) -> list[Leaving]:
+        """What leaves each selecting stage."""
         leaving = []
         x = image
-        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
-            x, parts, class_token, selected = stage(x)
-            if parts is not None:
-                leaving.append((parts, class_token, selected))
-        return leaving
+        for stage in (self.stage1, self.stage2, self.stage3):
+            x, left = stage(x)
+            if left is not None:
+                leaving.append(left)
+        return [*leaving, self.stage4(x)]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(
-            tensor for parts, class_token, _ in self.stages(image) for tensor in (parts, class_token)
-        )
+        return tuple(tensor for left in self.stages(image) for tensor in (left.tokens, left.class_token))

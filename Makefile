@@ -1,0 +1,35 @@
+# `make demo` and `make test` set up everything they need in $(VENV).
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+BUNDLE ?= mghft-bundle
+SMALL := calibration/stickers-small
+DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png fluent_flat/1FAE3.png twemoji/1F638.png twemoji/1F629.png twemoji/1F626.png
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[torch,eval,dev]'
+	touch $@
+
+demo: $(VENV)/.installed ## export a model, verify it, and run real stickers through it
+	$(BIN)/mghft-export onnx --arch paper --random-weights --stickers $(SMALL) -o $(BUNDLE)
+	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO)) \
+	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
+
+test: lint ## lint, types and all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed ## the CPU comparison of the README (several minutes; leave the machine alone)
+	$(BIN)/mghft-export onnx --arch paper --random-weights --no-verify -o $(BUNDLE)-paper
+	$(BIN)/python benchmarks/cpu.py $(BUNDLE)-paper
+
+clean:
+	rm -rf $(VENV) $(BUNDLE) $(BUNDLE)-paper

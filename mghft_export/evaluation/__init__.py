@@ -1,0 +1,1 @@
+"""How good a model is on labelled stickers, and where two models differ; start at `mghft-export eval`."""

@@ -1,0 +1,88 @@
+"""Bootstrap intervals of accuracy and macro F1, by sticker or by groups of stickers that are not independent.
+
+A resample's confusion matrix is the sum of the drawn groups' ones, and both measures follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+REPETITIONS = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A percentile interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class BootstrapIntervals:
+    """95 % intervals of what a bootstrap measures."""
+
+    accuracy: Interval
+    macro_f1: Interval
+    groups: int
+    """How many were resampled: a few groups make a rough interval."""
+
+
+def bootstrap_intervals(
+    labels: npt.NDArray[np.integer],
+    predicted: npt.NDArray[np.integer],
+    classes: int,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    repetitions: int = REPETITIONS,
+) -> BootstrapIntervals | None:
+    """Resample with replacement and measure again.
+
+    Args:
+        labels: the true classes, [n].
+        predicted: [n].
+        groups: a key per sticker; stickers with the same key are drawn together (cluster bootstrap).
+
+    Returns:
+        None where there are fewer than two groups, which say nothing about spread.
+    """
+    keys: list[Hashable] = list(range(len(labels))) if groups is None else list(groups)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    if len(numbers) < 2:
+        return None
+    group = np.array([numbers[key] for key in keys])
+    cells = (group * classes + labels) * classes + predicted
+    # A row a group, its confusion matrix laid flat: [groups, true * predicted].
+    flat = np.bincount(cells, minlength=len(numbers) * classes**2).reshape(len(numbers), -1)
+    generator = np.random.default_rng(seed)
+    accuracies, f1s = np.empty(repetitions), np.empty(repetitions)
+    for repetition in range(repetitions):
+        drawn = np.bincount(generator.integers(len(numbers), size=len(numbers)), minlength=len(numbers))
+        confusion = (drawn @ flat).reshape(classes, classes)
+        accuracies[repetition] = np.trace(confusion) / confusion.sum()
+        f1s[repetition] = macro_f1(confusion)
+    return BootstrapIntervals(_interval(accuracies), _interval(f1s), len(numbers))
+
+
+def macro_f1(confusion: npt.NDArray[np.integer]) -> float:
+    """The mean F1 of the classes that occur, as a label or a prediction; that is scikit-learn's default.
+
+    Args:
+        confusion: [true, predicted].
+    """
+    true_positives = np.diag(confusion)
+    occurrences = confusion.sum(axis=0) + confusion.sum(axis=1)
+    present = occurrences > 0
+    return float(np.mean(2 * true_positives[present] / occurrences[present]))
+
+
+def _interval(values: npt.NDArray[np.float64]) -> Interval:
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(float(low), float(high))

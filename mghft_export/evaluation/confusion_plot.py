@@ -1,0 +1,53 @@
+"""A confusion matrix as a picture: counts as numbers, shares of the true class as colour."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from mghft_export.evaluation.metrics import Metrics
+from mghft_export.evaluation.packages import evaluation_module
+
+MOST_NUMBERED = 20
+"""Classes beyond which the numbers would not be legible."""
+
+TITLE_WIDTH = 56
+"""Characters of a line of the title that fit above the smallest picture."""
+
+
+def plot_confusion(metrics: Metrics, title: str, path: Path) -> None:
+    """Write a PNG.
+
+    Raises:
+        MGHFTError: matplotlib is not installed.
+    """
+    figures = evaluation_module("matplotlib.figure")
+    counts = np.array(metrics.confusion)  # [true, predicted]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [_plain(item.name) for item in metrics.classes]
+    side = 2.6 + 0.62 * min(len(names), MOST_NUMBERED)
+    # A figure of its own, not pyplot's: no window, and nothing global to close.
+    figure = figures.Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(names))
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, TITLE_WIDTH)]
+    lines.append(f"accuracy {metrics.accuracy:.1%}, macro F1 {metrics.macro_f1:.3f}")
+    axes.set_title("\n".join(map(_plain, lines)), fontsize=10)
+    if len(names) <= MOST_NUMBERED:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=10)
+    figure.colorbar(picture, ax=axes, label="share of the true class", fraction=0.045)
+    figure.savefig(path, format="png", dpi=160)
+
+
+def _plain(text: str) -> str:
+    """Text in which no dollar starts a formula."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,82 @@
+"""Measures of a classifier on labelled stickers, by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mghft_export.evaluation.bootstrap import BootstrapIntervals, bootstrap_intervals
+from mghft_export.evaluation.calibration_error import expected_calibration_error
+from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.runtime.pipeline import FloatArray
+from mghft_export.runtime.session import softmax
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class; precision is 0 where it was never predicted, recall where it never occurs."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How good a classifier is."""
+
+    stickers: int
+    accuracy: float
+    macro_f1: float
+    """Mean over the classes that occur, as a label or a prediction."""
+    weighted_f1: float
+    """Mean over the classes, weighted by how often each is the label."""
+    ece: float
+    """Expected calibration error, 0 to 1."""
+    intervals: BootstrapIntervals | None
+    classes: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """A row a true class, a column a predicted one."""
+
+
+def measure(
+    logits: FloatArray,
+    labels: npt.NDArray[np.int64],
+    class_names: Sequence[str],
+    *,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> Metrics:
+    """All measures of logits [n, classes] against the true classes [n].
+
+    Args:
+        groups: a key per sticker, for the bootstrap; see :func:`bootstrap_intervals`.
+
+    Raises:
+        MGHFTError: scikit-learn is not installed.
+    """
+    sklearn = evaluation_module("sklearn.metrics")
+    numbers = list(range(len(class_names)))
+    predicted = logits.argmax(axis=1)
+    per_class = sklearn.precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    return Metrics(
+        stickers=len(labels),
+        accuracy=float(sklearn.accuracy_score(labels, predicted)),
+        macro_f1=float(sklearn.f1_score(labels, predicted, average="macro", zero_division=0)),
+        weighted_f1=float(sklearn.f1_score(labels, predicted, average="weighted", zero_division=0)),
+        ece=expected_calibration_error(softmax(logits), labels),
+        intervals=bootstrap_intervals(labels, predicted, len(class_names), groups=groups, seed=seed),
+        classes=tuple(
+            ClassMetrics(name, float(precision), float(recall), float(f1), int(support))
+            for name, precision, recall, f1, support in zip(class_names, *per_class, strict=True)
+        ),
+        confusion=tuple(
+            tuple(int(count) for count in row)
+            for row in sklearn.confusion_matrix(labels, predicted, labels=numbers)
+        ),
+    )

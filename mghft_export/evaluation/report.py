@@ -1,0 +1,184 @@
+"""An evaluation as plain values, and as a folder of files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.comparison import Comparison, Flip
+from mghft_export.evaluation.confusion_plot import plot_confusion
+from mghft_export.evaluation.flips_page import flips_page
+from mghft_export.evaluation.metrics import Metrics
+from mghft_export.evaluation.names import image_name
+from mghft_export.evaluation.predictions import Predictions, Throughput
+from mghft_export.evaluation.predictors import Predictor
+from mghft_export.evaluation.selection import Resample
+
+METRICS, CONFUSION, PREDICTIONS, FLIPS = "metrics.json", "confusion.png", "predictions.jsonl", "flips.html"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model, what it predicted and how good that is."""
+
+    predictor: Predictor
+    predictions: Predictions
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        topics: those that were chosen; empty for all.
+        bad_rows: rows of the data set, in any split, that were left out.
+        other: the model that the first is compared with, if there is one.
+        comparison: of the two, if there are two.
+    """
+
+    root: Path
+    split: str
+    topics: tuple[str, ...]
+    class_names: tuple[str, ...]
+    resample: Resample
+    seed: int
+    bad_rows: int
+    model: Evaluated
+    other: Evaluated | None = None
+    comparison: Comparison | None = None
+
+    @property
+    def data(self) -> str:
+        """What the models were run on, for people."""
+        where = f"{self.root.resolve().name}, {self.split} split"
+        topics = f", {', '.join(self.topics)}" if self.topics else ""
+        count = len(self.model.predictions.stickers)
+        return f"{where}{topics}: {count} sticker{'s' * (count != 1)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        values: dict[str, Any] = {
+            "data": {
+                "root": str(self.root),
+                "split": self.split,
+                "topics": list(self.topics),
+                "classes": list(self.class_names),
+                "stickers": len(self.model.predictions.stickers),
+                "bad_rows": self.bad_rows,
+                "skipped": list(self.model.predictions.skipped),
+            },
+            "bootstrap": {"resample": self.resample, "seed": self.seed},
+            **_evaluated_dict(self.model),
+        }
+        if self.other is not None and self.comparison is not None:
+            comparison = self.comparison
+            values["compare"] = {
+                **_evaluated_dict(self.other),
+                "agreement": comparison.agreement,
+                "both_right": comparison.both_right,
+                "only_first_right": comparison.only_first_right,
+                "only_other_right": comparison.only_other_right,
+                "both_wrong": comparison.both_wrong,
+                "mcnemar_p": comparison.mcnemar_p,
+                "flips": [_flip_dict(flip, self.root) for flip in comparison.flips],
+            }
+        return values
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of the report, before the work, so that a bad place is known at once.
+
+    Raises:
+        MGHFTError: it is a file, or cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise MGHFTError(f"{folder} is a file; choose a folder with -o") from error
+    except OSError as error:
+        raise MGHFTError(f"cannot write {folder}: {error.strerror}; choose another place with -o") from error
+    if not os.access(folder, os.W_OK):
+        raise MGHFTError(f"cannot write into {folder}; choose another place with -o")
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write the files of an evaluation; others in the folder stay. The metrics come last: where they are, all is.
+
+    Raises:
+        MGHFTError: a file cannot be written, or matplotlib is not installed.
+    """
+    prepare_folder(folder)
+    for name in (METRICS, FLIPS):  # of an earlier evaluation
+        (folder / name).unlink(missing_ok=True)
+    written = [folder / PREDICTIONS, folder / CONFUSION, folder / METRICS]
+    model = evaluation.model
+    with replacing_file(folder / PREDICTIONS) as partial, partial.open("w", encoding="utf-8") as stream:
+        for row in prediction_rows(evaluation):
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with replacing_file(folder / CONFUSION) as partial:
+        plot_confusion(model.metrics, f"{model.predictor.name}\n{evaluation.data}", partial)
+    if evaluation.comparison is not None and evaluation.other is not None:
+        page = flips_page(
+            evaluation.comparison,
+            model.predictor.name,
+            evaluation.other.predictor.name,
+            evaluation.data,
+            root=evaluation.root,
+            background=model.predictor.background,
+        )
+        with replacing_file(folder / FLIPS) as partial:
+            partial.write_text(page, encoding="utf-8")
+        written.insert(2, folder / FLIPS)
+    with replacing_file(folder / METRICS) as partial:
+        text = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+    return written
+
+
+def prediction_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A row a sticker: what it is, and what each model says."""
+    names = evaluation.class_names
+    rows: list[dict[str, Any]] = [
+        {
+            "image": image_name(sticker.image, evaluation.root),
+            "topic": sticker.topic,
+            "label": names[sticker.label],
+        }
+        for sticker in evaluation.model.predictions.stickers
+    ]
+    for prefix, item in (("", evaluation.model), ("other_", evaluation.other)):
+        if item is None:
+            continue
+        said = zip(item.predictions.predicted, item.predictions.probabilities, strict=True)
+        for row, (predicted, probabilities) in zip(rows, said, strict=True):
+            row[f"{prefix}predicted"] = names[predicted]
+            row[f"{prefix}probabilities"] = dict(zip(names, probabilities.tolist(), strict=True))
+    return rows
+
+
+def _evaluated_dict(item: Evaluated) -> dict[str, Any]:
+    throughput: Throughput = item.predictions.throughput
+    return {
+        "model": {"name": item.predictor.name, "trained": item.predictor.trained},
+        "metrics": asdict(item.metrics),
+        "throughput": {
+            **asdict(throughput),
+            "stickers_per_second_with_decoding": throughput.with_decoding,
+            "stickers_per_second_without_decoding": throughput.without_decoding,
+        },
+    }
+
+
+def _flip_dict(flip: Flip, root: Path) -> dict[str, Any]:
+    return {
+        "image": image_name(flip.sticker.image, root),
+        "label": flip.label,
+        "first": asdict(flip.first),
+        "other": asdict(flip.other),
+    }

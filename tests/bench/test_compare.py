@@ -1,0 +1,105 @@
+"""Rows are measured in their own processes; the statistics see a slow row, and a row that fails stands alone."""
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+
+from mghft_export.bench import worker
+from mghft_export.bench.compare import compare
+from mghft_export.bench.statistics import latency, speed_up
+from mghft_export.bench.subjects import Gemm, Subject
+from mghft_export.bench.worker import RowFailed, Worker
+from mghft_export.cli.bench import bench
+from mghft_export.cli.main import run
+
+
+def test_latency_statistics():
+    result = latency([0.010, 0.020, 0.030, 0.040], batch=8)
+    assert result.median == pytest.approx(25)
+    assert result.minimum == pytest.approx(10)
+    assert result.stickers_per_second == pytest.approx(320)
+    assert result.variation == pytest.approx(np.std([1, 2, 3, 4]) / 2.5)
+
+
+def test_speed_up_compares_runs_of_the_same_round():
+    """A drift that doubles every time halfway leaves the ratio alone."""
+    drift = np.array([1.0] * 10 + [2.0] * 10)
+    gain = speed_up(drift * 3, drift)
+    assert (gain.low, gain.median, gain.high) == (3, 3, 3)
+
+
+def test_speed_up_interval_widens_with_noise():
+    rng = np.random.default_rng(0)
+    quiet = speed_up(3 + 0.01 * rng.standard_normal(20), np.ones(20))
+    noisy = speed_up(3 + 0.5 * rng.standard_normal(20), np.ones(20))
+    assert noisy.high - noisy.low > 5 * (quiet.high - quiet.low)
+
+
+@pytest.fixture
+def fake_rows(monkeypatch):
+    """Rows that sleep, hang or die, in place of models; forked, so that the children see them."""
+    context = worker.multiprocessing.get_context("fork")
+    monkeypatch.setattr(worker.multiprocessing, "get_context", lambda _: context)
+    monkeypatch.setattr(worker, "REWARM_SECONDS", 0)
+
+    def install(**behaviours):
+        monkeypatch.setattr(worker, "prepare", lambda name: behaviours[name])
+
+    return install
+
+
+def test_a_slow_row_is_seen_to_be_slow(fake_rows):
+    fake_rows(slow=lambda: time.sleep(0.05), fast=lambda: time.sleep(0.01))
+    slow, fast = compare(["slow", "fast"], iterations=5)
+    assert slow.speed_up is None
+    assert 3 < fast.speed_up.median < 5.5
+    assert fast.latency.median == pytest.approx(10, rel=0.3)
+
+
+def test_a_row_that_dies_does_not_take_the_others_along(fake_rows):
+    def fails():
+        raise MemoryError("no room for the attention maps")
+
+    fake_rows(good=lambda: time.sleep(0.01), dies=lambda: os._exit(9), fails=fails)
+    good, dies, fails_row = compare(["good", "dies", "fails"], iterations=2)
+    assert good.latency.iterations == 2
+    assert "process ended (exit code 9)" in dies.failure
+    assert "MemoryError: no room" in fails_row.failure
+
+
+def test_a_row_that_hangs_is_given_up(fake_rows):
+    fake_rows(hangs=lambda: time.sleep(60))
+    with Worker("hangs", timeout=0.5) as hanging, pytest.raises(RowFailed, match="no answer within"):
+        hanging.time_once()
+
+
+def test_peak_memory_is_the_rows_own():
+    with Worker(Gemm("onnxruntime", 1)) as gemm:
+        gemm.time_once()
+        assert 20e6 < gemm.loaded_bytes <= gemm.peak_bytes() < 2e9
+
+
+@pytest.mark.parametrize("part", ["vision+fusion", "text", "whole"])
+def test_every_part_of_a_bundle_runs_in_onnx_runtime(tiny_bundle, part):
+    (row,) = compare([Subject(tiny_bundle, "onnxruntime", part, 2, 1)], iterations=1)
+    assert row.failure is None
+    assert row.latency.stickers_per_second > 0
+
+
+def test_command_compares_all_implementations(tiny_bundle, tmp_path, capsys):
+    pytest.importorskip("torch")
+    output = tmp_path / "bench.json"
+    assert run(bench, [str(tiny_bundle), "--batch", "2", "--iterations", "2", "-o", str(output)]) == 0
+    assert "as-released" in capsys.readouterr().out
+    rows = json.loads(output.read_text())["rows"]
+    assert [row["subject"]["implementation"] for row in rows] == ["as-released", "fused", "onnxruntime"]
+    assert all(row["failure"] is None for row in rows)
+    assert rows[0]["speed_up"] is None
+
+
+def test_command_without_a_bundle_is_one_sentence(tmp_path, capsys):
+    assert run(bench, [str(tmp_path / "nowhere")]) == 2
+    assert "is not a bundle" in capsys.readouterr().err
