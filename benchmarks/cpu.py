@@ -24,8 +24,13 @@ from mghft_export.bench.subjects import Gemm, Subject
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import IMPLEMENTATIONS, machine, row_dict, table
 from mghft_export.cli.main import run
+from mghft_export.errors import MGHFTError
 
 BATCHES = (1, 4)
+
+
+class BenchmarkError(MGHFTError):
+    """A row that the results need could not be measured."""
 
 
 @click.command()
@@ -37,21 +42,24 @@ def main(bundle: Path, output: Path, iterations: int) -> None:
     console = Console()
     threads = os.cpu_count() or 1
     opened = load_bundle(bundle)
-    vision = opened.graph("vision")
+    vision_flops = count_flops(opened.graph("vision"), {"batch": 1})
     results: dict[str, object] = {
         "machine": machine(),
         "versions": {name: version(name) for name in ("torch", "onnxruntime-gpu", "transformers")},
         "model": opened.manifest.model,
-        "vision_gflops": count_flops(vision, {"batch": 1}) / 1e9,
+        "vision_gflops": vision_flops / 1e9,
     }
     comparisons = []
     with Progress(console=console, transient=True) as progress:
-        for part, batch in [*(("vision+fusion", batch) for batch in BATCHES), ("text", 1), ("whole", 1)]:
+        for part, batch in [*(("vision+fusion", batch) for batch in BATCHES), ("text", 1)]:
             subjects = [Subject(bundle, name, part, batch, threads) for name in IMPLEMENTATIONS]
-            gemms = [Gemm("torch", threads), Gemm("onnxruntime", threads)] if part == "vision+fusion" else []
+            others: list[Subject | Gemm] = []
+            if part == "vision+fusion":
+                others = [Subject(bundle, "onnxruntime", "vision", batch, threads)]
+                others += [Gemm("torch", threads), Gemm("onnxruntime", threads)]
             task = progress.add_task(f"{part}, batch {batch}", total=iterations + WARM_UP_RUNS)
             rows = compare(
-                [*subjects, *gemms],
+                [*subjects, *others],
                 iterations=iterations,
                 on_round=lambda done, task=task: progress.update(task, completed=done),
             )
@@ -59,10 +67,10 @@ def main(bundle: Path, output: Path, iterations: int) -> None:
             comparison: dict[str, object] = {
                 "part": part,
                 "batch": batch,
-                "rows": [row_dict(row) for row in rows],
+                "rows": [row_dict(row) for row in rows[: len(subjects)]],
             }
-            if gemms:
-                comparison |= efficiency(rows, results["vision_gflops"], batch)
+            if others:
+                comparison["efficiency"] = efficiency(rows[len(subjects) :], vision_flops * batch)
             comparisons.append(comparison)
     results["comparisons"] = comparisons
     with replacing_file(output) as partial:
@@ -70,28 +78,22 @@ def main(bundle: Path, output: Path, iterations: int) -> None:
     console.print(f"Written to [bold]{output}[/].")
 
 
-def efficiency(rows: list[Row], vision_gflops: object, batch: int) -> dict[str, float]:
-    """The vision graph's arithmetic over the time of vision + fusion, as a share of the better GEMM rate.
-
-    The fusion head's time is counted, its arithmetic is not: the share is a lower bound of the vision branch's own.
-    """
-    assert isinstance(vision_gflops, float)
-    onnx = next(
-        row
-        for row in rows
-        if isinstance(row.subject, Subject) and row.subject.implementation == "onnxruntime"
-    )
-    assert onnx.latency is not None
-    rates = [
-        row.subject.flops / row.latency.median / 1e6
-        for row in rows
-        if isinstance(row.subject, Gemm) and row.latency is not None
-    ]
-    reached = vision_gflops * batch / onnx.latency.median * 1e3
+def efficiency(rows: list[Row], flops: int) -> dict[str, float]:
+    """The vision branch's rate in ONNX Runtime, and its share of the better of the GEMM rates of the same rounds."""
+    gemms, vision = [], 0.0
+    for row in rows:
+        if row.latency is None:
+            raise BenchmarkError(f"{row.subject} could not be measured: {row.failure}")
+        work = row.subject.flops if isinstance(row.subject, Gemm) else flops
+        rate = work / row.latency.median / 1e6  # GFLOP/s
+        if isinstance(row.subject, Gemm):
+            gemms.append(rate)
+        else:
+            vision = rate
     return {
-        "gemm_gflops_per_second": max(rates),
-        "vision_gflops_per_second": reached,
-        "share": reached / max(rates),
+        "vision_gflops_per_second": vision,
+        "gemm_gflops_per_second": max(gemms),
+        "share": vision / max(gemms),
     }
 
 

@@ -17,7 +17,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
 
 Implementation = Literal["as-released", "fused", "onnxruntime"]
-Part = Literal["vision+fusion", "text", "whole"]
+Part = Literal["vision", "vision+fusion", "text", "whole"]
 Run = Callable[[], object]
 
 GEMM_SIDE = 2048
@@ -29,7 +29,8 @@ class Subject:
 
     Attributes:
         implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`.
-        part: `vision+fusion` (image and text features -> logits), `text` (token ids -> text features) or `whole`.
+        part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
+            features) or `whole`.
     """
 
     bundle: Path
@@ -89,7 +90,7 @@ def _pytorch(subject: Subject, bundle: Bundle) -> Run:
     torch.manual_seed(0)
     config = MGHFTConfig.from_dict(bundle.manifest.model)
     released = subject.implementation == "as-released"
-    with_text = subject.part != "vision+fusion"
+    with_text = subject.part in ("text", "whole")
     model = MGHFT(config, reattention="as_released" if released else "row_only", text_model=with_text).eval()
     batch = subject.batch
     image = torch.from_numpy(_image(config, batch))
@@ -102,15 +103,17 @@ def _pytorch(subject: Subject, bundle: Bundle) -> Run:
     run: Callable[[], object]
     if released:
         runs: dict[str, Callable[[], object]] = {
+            "vision": lambda: model.vision_model(image),
             "vision+fusion": lambda: model(image, pooled_text=pooled),
             "text": lambda: model.l_proj(model.encode_text(ids, mask)),
             "whole": lambda: model(image, ids, mask),
         }
         run = runs[subject.part]
-    elif subject.part == "vision+fusion":
+    elif not with_text:
         vision, fusion = FusedVision(model.vision_model), FusedFusion(model)
         features = model.l_proj(pooled).detach()
-        run = lambda: fusion(*vision(image), features)  # noqa: E731
+        alone = subject.part == "vision"
+        run = lambda: vision(image) if alone else fusion(*vision(image), features)  # noqa: E731
     else:
         fused = fuse(model)
         del model
@@ -141,6 +144,8 @@ def _onnxruntime(subject: Subject, bundle: Bundle) -> Run:
         text = session("text")
         return lambda: text.run({"input_ids": ids, "attention_mask": mask})
     vision, fusion = session("vision"), session("fusion")
+    if subject.part == "vision":
+        return lambda: vision.run({"image": image})
     if subject.part == "vision+fusion":
         return lambda: fusion.run({**vision.run({"image": image}), "text_features": features})
     text = session("text")

@@ -23,7 +23,7 @@ from mghft_export.cli.main import run
 from mghft_export.errors import MGHFTError
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime")
-PARTS: tuple[Part, ...] = ("vision+fusion", "text", "whole")
+PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole")
 
 
 @click.command()

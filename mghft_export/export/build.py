@@ -28,6 +28,7 @@ from mghft_export.bundle import (
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
 from mghft_export.export import trace
+from mghft_export.export.trace_process import traced_beside
 from mghft_export.export.verify import DEFAULT_TOLERANCE, Verification, verify
 from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.model.mghft import MGHFT, as_released
@@ -171,16 +172,17 @@ def _trace_branches(
 ) -> dict[str, GraphEntry]:
     folder = root / "fp32"
     folder.mkdir()
-    branches = [trace.vision_branch(fused), trace.text_branch(fused), trace.fusion_branch(fused)]
+    text = trace.text_branch(fused)
+    branches = [trace.vision_branch(fused), trace.fusion_branch(fused)]
     if options.single_file:
         branches.append(trace.single_graph(fused))
-    graphs = {}
-    for branch in branches:
-        on_step(f"tracing {branch.name}.onnx")
-        path = folder / f"{branch.name}.onnx"
-        trace.export_branch(branch, path, opset=options.opset)
-        graphs[branch.name] = graph_entry(root, path)
-    return graphs
+    with traced_beside(text, folder / "text.onnx", opset=options.opset):
+        for branch in branches:
+            on_step(f"tracing {branch.name}.onnx, and text.onnx beside it")
+            trace.export_branch(branch, folder / f"{branch.name}.onnx", opset=options.opset)
+        on_step("tracing text.onnx")
+    names = ["vision", "text", *(branch.name for branch in branches[1:])]
+    return {name: graph_entry(root, folder / f"{name}.onnx") for name in names}
 
 
 def graph_entry(root: Path, path: Path) -> GraphEntry:

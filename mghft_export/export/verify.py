@@ -89,8 +89,9 @@ def verify(
         chosen = slice(start, start + batch)
         start += batch
         pixels = pipeline.preprocess(images[chosen])
-        ids, mask = _tokens(pipeline, texts[chosen])
-        expected = released(torch.from_numpy(pixels), torch.from_numpy(ids), torch.from_numpy(mask))
+        expected = released(
+            torch.from_numpy(pixels), pooled_text=_pooled_as_released(released, pipeline, texts[chosen])
+        )
         tokens = pipeline.vision.run({"image": pixels})
         features = pipeline.encode_texts(texts[chosen])
         logits = pipeline.fusion.run({**tokens, "text_features": features})["logits"]
@@ -117,13 +118,20 @@ def verify(
     )
 
 
-def _tokens(pipeline: Pipeline, texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Token ids and mask [B, 4, L] as the released data loader pads them."""
+def _pooled_as_released(released: MGHFT, pipeline: Pipeline, texts: Sequence[str]) -> torch.Tensor:
+    """Pooled texts [B, 4, bert_dim], padded as the released data loader pads them.
+
+    Rows of a batch do not see each other, so views that are equal (`joined`) are encoded once.
+    """
     settings = pipeline.manifest.text
-    rows = [view for text in texts for view in view_texts(text, settings.views)]
+    distinct = 1 if settings.views == "joined" else 4
+    rows = [view for text in texts for view in view_texts(text, settings.views)[:distinct]]
     batch = encode(pipeline.tokenizer, rows, max_length=settings.max_length, pad_to=settings.max_length)
-    shape = (len(texts), 4, -1)
-    return batch.input_ids.reshape(shape), batch.attention_mask.reshape(shape)
+    ids, mask = (
+        torch.from_numpy(array).unflatten(0, (-1, distinct))
+        for array in (batch.input_ids, batch.attention_mask)
+    )
+    return released.encode_text(ids, mask).expand(-1, 4, -1)
 
 
 def difference(

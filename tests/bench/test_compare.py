@@ -82,7 +82,7 @@ def test_peak_memory_is_the_rows_own():
         assert 20e6 < gemm.loaded_bytes <= gemm.peak_bytes() < 2e9
 
 
-@pytest.mark.parametrize("part", ["vision+fusion", "text", "whole"])
+@pytest.mark.parametrize("part", ["vision", "vision+fusion", "text", "whole"])
 def test_every_part_of_a_bundle_runs_in_onnx_runtime(tiny_bundle, part):
     (row,) = compare([Subject(tiny_bundle, "onnxruntime", part, 2, 1)], iterations=1)
     assert row.failure is None

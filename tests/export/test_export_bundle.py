@@ -1,5 +1,6 @@
 """A bundle is verified before it is put in place, and nothing half-written is left."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ torch = pytest.importorskip("torch")
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError  # noqa: E402
-from mghft_export.export import build  # noqa: E402
+from mghft_export.export import build, trace  # noqa: E402
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle  # noqa: E402
+from mghft_export.export.trace_process import traced_beside  # noqa: E402
 from mghft_export.export.verify import selected_agreement, synthetic_stickers, verify  # noqa: E402
+from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
 from mghft_export.runtime.pipeline import Pipeline  # noqa: E402
 
@@ -29,7 +32,12 @@ def copied_graphs(monkeypatch, tiny_bundle):
     def copy(branch, path, *, opset):
         path.write_bytes((tiny_bundle / "fp32" / path.name).read_bytes())
 
+    @contextmanager
+    def copy_beside(branch, path, *, opset):
+        yield copy(branch, path, opset=opset)
+
     monkeypatch.setattr(build.trace, "export_branch", copy)
+    monkeypatch.setattr(build, "traced_beside", copy_beside)
 
 
 @pytest.mark.usefixtures("copied_graphs")
@@ -105,3 +113,20 @@ def test_synthetic_stickers_are_the_same_every_time():
     first, second = synthetic_stickers(2), synthetic_stickers(2)
     assert first[1] == second[1]
     assert all(np.array_equal(a, b) for a, b in zip(first[0], second[0], strict=True))
+
+
+def test_a_failure_in_the_process_beside_is_told(tiny_model, tmp_path):
+    text = replace(trace.text_branch(fuse(tiny_model)), attentions=99)
+    with (
+        pytest.raises(ExportError, match="4 fusable attentions instead of 99"),
+        traced_beside(text, tmp_path / "text.onnx", opset=18),
+    ):
+        pass
+    assert not (tmp_path / "text.branch").exists()
+
+
+def test_the_process_beside_ends_with_the_body(tiny_model, tmp_path):
+    text = trace.text_branch(fuse(tiny_model))
+    with pytest.raises(KeyboardInterrupt), traced_beside(text, tmp_path / "text.onnx", opset=18):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,58 @@
+"""Tracing in a process of its own: torch's exporter is single-threaded, so two branches take the time of one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from mghft_export.errors import ExportError, MGHFTError
+from mghft_export.export.trace import Branch, export_branch
+
+
+@contextmanager
+def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
+    """Write the branch to `path` while the body runs; done when the context ends.
+
+    Raises:
+        ExportError: as :func:`~mghft_export.export.trace.export_branch`.
+    """
+    handed_over = path.with_suffix(".branch")
+    torch.save(branch, handed_over)
+    command = [sys.executable, "-m", __name__, str(handed_over), str(path), str(opset)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield
+        _, errors = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+        handed_over.unlink(missing_ok=True)
+    if process.returncode:
+        reason = (
+            errors.strip().splitlines()[-1]
+            if errors.strip()
+            else f"its process ended with {process.returncode}"
+        )
+        raise ExportError(
+            reason if process.returncode == 2 else f"the {branch.name} branch cannot be traced: {reason}"
+        )
+
+
+def main(handed_over: Path, path: Path, opset: int) -> None:
+    """Run in the child."""
+    # A whole module, so not weights only: the parent wrote this file a moment ago.
+    branch: Branch = torch.load(handed_over, weights_only=False)
+    try:
+        export_branch(branch, path, opset=opset)
+    except MGHFTError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
