@@ -11,7 +11,7 @@ DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png fluent_flat/1FAE3.png twemoji/1F
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[torch,eval,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,dev]'
 	touch $@
 
 demo: $(VENV)/.installed ## export a model, verify it, and run real stickers through it

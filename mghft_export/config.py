@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,6 +33,16 @@ def _bert_base() -> dict[str, Any]:
         "max_position_embeddings": 512,
         "type_vocab_size": 2,
         "layer_norm_eps": 1e-12,
+    }
+
+
+def _minilm() -> dict[str, Any]:
+    """The same of all-MiniLM-L6-v2, whose vocabulary is BERT-base-uncased's."""
+    return _bert_base() | {
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
     }
 
 
@@ -76,13 +87,15 @@ class MGHFTConfig:
         height, width = self.image_size
         if height % 32 or width % 32 or height <= 0 or width <= 0:
             raise MGHFTError(f"image size {height}x{width} does not work: both sides must be multiples of 32")
-        if (height // 32) * (width // 32) < self.alpha:
-            raise MGHFTError(
-                f"image size {height}x{width} has {(height // 32) * (width // 32)} patches in stage 4, "
-                f"fewer than the {self.alpha} that each head selects; use a larger image or a smaller alpha"
-            )
         if self.locals[0] != 1 or self.locals[3] != 0 or not set(self.locals) <= {0, 1}:
             raise MGHFTError(f"locals {self.locals} does not work: the first must be 1, the last 0")
+        for stage in self.selecting_stages:
+            patches = math.prod(self.grid(stage))
+            if self.selected_per_head(stage) > patches:
+                raise MGHFTError(
+                    f"image size {height}x{width} has {patches} patches in stage {stage + 1}, fewer than the "
+                    f"{self.selected_per_head(stage)} that each head selects; use a larger image or a smaller alpha"
+                )
         for stage in range(4):
             if self.embed_dims[stage] % self.heads[stage]:
                 raise MGHFTError(
@@ -105,6 +118,30 @@ class MGHFTConfig:
         return cls(**changes)
 
     @classmethod
+    def mini(cls, **changes: Any) -> MGHFTConfig:
+        """A model for machines without a GPU: a small pyramid at 64 px with all-MiniLM-L6-v2.
+
+        Heads keep their 64 channels and stages their reductions; `alpha` is 2 because 64 px have 4 patches in stage 4.
+        """
+        values: dict[str, Any] = {
+            "image_size": (64, 64),
+            "position_size": 64,
+            "embed_dims": (64, 64, 128, 256),
+            "heads": (1, 1, 2, 4),
+            "depths": (2, 2, 2, 2),
+            "mlp_ratios": (2, 2, 4, 4),
+            "alpha": 2,
+            "hidden_dim": 256,
+            "fusion_heads": 4,
+            "fusion_mlp_dim": 512,
+            "text_encoder": _minilm(),
+            "text_length": 128,
+            "views": "separate",
+            "pooling": "masked",
+        }
+        return cls(**{**values, **changes})
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MGHFTConfig:
         """The inverse of :meth:`to_dict`.
 
@@ -117,9 +154,10 @@ class MGHFTConfig:
             raise MGHFTError(
                 f"the configuration has an unknown field {unknown[0]!r}; was it written by a newer version?"
             )
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary of plain values, fit for JSON."""

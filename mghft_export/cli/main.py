@@ -20,6 +20,7 @@ COMMANDS = {
         "encode_text",
         "Encode texts once, for use with predict.",
     ),
+    "train": ("mghft_export.cli.train", "train", "Train MGHFT on a data set."),
     "eval": ("mghft_export.cli.eval", "evaluate", "Measure a model on labelled stickers, or compare two."),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
 }
@@ -41,7 +42,7 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             raise MGHFTError(
                 f"`mghft-export {cmd_name}` needs the package {error.name!r}; "
-                "install it with: pip install 'mghft-export[torch]'"
+                "install it with: pip install 'mghft-export[torch,train]'"
             ) from error
         assert isinstance(command, click.Command)
         return command

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mghft_export.atomic import replacing_file
@@ -27,6 +27,7 @@ from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import Pyramid, Reattention
+from mghft_export.model.text_weights import PREFIX, TextWeights, load_text_weights, parse_text_weights
 
 FORMAT = "mghft-checkpoint"
 FORMAT_VERSION = 1
@@ -58,7 +59,8 @@ def load_checkpoint(path: Path, **changes: Any) -> Checkpoint:
         changes: configuration fields that override what the file says (`views="separate"`, `image_size=(224, 224)`).
 
     Raises:
-        CheckpointError: the file cannot be read, would run code, or describes no MGHFT.
+        CheckpointError: the file cannot be read, would run code, or describes no MGHFT; or the text weights it refers
+            to are absent.
     """
     description: Mapping[str, Any] | None = None
     args: argparse.Namespace | None = None
@@ -66,6 +68,11 @@ def load_checkpoint(path: Path, **changes: Any) -> Checkpoint:
         state = read_safetensors(path)
         sidecar = path.with_suffix(".json")
         description = _read_description(sidecar) if sidecar.exists() else None
+        # Stored halves are computed with as float32.
+        state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        if description is not None and "text_model" in description:
+            text = load_text_weights(parse_text_weights(description["text_model"]))
+            state |= {PREFIX + key: value for key, value in text.items()}
     else:
         state, args = _read_pickle(path)
     try:
@@ -93,19 +100,39 @@ def build_model(checkpoint: Checkpoint, *, reattention: Reattention = "row_only"
 
 
 def save_checkpoint(
-    path: Path, model: MGHFT, class_names: Sequence[str], training: Mapping[str, Any] | None = None
+    path: Path,
+    model: MGHFT,
+    class_names: Sequence[str],
+    training: Mapping[str, Any] | None = None,
+    *,
+    text_weights: TextWeights | None = None,
+    half: bool = False,
 ) -> None:
-    """Write `path` (.safetensors) and its `.json`: configuration, class names, and how it was trained."""
-    description = {
+    """Write `path` (.safetensors) and its `.json`: configuration, class names, and how it was trained.
+
+    Args:
+        text_weights: where the frozen text encoder lies; it is then not written.
+        half: store float16.
+    """
+    if model.text_model is None and text_weights is None:
+        raise ValueError("this model has no text encoder: say where it lies with text_weights")
+    description: dict[str, Any] = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "config": model.config.to_dict(),
         "class_names": list(class_names),
         "training": dict(training or {}),
     }
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if text_weights is not None:
+        description["text_model"] = text_weights.to_dict()
+    state = {
+        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in model.state_dict().items()
+        if text_weights is None or not key.startswith(PREFIX)
+    }
     with replacing_file(path) as partial:
-        save_file(state, str(partial), metadata={"format": "pt"})
+        # Not save_file, which would make the file private.
+        partial.write_bytes(save(state, metadata={"format": "pt"}))
     with replacing_file(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -229,8 +256,8 @@ def _class_names(count: int) -> tuple[str, ...]:
 def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, **changes: Any) -> MGHFTConfig:
     """The configuration that a released state dict was trained with, from its shapes and its `args`.
 
-    What shapes do not tell (image size, views, pooling, dropout) comes from `args` where it has it, else is the released
-    default.
+    What shapes do not tell (image size, views, pooling, dropout) comes from `args` where it has it, else is the
+    released default.
 
     Raises:
         CheckpointError: a parameter that tells a size is missing, named in the message.

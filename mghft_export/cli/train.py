@@ -1,0 +1,77 @@
+"""`mghft-export train`: a data set and a recipe become a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from mghft_export.stickers.dataset import load_dataset
+from mghft_export.training.loop import Reporter
+from mghft_export.training.loop import train as train_model
+from mghft_export.training.recipe import load_recipe
+from mghft_export.training.reporters import Bar, TensorBoard
+
+NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights", "imagenet")
+"""Values of a recipe that have an option of their own."""
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--recipe", default="ser30k", show_default=True, help="A shipped recipe (ser30k, mini) or a file."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("run"), show_default=True)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
+@click.option("--epochs", type=int)
+@click.option("--batch-size", type=int, help="Stickers of one process and step.")
+@click.option("--lr", "base_lr", type=float, help="For a global batch of 512; scaled in proportion.")
+@click.option("--seed", type=int)
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]))
+@click.option("--text-weights", help="minilm, a folder, a .safetensors file or a hub name.")
+@click.option("--imagenet", help="PVT-small's ImageNet weights.")
+@click.option("--tune-text", is_flag=True, help="Train the text encoder, too.")
+@click.option("--compile", "use_compile", is_flag=True, help="Use torch.compile.")
+@click.option("--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder of frozen text features.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
+@click.option("--resume", is_flag=True, help="Go on where the run's last epoch ended.")
+def train(
+    data: Path,
+    recipe: str,
+    output: Path,
+    overrides: tuple[str, ...],
+    tune_text: bool,
+    use_compile: bool,
+    tokenizer: Path | None,
+    cache: Path | None,
+    skip_bad: bool,
+    resume: bool,
+    **named: object,
+) -> None:
+    """Train MGHFT on the data set in the folder DATA.
+
+    Under torchrun every process trains a share of each batch.
+    """
+    console = Console()
+    changes = [*overrides, *(f"{key}={named[key]}" for key in NAMED if named[key] is not None)]
+    changes += ["tune_text=true"] if tune_text else []
+    changes += ["compile=true"] if use_compile else []
+    chosen = load_recipe(recipe, changes)
+    dataset = load_dataset(data, skip_bad=skip_bad)
+    with contextlib.ExitStack() as stack:
+
+        def reporters(folder: Path) -> list[Reporter]:
+            return [TensorBoard(folder), stack.enter_context(Bar(console, chosen.epochs))]
+
+        result = train_model(
+            dataset, chosen, output, resume=resume, reporters=reporters, tokenizer=tokenizer, cache=cache
+        )
+    if result.stopped_early:
+        console.print(f"Stopped early: no better {chosen.metric} for {chosen.early_stop} epochs.")
+    console.print(
+        f"Best {chosen.metric} {result.best_metric:.3f} in epoch {result.best_epoch}: [bold]{result.best}[/]"
+    )
+    console.print(f"Next: [bold]mghft-export onnx {result.best}[/]")

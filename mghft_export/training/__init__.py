@@ -1,0 +1,1 @@
+"""Training MGHFT: a recipe and a data set become checkpoints."""

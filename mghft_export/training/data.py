@@ -1,0 +1,190 @@
+"""Stickers as tensors for training and evaluation, in an order that only the seed and the epoch decide."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from timm.data import create_transform
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import DataError
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess
+from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.views import view_texts
+from mghft_export.training.random_state import derive, seeded
+from mghft_export.training.recipe import Recipe
+
+
+@dataclass
+class Batch:
+    """Stickers of one step: text features [B, 4, bert_dim], or token ids and mask [B, 4, L]."""
+
+    image: Tensor
+    """[B, 3, H, W]"""
+    label: Tensor
+    """[B] int64."""
+    pooled_text: Tensor | None
+    input_ids: Tensor | None
+    attention_mask: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        given: dict[str, Any] = {
+            key: value if value is None else value.to(device) for key, value in vars(self).items()
+        }
+        return dataclasses.replace(self, **given)
+
+
+@dataclass
+class Item:
+    """One sticker."""
+
+    image: Tensor
+    label: int
+    text: Tensor
+    """Pooled [4, bert_dim], or token ids and mask [2, 4, L]."""
+
+
+class StickerData(Dataset[Item]):
+    """A split as tensors.
+
+    Args:
+        texts: pooled [n, 4, bert_dim], or tokens [n, 2, 4, L].
+        augment: training transforms; else those of evaluation.
+    """
+
+    def __init__(
+        self,
+        stickers: Sequence[Sticker],
+        texts: Tensor,
+        config: MGHFTConfig,
+        recipe: Recipe,
+        *,
+        augment: bool,
+    ) -> None:
+        self.stickers, self.texts, self.recipe, self.augment = stickers, texts, recipe, augment
+        self.epoch = 0
+        height, width = config.image_size
+        self.spec = ImagePreprocessing(height, width)
+        self.images: dict[int, Image.Image] = {}
+        self.transform = create_transform(
+            input_size=(3, height, width),
+            is_training=True,
+            auto_augment=recipe.auto_augment or None,
+            color_jitter=recipe.color_jitter,
+            scale=recipe.crop_scale,
+            hflip=recipe.flip,
+            interpolation="bicubic",
+            re_prob=0.0,
+            mean=self.spec.mean,
+            std=self.spec.std,
+        )
+        keep_a_bit(self.transform)
+
+    def __len__(self) -> int:
+        return len(self.stickers)
+
+    def __getitem__(self, index: int) -> Item:
+        sticker, recipe, text = self.stickers[index], self.recipe, self.texts[index]
+        if recipe.inputs == "text":
+            return Item(torch.zeros(3, self.spec.height, self.spec.width), sticker.label, text)
+        if not self.augment:
+            return Item(torch.from_numpy(preprocess(self.open(index), self.spec)), sticker.label, text)
+        with seeded(recipe.seed, self.epoch, index):
+            image = self.transform(self.open(index))
+            lost = torch.rand(2)
+        if lost[0] < recipe.image_dropout:
+            image = torch.zeros_like(image)
+        elif lost[1] < recipe.text_dropout and text.is_floating_point():
+            text = torch.zeros_like(text)
+        return Item(image, sticker.label, text)
+
+    def open(self, index: int) -> Image.Image:
+        """The decoded sticker, from memory where the recipe keeps it."""
+        if index in self.images:
+            return self.images[index]
+        image = open_sticker(self.stickers[index].image, background=self.recipe.background)
+        if self.recipe.cache_pixels:
+            scale = self.recipe.cache_pixels / min(image.size)
+            if scale < 1:
+                size = round(image.width * scale), round(image.height * scale)
+                image = image.resize(size, Image.Resampling.BICUBIC)
+            self.images[index] = image
+        return image
+
+
+def keep_a_bit(transform: Any) -> None:
+    """RandAugment may ask for colours of 0 bits, which older Pillow made black and newer refuses; make it 1 bit."""
+    for part in transform.transforms:
+        for operation in getattr(part, "ops", ()):
+            if operation.name.startswith("Posterize"):
+                original = operation.aug_fn
+                operation.aug_fn = lambda image, bits, _original=original, **rest: _original(
+                    image, max(1, bits), **rest
+                )
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack items; tokens are [2, 4, L] each."""
+    text = torch.stack([item.text for item in items])
+    image = torch.stack([item.image for item in items])
+    label = torch.tensor([item.label for item in items])
+    if text.is_floating_point():
+        return Batch(image, label, text, None, None)
+    return Batch(image, label, None, text[:, 0], text[:, 1])
+
+
+def tokenize(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig) -> Tensor:
+    """Token ids and masks of stickers' views, [n, 2, 4, L] int64."""
+    views = [view for text in texts for view in view_texts(text, config.views)]
+    length = config.text_length
+    tokens = encode(tokenizer, views, max_length=length, pad_to=length)
+    both = np.stack([tokens.input_ids, tokens.attention_mask], axis=1)  # [4n, 2, L]
+    return torch.from_numpy(both).unflatten(0, (len(texts), 4)).transpose(1, 2)
+
+
+def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ...]:
+    """The stickers of a split that the recipe's topics allow.
+
+    Raises:
+        DataError: there is no such split, none is left, or one has no text.
+    """
+    topics = set(recipe.topics)
+    stickers = tuple(item for item in dataset.split(split) if not topics or item.topic in topics)
+    if not stickers:
+        raise DataError(f"the {split} split of {dataset.root} has no sticker of topics {sorted(topics)}")
+    if recipe.inputs != "image" and not all(sticker.text.strip() for sticker in stickers):
+        raise DataError(
+            f"the {split} split of {dataset.root} has stickers without text; add texts or train with inputs=image"
+        )
+    return stickers
+
+
+def epoch_batches(
+    count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, processes: int = 1
+) -> list[list[int]]:
+    """Indices of one process's batches: a shuffled epoch cut into global batches, of which each process has a slice.
+
+    The global batches are the same for any number of processes with the same global size. What does not fill a global
+    batch is left out, as the alignment loss depends on its size.
+
+    Raises:
+        DataError: there are fewer stickers than one global batch.
+    """
+    whole = batch_size * processes
+    if count < whole:
+        raise DataError(f"{count} training stickers are fewer than a batch of {whole}; lower batch_size")
+    order = np.random.default_rng(derive(seed, epoch)).permutation(count)
+    starts = range(0, count - whole + 1, whole)
+    return [order[start + rank * batch_size : start + (rank + 1) * batch_size].tolist() for start in starts]

@@ -1,0 +1,433 @@
+"""The training loop: epochs of steps, validation, checkpoints, and a stop when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from sklearn.metrics import f1_score
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import MGHFTError
+from mghft_export.model.checkpoint import load_imagenet_weights, save_checkpoint
+from mghft_export.model.loss import Losses, alignment_loss
+from mghft_export.model.mghft import MGHFT
+from mghft_export.model.text_weights import TextWeights, from_place, load_text_weights
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.training.data import Batch, StickerData, choose, collate, epoch_batches, tokenize
+from mghft_export.training.distributed import gather_with_gradient, mean_over_processes
+from mghft_export.training.random_state import seed_everything
+from mghft_export.training.recipe import Recipe
+from mghft_export.training.state import TrainingState, load_state, save_state
+from mghft_export.training.step import TrainingModel
+from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
+
+STATE_FILE = "state.pt"
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step, as a progress bar shows it."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    cross_entropy: float
+    alignment: float
+    images_per_second: float
+    lr: float
+
+
+class Reporter(Protocol):
+    """Who is told how it goes; only the main process tells."""
+
+    def on_step(self, report: StepReport) -> None: ...
+
+    def on_epoch(self, scalars: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where the checkpoints are, and the epochs' scalars."""
+
+    best: Path
+    last: Path
+    best_metric: float
+    best_epoch: int
+    history: tuple[dict[str, float], ...]
+    stopped_early: bool
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """On a whole split."""
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+
+
+def train(
+    dataset: StickerSet,
+    recipe: Recipe,
+    output: Path,
+    *,
+    resume: bool = False,
+    reporters: Callable[[Path], list[Reporter]] = lambda output: [],
+    tokenizer: Path | None = None,
+    cache: Path | None = None,
+    stop_after: int | None = None,
+) -> TrainingResult:
+    """Train a model.
+
+    Args:
+        output: the run's folder: `best` and `last` checkpoints, `state.pt`, `history.json`.
+        resume: go on from the folder's last epoch.
+        reporters: makes those who are told, in the main process.
+        cache: folder of frozen text features.
+        stop_after: epochs after which to stop although the recipe has more (the schedule is the recipe's).
+
+    Raises:
+        MGHFTError: the data, the recipe or the folder does not fit, or the loss is not finite.
+    """
+    if not resume and (output / STATE_FILE).exists():
+        raise MGHFTError(f"{output} holds a run already; continue it with --resume or choose another folder")
+    saved = load_state(output / STATE_FILE) if resume else None
+    if saved is not None and differing(saved.recipe, recipe):
+        raise MGHFTError(
+            f"{output} was trained with another {differing(saved.recipe, recipe)[0]}; resume it with the same recipe"
+        )
+    accelerator = make_accelerator(recipe)
+    main = accelerator.is_main_process
+    torch.use_deterministic_algorithms(recipe.deterministic)
+    train_data, val_data, weights = prepare_data(dataset, recipe, accelerator, tokenizer, cache)
+    seed_everything(recipe.seed)  # here, as reading the data may draw numbers or not (the cache)
+    model = build(dataset, recipe, weights)
+    if recipe.standardize_text and not recipe.tune_text and recipe.inputs != "image":
+        standardize_input(model.l_proj, train_data.texts)
+    if saved is not None:
+        model.load_state_dict(saved.model)
+    whole = recipe.batch_size * accelerator.num_processes * recipe.accumulate
+    optimizer = create_optimizer_v2(
+        model, opt=recipe.optimizer, lr=recipe.base_lr * whole / 512, weight_decay=recipe.weight_decay
+    )
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        sched="cosine",
+        num_epochs=recipe.epochs,
+        warmup_epochs=recipe.warmup_epochs,
+        warmup_lr=recipe.warmup_lr,
+        min_lr=recipe.min_lr,
+        warmup_prefix=False,
+    )
+    assert scheduler is not None
+    if saved is not None:
+        optimizer.load_state_dict(saved.optimizer)
+        scheduler.load_state_dict(saved.scheduler)
+        if accelerator.scaler is not None and saved.scaler:
+            accelerator.scaler.load_state_dict(saved.scaler)
+    network: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text")
+    if recipe.compile:
+        network = torch.compile(network)  # type: ignore[assignment]
+    network, optimizer = accelerator.prepare(network, optimizer)
+    told = reporters(output) if main else []
+    history: list[dict[str, float]] = list(saved.history) if saved else []
+    best, best_epoch = (saved.best, saved.best_epoch) if saved else (-math.inf, 0)
+    stopped = False
+    for epoch in range(saved.epoch if saved else 0, recipe.epochs):
+        if stop_after is not None and epoch >= stop_after:
+            break
+        seed_everything(recipe.seed, epoch, accelerator.process_index)
+        lr = float(optimizer.param_groups[0]["lr"])
+        scalars = run_epoch(network, optimizer, train_data, recipe, accelerator, epoch, told, output)
+        scheduler.step(epoch + 1)
+        metrics = evaluate(model, val_data, accelerator.device)
+        if not math.isfinite(metrics.loss):
+            raise MGHFTError(not_finite("validation loss", metrics.loss, epoch, output))
+        scalars |= {"lr": lr, **{f"val_{key}": value for key, value in vars(metrics).items()}}
+        history.append({"epoch": epoch + 1, **scalars})
+        value = metrics.macro_f1 if recipe.metric == "macro_f1" else metrics.accuracy
+        improved = value > best
+        if improved:
+            best, best_epoch = value, epoch + 1
+        if main:
+            scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
+            description = describe(dataset, recipe, history[-1])
+            for name in ["last", "best"] if improved else ["last"]:
+                save_checkpoint(
+                    output / f"{name}.safetensors",
+                    model,
+                    dataset.class_names,
+                    description,
+                    text_weights=weights,
+                    half=recipe.half_checkpoints,
+                )
+            write_history(output, history)
+            state = TrainingState(
+                epoch + 1,
+                model.state_dict(),
+                optimizer.state_dict(),
+                scheduler.state_dict(),
+                scaler,
+                best,
+                best_epoch,
+                history,
+                recipe.model_dump(mode="json"),
+            )
+            save_state(output / STATE_FILE, state)
+        for reporter in told:
+            reporter.on_epoch(history[-1])
+        if recipe.early_stop and epoch + 1 - best_epoch >= recipe.early_stop:
+            stopped = True
+            break
+    return TrainingResult(
+        output / "best.safetensors",
+        output / "last.safetensors",
+        best,
+        best_epoch,
+        tuple(history),
+        stopped,
+    )
+
+
+def make_accelerator(recipe: Recipe) -> Accelerator:
+    """Accelerate for the recipe's precision; the devices are those that torchrun or the machine gives.
+
+    Raises:
+        MGHFTError: float16 on a CPU.
+    """
+    if recipe.precision == "fp16" and not torch.cuda.is_available():
+        raise MGHFTError("fp16 training needs a GPU; use --precision bf16 or fp32")
+    names = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+    return Accelerator(
+        mixed_precision=names[recipe.precision],
+        gradient_accumulation_steps=recipe.accumulate,
+        step_scheduler_with_optimizer=False,
+    )
+
+
+def prepare_data(
+    dataset: StickerSet, recipe: Recipe, accelerator: Accelerator, tokenizer: Path | None, cache: Path | None
+) -> tuple[StickerData, StickerData, TextWeights | None]:
+    """Both splits as tensors, and the frozen text encoder's reference (None where it is trained)."""
+    config = recipe.build_config(len(dataset.class_names))
+    weights = None if recipe.text_weights is None else from_place(recipe.text_weights)
+    if weights is None and not recipe.tune_text:
+        raise MGHFTError(
+            "a frozen text encoder needs weights: give --text-weights (minilm, a folder or a hub name), or --tune-text"
+        )
+    if recipe.tune_text and recipe.inputs == "image":
+        raise MGHFTError("inputs=image has no text to tune; leave out --tune-text")
+    chosen = [choose(dataset, split, recipe) for split in (recipe.train_split, recipe.val_split)]
+    found = load_tokenizer(tokenizer or default_tokenizer_path())
+
+    def texts_of(stickers: tuple[Sticker, ...]) -> Tensor:
+        if recipe.inputs == "image":
+            return torch.zeros(len(stickers), 4, config.bert_dim)
+        texts = [sticker.text for sticker in stickers]
+        if recipe.tune_text:
+            return tokenize(texts, found, config)
+        assert weights is not None
+        return frozen_text_features(texts, found, config, weights, cache or default_cache_folder())
+
+    with accelerator.main_process_first():  # which fills the cache that the others read
+        texts = [texts_of(stickers) for stickers in chosen]
+    train_data = StickerData(chosen[0], texts[0], config, recipe, augment=True)
+    val_data = StickerData(chosen[1], texts[1], config, recipe, augment=False)
+    return train_data, val_data, None if recipe.tune_text else weights
+
+
+def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> MGHFT:
+    """The model at the start of its training; a frozen text encoder is not part of it."""
+    config = recipe.build_config(len(dataset.class_names))
+    model = MGHFT(config, text_model=recipe.tune_text)
+    if model.text_model is not None and recipe.text_weights is not None:
+        model.text_model.load_state_dict(load_text_weights(from_place(recipe.text_weights)))
+    if recipe.imagenet is not None:
+        load_imagenet_weights(model.vision_model, recipe.imagenet)
+    freeze_unread(model, recipe)
+    return model
+
+
+@torch.no_grad()
+def standardize_input(layer: nn.Linear, features: Tensor) -> None:
+    """Fold (x - mean) / deviation of the features [..., D] into a layer's initial weights.
+
+    Texts of one encoder have much in common, and a fresh layer would spend its first epochs on taking that away.
+    """
+    rows = features.flatten(0, -2)
+    mean, deviation = rows.mean(dim=0), rows.std(dim=0).clamp(min=1e-6)
+    layer.weight.div_(deviation)
+    layer.bias.sub_(layer.weight @ mean)
+
+
+def freeze_unread(model: MGHFT, recipe: Recipe) -> None:
+    """Parameters that no loss reads have no gradient, which DistributedDataParallel has to know."""
+    pyramid = model.vision_model
+    pyramid.tau.requires_grad_(False)
+    pyramid.norm_t.requires_grad_(False)
+    for stage in range(3):
+        if not model.config.has_class_token(stage):
+            getattr(pyramid, f"cross_proj{stage + 1}").requires_grad_(False)
+    if model.text_model is not None and getattr(model.text_model, "pooler", None) is not None:
+        model.text_model.pooler.requires_grad_(False)
+
+
+def run_epoch(
+    network: nn.Module,
+    optimizer: Any,
+    data: StickerData,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    epoch: int,
+    told: list[Reporter],
+    output: Path,
+) -> dict[str, float]:
+    """One pass over the training split: mean losses and speed.
+
+    Raises:
+        MGHFTError: the loss is not finite.
+    """
+    network.train()
+    data.epoch = epoch
+    batches = epoch_batches(
+        len(data),
+        recipe.batch_size,
+        recipe.seed,
+        epoch,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    loader = DataLoader(data, batch_sampler=batches, num_workers=recipe.workers, collate_fn=collate)
+    sums = torch.zeros(3, dtype=torch.float64)
+    start = time.perf_counter()
+    for step, host_batch in enumerate(loader):
+        batch: Batch = host_batch.to(accelerator.device)
+        last = step + 1 == len(batches)
+        update = last or (step + 1) % recipe.accumulate == 0
+        with accelerator.autocast():
+            if update:
+                losses = step_losses(network, batch, recipe)
+            else:
+                with accelerator.no_sync(network):
+                    losses = step_losses(network, batch, recipe)
+        values = torch.stack([losses.total, losses.cross_entropy, losses.alignment]).detach()
+        means = mean_over_processes(values).double().cpu()
+        if not torch.isfinite(means[0]):
+            raise MGHFTError(not_finite("loss", float(means[0]), epoch, output, step))
+        # Accelerate divides by its accumulation steps; the last group of an epoch may be shorter.
+        group = (
+            recipe.accumulate
+            if step < len(batches) - len(batches) % recipe.accumulate
+            else (len(batches) % recipe.accumulate)
+        )
+        accelerator.backward(losses.total * recipe.accumulate / group)
+        if update:
+            if recipe.clip_grad is not None:
+                accelerator.clip_grad_norm_(network.parameters(), recipe.clip_grad)
+            optimizer.step()
+            optimizer.zero_grad()
+        sums += means
+        seen = (step + 1) * recipe.batch_size * accelerator.num_processes
+        report = StepReport(
+            epoch=epoch + 1,
+            step=step + 1,
+            steps=len(batches),
+            loss=float(means[0]),
+            cross_entropy=float(means[1]),
+            alignment=float(means[2]),
+            images_per_second=seen / (time.perf_counter() - start),
+            lr=float(optimizer.param_groups[0]["lr"]),
+        )
+        for reporter in told:
+            reporter.on_step(report)
+    total, cross_entropy, alignment = (sums / len(batches)).tolist()
+    return {
+        "loss": total,
+        "cross_entropy": cross_entropy,
+        "alignment": alignment,
+        "images_per_second": report.images_per_second,
+    }
+
+
+def step_losses(network: nn.Module, batch: Batch, recipe: Recipe) -> Losses:
+    """The losses of one batch; the alignment's over the batches of all processes, in float32."""
+    logits, class_tokens, text_features = network(
+        batch.image, batch.pooled_text, batch.input_ids, batch.attention_mask
+    )
+    with torch.autocast(logits.device.type, enabled=False):
+        cross_entropy = F.cross_entropy(logits.float(), batch.label, label_smoothing=recipe.label_smoothing)
+        if recipe.alignment_weight == 0 or recipe.inputs != "both":
+            # Nothing to align with a blank; the zero keeps all parameters in the graph.
+            alignment = (class_tokens.float().sum() + text_features.float().sum()) * 0
+        else:
+            alignment = alignment_loss(
+                gather_with_gradient(class_tokens.float()), gather_with_gradient(text_features.float())
+            )
+    return Losses(cross_entropy + recipe.alignment_weight * alignment, cross_entropy, alignment)
+
+
+@torch.no_grad()
+def predict_logits(model: MGHFT, data: StickerData, device: torch.device) -> Tensor:
+    """Logits of a whole split in float32, [n, classes]."""
+    network = TrainingModel(model, blank_images=data.recipe.inputs == "text").eval()
+    loader = DataLoader(data, batch_size=EVALUATION_BATCH, collate_fn=collate)
+    rows = []
+    for host_batch in loader:
+        batch: Batch = host_batch.to(device)
+        logits, _, _ = network(batch.image, batch.pooled_text, batch.input_ids, batch.attention_mask)
+        rows.append(logits.float().cpu())
+    return torch.cat(rows)
+
+
+def evaluate(model: MGHFT, data: StickerData, device: torch.device) -> Metrics:
+    """Loss, accuracy and macro-F1 of a whole split; every process computes all of it."""
+    logits = predict_logits(model, data, device)
+    labels = torch.tensor([sticker.label for sticker in data.stickers])
+    predicted = logits.argmax(dim=1)
+    return Metrics(
+        loss=float(F.cross_entropy(logits, labels)),
+        accuracy=float((predicted == labels).double().mean()),
+        macro_f1=float(f1_score(labels.numpy(), predicted.numpy(), average="macro", zero_division=0)),
+    )
+
+
+def not_finite(what: str, value: float, epoch: int, output: Path, step: int | None = None) -> str:
+    """The sentence for a loss that went wrong."""
+    where = f"epoch {epoch + 1}" + ("" if step is None else f", step {step + 1}")
+    kept = output / "last.safetensors"
+    kept_text = f"; the last good checkpoint is {kept}" if kept.exists() else ""
+    return f"the {what} became {value} in {where}{kept_text}; start again with a lower --lr or with --precision fp32"
+
+
+def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
+    """Keys in which a recipe differs from that of a saved run; where the data is read may change."""
+    current = recipe.model_dump(mode="json")
+    free = {"workers", "cache_pixels", "text_weights", "imagenet", "half_checkpoints"}
+    return [key for key in current if key not in free and current[key] != saved.get(key)]
+
+
+def describe(dataset: StickerSet, recipe: Recipe, scalars: dict[str, float]) -> dict[str, Any]:
+    """What a checkpoint says about its training."""
+    return {"data": dataset.root.name, "recipe": recipe.model_dump(mode="json"), "scalars": scalars}
+
+
+def write_history(output: Path, history: list[dict[str, float]]) -> None:
+    """Write the epochs' scalars as JSON."""
+    with replacing_file(output / "history.json") as partial:
+        partial.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")

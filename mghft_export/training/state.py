@@ -1,0 +1,70 @@
+"""The state of a run after an epoch, in one file, so that a killed run goes on where its last epoch ended."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import CheckpointError
+
+FORMAT = "mghft-training-state"
+
+
+@dataclass
+class TrainingState:
+    """All that the next epoch depends on. Generators are seeded anew by (seed, epoch), so they are not part of it."""
+
+    epoch: int
+    """Epochs that are done."""
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    scaler: dict[str, Any]
+    """Of float16's loss; empty otherwise."""
+    best: float
+    best_epoch: int
+    history: list[dict[str, float]]
+    recipe: dict[str, Any]
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write the state beside its place and rename it."""
+    with replacing_file(path) as partial:
+        torch.save({"format": FORMAT, **vars(state)}, partial)
+
+
+def load_state(path: Path) -> TrainingState:
+    """Read a state; nothing but tensors and plain containers is unpickled.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise ValueError
+        return TrainingState(**content)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"there is no run to resume at {path.parent}; start it without --resume"
+        ) from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no training state; start again without --resume"
+        ) from error

@@ -1,0 +1,308 @@
+"""Training resumes exactly, is the same with two processes, stops on a bad loss and names what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import CheckpointError, DataError, MGHFTError
+from mghft_export.model.checkpoint import build_model, load_checkpoint
+from mghft_export.model.mghft import MGHFT
+from mghft_export.model.text import build_text_encoder
+from mghft_export.stickers.dataset import StickerSet, load_dataset
+from mghft_export.training import loop
+from mghft_export.training.data import epoch_batches
+from mghft_export.training.loop import train
+from mghft_export.training.recipe import Recipe, load_recipe, parse_recipe
+from mghft_export.training.step import TrainingModel
+
+SMALL = Path(__file__).parents[2] / "calibration" / "stickers-small"
+TEXT = {
+    "model_type": "bert",
+    "vocab_size": 30522,
+    "hidden_size": 16,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 64,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
+MODEL = {
+    "image_size": [64, 64],
+    "position_size": 64,
+    "embed_dims": [8, 8, 8, 16],
+    "heads": [1, 1, 1, 1],
+    "mlp_ratios": [1, 1, 1, 1],
+    "alpha": 1,
+    "hidden_dim": 16,
+    "fusion_heads": 1,
+    "fusion_mlp_dim": 16,
+    "drop_path": 0.1,
+    "text_encoder": TEXT,
+    "text_length": 32,
+}
+
+
+@pytest.fixture(scope="session")
+def stickers() -> StickerSet:
+    return load_dataset(SMALL)
+
+
+@pytest.fixture(scope="session")
+def text_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny text encoder's weights as a folder."""
+    folder = tmp_path_factory.mktemp("text")
+    torch.manual_seed(0)
+    encoder = build_text_encoder(MGHFTConfig.mini(text_encoder=TEXT), "sdpa")
+    save_file(
+        {key: value.contiguous() for key, value in encoder.state_dict().items()}, folder / "model.safetensors"
+    )
+    return folder
+
+
+@pytest.fixture
+def recipe(text_weights: Path) -> Callable[..., Recipe]:
+    def make(**changes: object) -> Recipe:
+        values = {
+            "preset": "mini",
+            "model": MODEL,
+            "text_weights": str(text_weights),
+            "epochs": 3,
+            "batch_size": 8,
+            "warmup_epochs": 1,
+            "base_lr": 0.05,
+            "precision": "fp32",
+            "auto_augment": "",
+            "early_stop": 0,
+        }
+        return parse_recipe({**values, **changes}, "test")
+
+    return make
+
+
+def losses(folder: Path) -> list[tuple[float, float, float]]:
+    history = json.loads((folder / "history.json").read_text())
+    return [(row["loss"], row["val_loss"], row["alignment"]) for row in history]
+
+
+def test_resumed_run_has_the_losses_of_an_uninterrupted_one(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    chosen = recipe(text_dropout=0.2, auto_augment="rand-m9-mstd0.5-inc1")
+    train(stickers, chosen, tmp_path / "whole", cache=tmp_path)
+    train(stickers, chosen, tmp_path / "parts", cache=tmp_path, stop_after=1)
+    train(stickers, chosen, tmp_path / "parts", cache=tmp_path, resume=True)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    whole, parts = (load_checkpoint(tmp_path / run / "last.safetensors") for run in ("whole", "parts"))
+    assert all(torch.equal(whole.state[key], parts.state[key]) for key in whole.state)
+
+
+def test_checkpoint_refers_to_frozen_text_weights_and_loads_whole(
+    stickers: StickerSet, recipe: Callable[..., Recipe], text_weights: Path, tmp_path: Path
+) -> None:
+    result = train(
+        stickers, recipe(epochs=1, warmup_epochs=0, half_checkpoints=True), tmp_path / "run", cache=tmp_path
+    )
+    description = json.loads(result.last.with_suffix(".json").read_text())
+    assert description["text_model"] == {"directory": str(text_weights), "file": "model.safetensors"}
+    model = build_model(load_checkpoint(result.last))
+    assert isinstance(model, MGHFT)
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_resume_refuses_another_recipe(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    train(stickers, recipe(epochs=2), tmp_path / "run", cache=tmp_path, stop_after=1)
+    with pytest.raises(MGHFTError, match="another weight_decay"):
+        train(stickers, recipe(epochs=2, weight_decay=0.1), tmp_path / "run", cache=tmp_path, resume=True)
+    with pytest.raises(MGHFTError, match="--resume"):
+        train(stickers, recipe(epochs=2), tmp_path / "run", cache=tmp_path)
+
+
+def test_damaged_state_is_refused(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        train(stickers, recipe(), tmp_path / "run", resume=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_bytes(b"PK not a state")
+    with pytest.raises(CheckpointError, match="damaged"):
+        train(stickers, recipe(), tmp_path / "run", resume=True)
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = train(stickers, recipe(), tmp_path / "run", cache=tmp_path, stop_after=1)
+    before = result.last.read_bytes()
+    whole = loop.step_losses
+
+    def broken(*arguments: object) -> object:
+        found = whole(*arguments)  # type: ignore[arg-type]
+        return dataclasses.replace(found, total=found.total * float("nan"))
+
+    monkeypatch.setattr(loop, "step_losses", broken)
+    with pytest.raises(
+        MGHFTError, match=r"became nan in epoch 2, step 1; the last good checkpoint is .*last"
+    ):
+        train(stickers, recipe(), tmp_path / "run", cache=tmp_path, resume=True)
+    assert result.last.read_bytes() == before
+
+
+def test_early_stop_ends_a_run_that_does_not_improve(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "evaluate", lambda *_: loop.Metrics(1.0, 0.5, 0.5))
+    result = train(stickers, recipe(epochs=9, early_stop=2), tmp_path / "run", cache=tmp_path)
+    assert result.stopped_early
+    assert len(result.history) == 3
+    assert result.best_epoch == 1
+
+
+def test_text_encoder_trains_with_tune_text(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    result = train(stickers, recipe(epochs=1, warmup_epochs=0, tune_text=True), tmp_path / "run")
+    assert "text_model" not in json.loads(result.last.with_suffix(".json").read_text())
+    assert any(key.startswith("text_model.") for key in load_checkpoint(result.last).state)
+
+
+def test_accumulated_steps_are_one_larger_step_without_alignment(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    model = MODEL | {"drop_path": 0.0, "fusion_dropout": 0.0}
+    common = {"epochs": 2, "alignment_weight": 0.0, "model": model, "optimizer": "sgd", "base_lr": 2.0}
+    whole = dataclasses.replace(stickers, splits={**stickers.splits, "train": stickers.split("train")[:16]})
+    train(whole, recipe(batch_size=16, **common), tmp_path / "large", cache=tmp_path)
+    train(whole, recipe(batch_size=8, accumulate=2, **common), tmp_path / "small", cache=tmp_path)
+    large, small = torch.tensor(losses(tmp_path / "large")), torch.tensor(losses(tmp_path / "small"))
+    assert torch.allclose(large, small, rtol=1e-3)
+    assert not torch.allclose(large[0, 1], large[1, 1], rtol=1e-4)
+
+
+def test_two_processes_have_the_losses_of_one(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """The alignment loss sees the whole global batch, with gradients, or the second epoch would differ."""
+    model = MODEL | {"drop_path": 0.0, "fusion_dropout": 0.0}
+    # Plain gradient descent: Adam would hide a gradient that is a multiple of what it should be.
+    common = recipe(epochs=2, model=model, optimizer="sgd", base_lr=0.5).model_dump(mode="json")
+    train(stickers, parse_recipe({**common, "batch_size": 8}, "one"), tmp_path / "one", cache=tmp_path)
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import json, sys\nfrom pathlib import Path\nimport torch\n"
+        "from mghft_export.stickers.dataset import load_dataset\n"
+        "from mghft_export.training.loop import train\n"
+        "from mghft_export.training.recipe import parse_recipe\n"
+        "torch.set_num_threads(1)\n"
+        "recipe = parse_recipe(json.loads(sys.argv[1]), 'two')\n"
+        "train(load_dataset(Path(sys.argv[2])), recipe, Path(sys.argv[3]), cache=Path(sys.argv[4]))\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    arguments = [json.dumps({**common, "batch_size": 4}), str(SMALL), str(tmp_path / "two"), str(tmp_path)]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "ACCELERATE_USE_CPU": "true",
+    }
+    done = subprocess.run(
+        [*command, str(script), *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = torch.tensor(losses(tmp_path / "one")), torch.tensor(losses(tmp_path / "two"))
+    # Not closer: rounding lets the untrained re-attention choose other patches here and there.
+    assert torch.allclose(one, two, rtol=1e-3)
+
+
+def test_training_forward_has_the_logits_and_gradients_of_the_model() -> None:
+    """Only token 0 of the fusion block is read, so only it is computed."""
+    torch.manual_seed(0)
+    config = MGHFTConfig.from_dict({**MGHFTConfig.mini().to_dict(), **MODEL, "fusion_dropout": 0.0})
+    model = MGHFT(config, text_model=False).eval()
+    image, text = torch.randn(2, 3, 64, 64), torch.randn(2, 4, 16)
+
+    def gradients(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        logits.square().sum().backward()  # type: ignore[no-untyped-call]
+        return {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
+
+    whole, short = model(image, pooled_text=text).logits, TrainingModel(model)(image, text)[0]
+    assert torch.allclose(whole, short, atol=1e-6)
+    expected, found = gradients(whole), gradients(short)
+    assert set(expected) == set(found)
+    assert all(torch.allclose(expected[key], found[key], atol=1e-5) for key in expected)
+
+
+def test_standardized_layer_sees_mean_0_and_deviation_1() -> None:
+    layer, plain = torch.nn.Linear(6, 3), torch.nn.Linear(6, 3)
+    plain.load_state_dict(layer.state_dict())
+    features = torch.randn(50, 4, 6) * 0.01 + 5
+    loop.standardize_input(layer, features)
+    rows = features.flatten(0, 1)
+    assert torch.allclose(layer(rows), plain((rows - rows.mean(0)) / rows.std(0)), atol=1e-2)
+
+
+def test_every_process_count_sees_the_same_global_batches() -> None:
+    one = epoch_batches(50, 8, seed=3, epoch=2)
+    two = [epoch_batches(50, 4, 3, 2, rank, 2) for rank in range(2)]
+    assert one == [first + second for first, second in zip(*two, strict=True)]
+    assert one != epoch_batches(50, 8, seed=3, epoch=3)
+    with pytest.raises(DataError, match="lower batch_size"):
+        epoch_batches(5, 8, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epohcs=3", "unknown key 'epohcs'"),
+        ("epochs=0", "epochs does not work"),
+        ("epochs", "not key=value"),
+        ("precision=fp8", "precision does not work"),
+        ("epochs.deep=3", "no table"),
+    ],
+)
+def test_bad_recipe_values_are_named(override: str, message: str) -> None:
+    with pytest.raises(MGHFTError, match=message):
+        load_recipe("mini", [override])
+
+
+def test_recipes_are_found_and_overridden(tmp_path: Path) -> None:
+    released = load_recipe("ser30k", ["epochs=7", "model.views=separate", "optimizer=lamb"])
+    assert (released.epochs, released.optimizer, released.alignment_weight) == (7, "lamb", 0.5)
+    assert released.build_config(7).views == "separate"
+    assert load_recipe("ser30k").build_config(7) == MGHFTConfig.paper()
+    with pytest.raises(MGHFTError, match="choose from mini, ser30k"):
+        load_recipe("nothing")
+    (tmp_path / "broken.toml").write_text("epochs = = 3")
+    with pytest.raises(MGHFTError, match="not TOML"):
+        load_recipe(str(tmp_path / "broken.toml"))
+
+
+def test_bad_data_is_refused(stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no sticker of topics"):
+        train(stickers, recipe(topics=["openmoji"]), tmp_path / "run", cache=tmp_path)
+    with pytest.raises(DataError, match="no split 'dev'"):
+        train(stickers, recipe(val_split="dev"), tmp_path / "run", cache=tmp_path)
+    mute = {
+        name: tuple(dataclasses.replace(s, text="") for s in rows) for name, rows in stickers.splits.items()
+    }
+    with pytest.raises(DataError, match="without text"):
+        train(dataclasses.replace(stickers, splits=mute), recipe(), tmp_path / "run", cache=tmp_path)
+    with pytest.raises(MGHFTError, match="needs weights"):
+        train(stickers, recipe(text_weights=None), tmp_path / "run", cache=tmp_path)
