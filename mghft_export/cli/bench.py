@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -101,7 +102,7 @@ def _processor() -> str:
 
 def table(rows: list[Row], part: str, batch: int) -> Table:
     """A row an implementation; the reference is 1.0x."""
-    result = Table(title=f"{part}, batch {batch}, float32, CPU")
+    result = Table(box=SIMPLE_HEAD, title=f"{part}, batch {batch}, float32, CPU")
     for heading in ("implementation", "median ms", "p95 ms", "stickers/s", "speed-up", "peak memory"):
         result.add_column(heading, justify="left" if heading == "implementation" else "right")
     for row in rows:
@@ -112,10 +113,10 @@ def table(rows: list[Row], part: str, batch: int) -> Table:
             continue
         times = row.latency
         gain = "1.0x" if row.speed_up is None else f"{row.speed_up.median:.1f}x"
-        noisy = " (noisy)" if times.variation > 0.025 else ""
+        noisy = "~" if times.variation > 0.025 else ""  # it varies by more than 2.5 %
         result.add_row(
             name,
-            f"{times.median:.1f}{noisy}",
+            f"{noisy}{times.median:.1f}",
             f"{times.p95:.1f}",
             f"{times.stickers_per_second:.1f}",
             gain,

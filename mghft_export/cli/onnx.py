@@ -8,17 +8,18 @@ from pathlib import Path
 
 import click
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mghft_export.bundle import Bundle, sha256
+from mghft_export.bundle import Bundle, TensorEntry, sha256
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
 from mghft_export.export.trace import DEFAULT_OPSET
 from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
-from mghft_export.model.checkpoint import build_model, load_checkpoint
+from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
 from mghft_export.model.mghft import MGHFT
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image import open_sticker
@@ -144,8 +145,13 @@ def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) ->
         raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
     torch.manual_seed(seed)
     config = PRESETS[arch](**changes)
-    names = tuple(f"class {number + 1}" for number in range(config.num_classes))
-    return Source(MGHFT(config).eval(), names, f"random weights of {arch}, seed {seed}", None, trained=False)
+    return Source(
+        MGHFT(config).eval(),
+        class_names(config.num_classes),
+        f"random weights of {arch}, seed {seed}",
+        None,
+        trained=False,
+    )
 
 
 def checkpoint_source(path: Path, changes: Mapping[str, object]) -> Source:
@@ -175,7 +181,9 @@ def verification_stickers(root: Path | None, background: str, tolerance: float) 
 
 def verification_table(verification: Verification) -> Table:
     """PyTorch as released against ONNX Runtime."""
-    table = Table(title=f"ONNX Runtime against PyTorch as released, on {verification.stickers}")
+    table = Table(
+        box=SIMPLE_HEAD, title=f"ONNX Runtime against PyTorch as released, on {verification.stickers}"
+    )
     for heading in ("output", "batch", "max abs difference", "cosine", "selected tokens"):
         table.add_column(heading, justify="left" if heading == "output" else "right")
     for item in verification.differences:
@@ -189,27 +197,29 @@ def verification_table(verification: Verification) -> Table:
             f"{agreement:.2%}" if agreement is not None else "",
         )
     table.caption = (
-        f"same class: {verification.top1_agreement:.0%}; tolerance of the logits: {verification.tolerance:g}"
+        f"same class: {verification.top1_agreement:.0%}; tolerance of the logits: {verification.tolerance:g}; "
+        "like patches, as of a plain background, may be selected for one another"
     )
     return table
 
 
 def bundle_table(bundle: Bundle) -> Table:
-    """The graphs of a bundle."""
-    table = Table(title="graphs")
-    for heading in ("file", "nodes", "size", "inputs", "outputs"):
-        table.add_column(heading)
+    """The graphs of a bundle; shapes are in the manifest."""
+    table = Table(box=SIMPLE_HEAD, title="graphs")
+    for heading in ("file", "nodes", "size", "from", "to"):
+        table.add_column(heading, justify="right" if heading in ("nodes", "size") else "left")
     for graphs in bundle.manifest.precisions.values():
         for graph in graphs.values():
             table.add_row(
                 graph.file.path,
                 str(graph.nodes),
                 f"{graph.file.bytes / 1e6:.1f} MB",
-                "\n".join(f"{item.name} {_shape(item.shape)}" for item in graph.inputs),
-                "\n".join(f"{item.name} {_shape(item.shape)}" for item in graph.outputs),
+                _names(graph.inputs),
+                _names(graph.outputs),
             )
     return table
 
 
-def _shape(shape: tuple[int | str, ...]) -> str:
-    return "×".join(str(size) for size in shape)
+def _names(tensors: tuple[TensorEntry, ...]) -> str:
+    """Names of few tensors, the number of many."""
+    return ", ".join(item.name for item in tensors) if len(tensors) < 3 else f"{len(tensors)} tensors"

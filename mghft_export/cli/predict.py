@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 from PIL import Image
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -116,12 +117,12 @@ def prediction_table(
 ) -> Table:
     """A row an image, a column a class."""
     title = None if trained else "[bold yellow]UNTRAINED MODEL: random weights, believe no prediction[/]"
-    table = Table(title=title)
+    table = Table(box=SIMPLE_HEAD, title=title, padding=(0, 0, 0, 1))
     table.add_column("sticker", overflow="fold")
     table.add_column("emotion", style="bold")
     for name in names:
         table.add_column(name, justify="right")
     for path, prediction in zip(paths, predictions, strict=True):
-        cells = [f"{share:.1%}" for share in prediction.probabilities.values()]
+        cells = [f"{share:.0%}" for share in prediction.probabilities.values()]
         table.add_row(path.name, prediction.label, *cells)
     return table

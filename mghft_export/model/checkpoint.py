@@ -84,7 +84,7 @@ def load_checkpoint(path: Path, **changes: Any) -> Checkpoint:
         raise
     except (MGHFTError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the configuration does not describe an MGHFT: {error}") from error
-    names = tuple(description["class_names"]) if description else _class_names(config.num_classes)
+    names = tuple(description["class_names"]) if description else class_names(config.num_classes)
     return Checkpoint(state, config, names)
 
 
@@ -248,7 +248,7 @@ def _read_description(path: Path) -> Mapping[str, Any]:
     return description
 
 
-def _class_names(count: int) -> tuple[str, ...]:
+def class_names(count: int) -> tuple[str, ...]:
     """SER30K's names for seven classes, else numbers."""
     return SER30K_CLASSES if count == len(SER30K_CLASSES) else tuple(f"class {i + 1}" for i in range(count))
 

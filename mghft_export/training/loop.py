@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate import Accelerator
 from sklearn.metrics import f1_score
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
@@ -21,19 +21,17 @@ from torch.utils.data import DataLoader
 
 from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
-from mghft_export.model.checkpoint import load_imagenet_weights, save_checkpoint
+from mghft_export.model.checkpoint import save_checkpoint
 from mghft_export.model.loss import Losses, alignment_loss
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_weights import TextWeights, from_place, load_text_weights
-from mghft_export.stickers.dataset import Sticker, StickerSet
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training.data import Batch, StickerData, choose, collate, epoch_batches, tokenize
+from mghft_export.stickers.dataset import StickerSet
+from mghft_export.training.data import Batch, StickerData, collate, epoch_batches
 from mghft_export.training.distributed import gather_with_gradient, mean_over_processes
 from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe
+from mghft_export.training.setup import build, make_accelerator, prepare_data, standardize_input
 from mghft_export.training.state import TrainingState, load_state, save_state
 from mghft_export.training.step import TrainingModel
-from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
 STATE_FILE = "state.pt"
 EVALUATION_BATCH = 64
@@ -203,89 +201,6 @@ def train(
         tuple(history),
         stopped,
     )
-
-
-def make_accelerator(recipe: Recipe) -> Accelerator:
-    """Accelerate for the recipe's precision; the devices are those that torchrun or the machine gives.
-
-    Raises:
-        MGHFTError: float16 on a CPU.
-    """
-    if recipe.precision == "fp16" and not torch.cuda.is_available():
-        raise MGHFTError("fp16 training needs a GPU; use --precision bf16 or fp32")
-    names = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-    return Accelerator(
-        mixed_precision=names[recipe.precision],
-        gradient_accumulation_steps=recipe.accumulate,
-        step_scheduler_with_optimizer=False,
-    )
-
-
-def prepare_data(
-    dataset: StickerSet, recipe: Recipe, accelerator: Accelerator, tokenizer: Path | None, cache: Path | None
-) -> tuple[StickerData, StickerData, TextWeights | None]:
-    """Both splits as tensors, and the frozen text encoder's reference (None where it is trained)."""
-    config = recipe.build_config(len(dataset.class_names))
-    weights = None if recipe.text_weights is None else from_place(recipe.text_weights)
-    if weights is None and not recipe.tune_text:
-        raise MGHFTError(
-            "a frozen text encoder needs weights: give --text-weights (minilm, a folder or a hub name), or --tune-text"
-        )
-    if recipe.tune_text and recipe.inputs == "image":
-        raise MGHFTError("inputs=image has no text to tune; leave out --tune-text")
-    chosen = [choose(dataset, split, recipe) for split in (recipe.train_split, recipe.val_split)]
-    found = load_tokenizer(tokenizer or default_tokenizer_path())
-
-    def texts_of(stickers: tuple[Sticker, ...]) -> Tensor:
-        if recipe.inputs == "image":
-            return torch.zeros(len(stickers), 4, config.bert_dim)
-        texts = [sticker.text for sticker in stickers]
-        if recipe.tune_text:
-            return tokenize(texts, found, config)
-        assert weights is not None
-        return frozen_text_features(texts, found, config, weights, cache or default_cache_folder())
-
-    with accelerator.main_process_first():  # which fills the cache that the others read
-        texts = [texts_of(stickers) for stickers in chosen]
-    train_data = StickerData(chosen[0], texts[0], config, recipe, augment=True)
-    val_data = StickerData(chosen[1], texts[1], config, recipe, augment=False)
-    return train_data, val_data, None if recipe.tune_text else weights
-
-
-def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> MGHFT:
-    """The model at the start of its training; a frozen text encoder is not part of it."""
-    config = recipe.build_config(len(dataset.class_names))
-    model = MGHFT(config, text_model=recipe.tune_text)
-    if model.text_model is not None and recipe.text_weights is not None:
-        model.text_model.load_state_dict(load_text_weights(from_place(recipe.text_weights)))
-    if recipe.imagenet is not None:
-        load_imagenet_weights(model.vision_model, recipe.imagenet)
-    freeze_unread(model, recipe)
-    return model
-
-
-@torch.no_grad()
-def standardize_input(layer: nn.Linear, features: Tensor) -> None:
-    """Fold (x - mean) / deviation of the features [..., D] into a layer's initial weights.
-
-    Texts of one encoder have much in common, and a fresh layer would spend its first epochs on taking that away.
-    """
-    rows = features.flatten(0, -2)
-    mean, deviation = rows.mean(dim=0), rows.std(dim=0).clamp(min=1e-6)
-    layer.weight.div_(deviation)
-    layer.bias.sub_(layer.weight @ mean)
-
-
-def freeze_unread(model: MGHFT, recipe: Recipe) -> None:
-    """Parameters that no loss reads have no gradient, which DistributedDataParallel has to know."""
-    pyramid = model.vision_model
-    pyramid.tau.requires_grad_(False)
-    pyramid.norm_t.requires_grad_(False)
-    for stage in range(3):
-        if not model.config.has_class_token(stage):
-            getattr(pyramid, f"cross_proj{stage + 1}").requires_grad_(False)
-    if model.text_model is not None and getattr(model.text_model, "pooler", None) is not None:
-        model.text_model.pooler.requires_grad_(False)
 
 
 def run_epoch(

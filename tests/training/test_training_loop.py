@@ -21,7 +21,7 @@ from mghft_export.model.checkpoint import build_model, load_checkpoint
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
-from mghft_export.training import loop
+from mghft_export.training import loop, setup
 from mghft_export.training.data import epoch_batches
 from mghft_export.training.loop import train
 from mghft_export.training.recipe import Recipe, load_recipe, parse_recipe
@@ -253,7 +253,7 @@ def test_standardized_layer_sees_mean_0_and_deviation_1() -> None:
     layer, plain = torch.nn.Linear(6, 3), torch.nn.Linear(6, 3)
     plain.load_state_dict(layer.state_dict())
     features = torch.randn(50, 4, 6) * 0.01 + 5
-    loop.standardize_input(layer, features)
+    setup.standardize_input(layer, features)
     rows = features.flatten(0, 1)
     assert torch.allclose(layer(rows), plain((rows - rows.mean(0)) / rows.std(0)), atol=1e-2)
 
