@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -148,17 +147,12 @@ def export_bundle(
             manifest = manifest.model_copy(update={"verification": {"fp32": verification.to_dict()}})
             write_manifest(root, manifest)
             if not verification.passed:
-                _keep_nothing(root)
                 worst = max(item.max_abs for item in verification.differences if item.output == "logits")
                 raise ExportError(
                     f"the exported logits differ from the released model's by {worst:.2g}, more than the tolerance of "
                     f"{wanted.tolerance:g}; nothing was written"
                 )
     return load_bundle(output), verification
-
-
-def _keep_nothing(root: Path) -> None:
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def _refuse_to_replace_other_things(output: Path) -> None:
