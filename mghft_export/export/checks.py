@@ -52,7 +52,10 @@ def fusable_attentions(graph: onnx.GraphProto) -> list[str]:
         if node.op_type != "Softmax" or REATTENTION in node.name:
             continue
         scores = producer.get(node.input[0])
-        if scores is not None and scores.op_type == "Add":  # an additive mask in between
+        while scores is not None and scores.op_type in {
+            "Mul",
+            "Add",
+        }:  # a scale and an additive mask in between
             scores = next((producer[name] for name in scores.input if name in producer), None)
         reading = readers.get(node.output[0], [])
         products = (

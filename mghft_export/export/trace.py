@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
 from mghft_export.export.checks import check_graph
 from mghft_export.export.graph import tidy
 from mghft_export.fused.mghft import FusedMGHFT
+from mghft_export.fused.text import FusedText, PlainEncoder
 
 DEFAULT_OPSET = 18
 """LayerNormalization is one operator from 17; every TensorRT from 10.3 reads 18."""
@@ -40,6 +44,7 @@ class Branch:
         outputs: output names, in order.
         dynamic: names of the dynamic dimensions of each input, by dimension.
         attentions: fusable attention products that the graph must have.
+        longest: most tokens of a text, where the branch reads texts.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Branch:
     outputs: list[str]
     dynamic: dict[str, dict[int, str]]
     attentions: int
+    longest: int | None = None
 
 
 def vision_outputs(config: MGHFTConfig) -> list[str]:
@@ -70,7 +76,16 @@ def text_branch(model: FusedMGHFT) -> Branch:
     """`input_ids, attention_mask [batch, length]` int64 of distinct texts -> `text_features [batch, C]`."""
     inputs = _tokens(model.config, (2,))
     dynamic = {name: {0: BATCH, 1: LENGTH} for name in inputs}
-    return Branch("text", model.text, inputs, ["text_features"], dynamic, _text_attentions(model.config))
+    config = model.config
+    return Branch(
+        "text",
+        _traceable(model.text),
+        inputs,
+        ["text_features"],
+        dynamic,
+        _text_attentions(config),
+        config.text_length,
+    )
 
 
 def fusion_branch(model: FusedMGHFT) -> Branch:
@@ -93,7 +108,16 @@ def single_graph(model: FusedMGHFT) -> Branch:
     inputs = {"image": torch.zeros(2, 3, *config.image_size), **_tokens(config, (2, model.distinct_views))}
     dynamic = {"image": {0: BATCH}} | {name: {0: BATCH, 2: LENGTH} for name in list(inputs)[1:]}
     attentions = sum(config.depths) + _text_attentions(config) + FUSION_ATTENTIONS
-    return Branch("mghft", model, inputs, ["logits"], dynamic, attentions)
+    whole = FusedMGHFT(model.vision, _traceable(model.text), model.fusion)
+    return Branch("mghft", whole, inputs, ["logits"], dynamic, attentions, config.text_length)
+
+
+def _traceable(text: FusedText) -> FusedText:
+    """An encoder that runs as transformers has it, with its attention spelled out as TensorRT recognises it."""
+    if isinstance(text.encoder, PlainEncoder):
+        text = copy.deepcopy(text)
+        cast(PreTrainedModel, cast(PlainEncoder, text.encoder).encoder).set_attn_implementation("eager")
+    return text
 
 
 def _tokens(config: MGHFTConfig, shape: tuple[int, ...]) -> dict[str, Tensor]:
@@ -112,10 +136,9 @@ def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> 
     Raises:
         ExportError: torch cannot trace the branch, or the graph breaks a promise (see :mod:`.checks`).
     """
-    sizes = {
-        BATCH: torch.export.Dim(BATCH, min=1),
-        LENGTH: torch.export.Dim(LENGTH, min=2, max=_longest(branch)),
-    }
+    sizes = {BATCH: torch.export.Dim(BATCH, min=1)}
+    if branch.longest is not None:
+        sizes[LENGTH] = torch.export.Dim(LENGTH, min=2, max=branch.longest)
     shapes = tuple(
         {number: sizes[name] for number, name in branch.dynamic[key].items()} for key in branch.inputs
     )
@@ -146,11 +169,6 @@ def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> 
     tidy(proto)
     onnx.save(proto, path)
     check_graph(path, attentions=branch.attentions)
-
-
-def _longest(branch: Branch) -> int:
-    config: MGHFTConfig | None = getattr(branch.module, "config", None)
-    return config.text_length if config is not None else 512
 
 
 @contextlib.contextmanager

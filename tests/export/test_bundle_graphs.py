@@ -134,6 +134,20 @@ def test_single_graph_at_another_size_and_opset(tiny_config, tmp_path):
     np.testing.assert_allclose(logits, wanted, atol=1e-4)
 
 
+def test_another_encoder_of_transformers_keeps_its_attentions_fusable(tiny_config, tmp_path):
+    fields = {**tiny_config.text_encoder, "model_type": "electra", "embedding_size": 32}
+    fused = fuse(formula_model(replace(tiny_config, text_encoder=fields)))
+    trace.export_branch(trace.text_branch(fused), tmp_path / "text.onnx")
+    assert len(fusable_attentions(onnx.load(tmp_path / "text.onnx").graph)) == 4
+    ids, mask = random_tokens(np.random.default_rng(0), (3, 20))
+    found = OnnxSession(tmp_path / "text.onnx").run({"input_ids": ids, "attention_mask": mask})[
+        "text_features"
+    ]
+    with torch.inference_mode():
+        wanted = fused.text(torch.from_numpy(ids), torch.from_numpy(mask))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_checks_refuse_a_shared_softmax(bundle, tmp_path, tiny_config):
     model = onnx.load(bundle.graph("vision"))
     softmax = next(
