@@ -11,7 +11,6 @@ Every command after the export works on a bundle alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mghft_export.errors import BundleError
+from mghft_export.hashing import sha256
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -190,21 +190,3 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
 def file_entry(root: Path, path: Path) -> FileEntry:
     """Describe a file of a bundle."""
     return FileEntry(path=path.relative_to(root).as_posix(), sha256=sha256(path), bytes=path.stat().st_size)
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return (
-            hashlib.file_digest(stream, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _sha256(stream)
-        )
-
-
-def _sha256(stream: Any) -> str:
-    """For Python 3.10, which has no hashlib.file_digest."""
-    digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

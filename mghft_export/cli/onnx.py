@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mghft_export.bundle import Bundle, TensorEntry, sha256
+from mghft_export.bundle import Bundle, TensorEntry
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
 from mghft_export.export.trace import DEFAULT_OPSET
 from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
+from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
 from mghft_export.model.mghft import MGHFT
 from mghft_export.stickers.dataset import load_dataset

@@ -150,6 +150,18 @@ class ReAttention(nn.Module):
         return reattention.select_tokens(scores, self.count)
 
 
+def run_blocks(
+    blocks: nn.ModuleList, x: Tensor, grid: tuple[int, int]
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """A stage's blocks in order: the tokens, and each block's scaled query and key for the re-attention."""
+    queries, keys = [], []
+    for block in blocks:
+        x, query, key = block(x, grid)
+        queries.append(query)
+        keys.append(key)
+    return x, queries, keys
+
+
 class FusedStage(nn.Module):
     """Stages 1-3: patch embedding, blocks, and, where the stage has a class token, the selection of its tokens."""
 
@@ -165,11 +177,7 @@ class FusedStage(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Leaving | None]:
         """Returns the patches [B, HW, C] for the next stage, and what leaves the pyramid here, if anything."""
         x = self.patch_embed(x)
-        queries, keys = [], []
-        for block in self.blocks:
-            x, query, key = block(x, self.grid)
-            queries.append(query)
-            keys.append(key)
+        x, queries, keys = run_blocks(self.blocks, x, self.grid)
         if self.reattention is None:
             return x, None
         selected = self.reattention(queries, keys)
@@ -196,11 +204,7 @@ class FusedLastStage(nn.Module):
     def forward(self, x: Tensor) -> Leaving:
         """Patches of stage 3 -> what leaves here."""
         x = self.patch_embed(x)
-        queries, keys = [], []
-        for block in self.blocks:
-            x, query, key = block(x, self.grid)
-            queries.append(query)
-            keys.append(key)
+        x, queries, keys = run_blocks(self.blocks, x, self.grid)
         normalised = self.last.norm1(x)
         key, value = self.last.keys_and_values(normalised)
         selected = self.reattention([*queries, self.last.queries(normalised[:, :1])], [*keys, key])

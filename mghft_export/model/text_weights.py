@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mghft_export.errors import CheckpointError
+from mghft_export.hashing import sha256
 
 PREFIX = "text_model."
 WEIGHTS_FILE = "model.safetensors"
@@ -82,7 +82,7 @@ def find_text_weights(weights: TextWeights) -> Path:
     path = _locate(weights)
     if not path.is_file():
         raise CheckpointError(f"there are no text weights at {path}; give the folder that has {weights.file}")
-    if weights.sha256 is not None and file_sha256(path) != weights.sha256:
+    if weights.sha256 is not None and sha256(path) != weights.sha256:
         raise CheckpointError(
             f"{path} is not the file that the checkpoint was trained with (its SHA-256 differs); "
             f"{_how_to_get(weights)}"
@@ -116,15 +116,6 @@ def load_text_weights(weights: TextWeights) -> dict[str, Tensor]:
     state.setdefault("pooler.dense.weight", torch.zeros(words.shape[1], words.shape[1]))
     state.setdefault("pooler.dense.bias", torch.zeros(words.shape[1]))
     return state
-
-
-def file_sha256(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _locate(weights: TextWeights) -> Path:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from mghft_export.atomic import replacing_file
 from mghft_export.config import MGHFTConfig
+from mghft_export.hashing import sha256
 from mghft_export.model.text import build_text_encoder, encode_views
-from mghft_export.model.text_weights import TextWeights, file_sha256, find_text_weights, load_text_weights
+from mghft_export.model.text_weights import TextWeights, find_text_weights, load_text_weights
 from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
 
@@ -52,7 +53,7 @@ def cache_key(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig, w
     parts = {
         "texts": list(texts),
         "tokenizer": tokenizer.to_str(),
-        "weights": file_sha256(find_text_weights(weights)),
+        "weights": sha256(find_text_weights(weights)),
         "encoder": dict(config.text_encoder),
         "length": config.text_length,
         "views": config.views,

@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError
+from mghft_export.hashing import sha256
 from mghft_export.model import text_weights
 from mghft_export.model.text import build_text_encoder
-from mghft_export.model.text_weights import TextWeights, file_sha256, find_text_weights, parse_text_weights
+from mghft_export.model.text_weights import TextWeights, find_text_weights, parse_text_weights
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training import text_cache
 from mghft_export.training.text_cache import cache_key, frozen_text_features
@@ -42,7 +43,7 @@ def test_absent_package_is_named_with_how_to_install_it() -> None:
 
 def test_another_file_than_the_trained_one_is_refused(weights: TextWeights) -> None:
     path = find_text_weights(weights)
-    good = TextWeights(directory=weights.directory, sha256=file_sha256(path))
+    good = TextWeights(directory=weights.directory, sha256=sha256(path))
     assert find_text_weights(good) == path
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointError, match="SHA-256 differs"):
