@@ -22,6 +22,11 @@ COMMANDS = {
     ),
     "train": ("mghft_export.cli.train", "train", "Train MGHFT on a data set."),
     "eval": ("mghft_export.cli.eval", "evaluate", "Measure a model on labelled stickers, or compare two."),
+    "calibrate": (
+        "mghft_export.cli.calibrate",
+        "calibrate",
+        "Sample the stickers that a quantised model is calibrated on.",
+    ),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
 }
 """Module, attribute and summary of each command; a module is imported when its command is used."""

@@ -1,0 +1,158 @@
+"""`mghft-export calibrate`: sample a calibration set, or check one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mghft_export.calibration.build import write_calibration_set
+from mghft_export.calibration.calibration_set import CalibrationSet, load_calibration_set
+from mghft_export.calibration.held_out import check_not_held_out
+from mghft_export.calibration.sampling import Sample, sample_stickers
+from mghft_export.errors import MGHFTError
+from mghft_export.stickers.dataset import load_dataset
+
+DEFAULT_SIZE = 512
+MOST_TOPICS = 12
+"""Rows of the table; JSON has all."""
+
+
+@click.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data set whose train split is sampled."
+)
+@click.option("--size", type=click.IntRange(1), help=f"Stickers to sample.  [default: {DEFAULT_SIZE}]")
+@click.option("--seed", type=int, help="Of the sampling.  [default: 0]")
+@click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="SET",
+    help="Folder of the new calibration set.",
+)
+@click.option(
+    "--check",
+    "existing",
+    type=click.Path(path_type=Path),
+    metavar="SET",
+    help="Check this set instead; with --data, also that nothing of that data set's val or test is in it.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def calibrate(
+    data: Path | None,
+    size: int | None,
+    seed: int | None,
+    topics: str | None,
+    output: Path | None,
+    existing: Path | None,
+    skip_bad: bool,
+    as_json: bool,
+) -> None:
+    """Sample a calibration set from ROOT's train split, in proportion to its classes and topics; or check a set.
+
+    No sticker that is in val or test as well, under this or another name, gets into a set.
+    """
+    sample = None
+    if existing is not None:
+        if any(option is not None for option in (size, seed, topics, output)):
+            raise MGHFTError("--check samples nothing; leave out --size, --seed, --topics and -o, or --check")
+        calibration = load_calibration_set(existing)
+        if data is not None:
+            check_not_held_out(calibration, load_dataset(data, skip_bad=skip_bad))
+    elif data is None or output is None:
+        raise MGHFTError(
+            "pass --data ROOT and -o SET to sample a calibration set, or --check SET to check one"
+        )
+    else:
+        wanted = tuple(topic.strip() for topic in (topics or "").split(",") if topic.strip())
+        with Console(stderr=True).status("drawing, and comparing with val and test"):
+            dataset = load_dataset(data, skip_bad=skip_bad)
+            sample = sample_stickers(
+                dataset, size or DEFAULT_SIZE, seed=seed or 0, topics=wanted, skip_bad=skip_bad
+            )
+            calibration = write_calibration_set(sample, output)
+    if as_json:
+        click.echo(json.dumps(_as_json(calibration, sample), indent=1, ensure_ascii=False))
+        return
+    _print(calibration, sample, Console())
+    if existing is not None:
+        apart = f", and none of its stickers is in the val or test split of {data}" if data else ""
+        Console(soft_wrap=True).print(Text(f"The set is whole and unchanged{apart}."))
+
+
+def _as_json(calibration: CalibrationSet, sample: Sample | None) -> dict[str, object]:
+    values = {
+        "set": str(calibration.root),
+        "set_hash": calibration.set_hash,
+        **calibration.manifest.model_dump(exclude={"schema_version", "set_hash", "stickers"}),
+        "stickers": len(calibration.manifest.stickers),
+        "bytes": calibration.bytes,
+    }
+    if sample is not None:
+        values |= {"asked": sample.asked, "left_out": sample.left_out, "bad_rows": sample.dataset.bad_rows}
+    return values
+
+
+def _print(calibration: CalibrationSet, sample: Sample | None, console: Console) -> None:
+    count = len(calibration.manifest.stickers)
+    console.print(_count_table(calibration))
+    console.print(
+        f"{count} stickers, {calibration.bytes / 1e6:.1f} MB; sha256 {calibration.set_hash}", soft_wrap=True
+    )
+    if sample is None:
+        return
+    if sample.left_out or sample.dataset.bad_rows:
+        first = f" (first: {sample.left_out[0]})" if sample.left_out else ""
+        console.print(
+            Text.assemble(
+                ("Left out: ", "yellow"),
+                f"{sample.dataset.bad_rows} bad rows of the data set, "
+                f"{len(sample.left_out)} stickers that could not be used{first}.",
+            ),
+            soft_wrap=True,
+        )
+    if count < sample.asked:
+        console.print(
+            Text.assemble(
+                ("Fewer than asked: ", "yellow"), f"there are no more than {count} stickers; all were taken."
+            ),
+            soft_wrap=True,
+        )
+    console.print(
+        Text.assemble("Calibration set written to ", (str(calibration.root), "bold"), "."), soft_wrap=True
+    )
+
+
+def _count_table(calibration: CalibrationSet) -> Table:
+    """A row a topic, the largest first; a column a class."""
+    manifest = calibration.manifest
+    cells = Counter((entry.topic, entry.label) for entry in manifest.stickers)
+    topics = sorted(manifest.topic_counts, key=lambda topic: (-manifest.topic_counts[topic], topic))
+    shown, others = topics[:MOST_TOPICS], topics[MOST_TOPICS:]
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=Text(f"{calibration.root}, from {manifest.split} of {manifest.data_set}, seed {manifest.seed}"),
+        padding=(0, 0, 0, 1),
+    )
+    table.add_column("topic", overflow="fold")
+    for name in manifest.class_names:
+        table.add_column(Text(name), justify="right")
+    table.add_column("sum", justify="right")
+    for topic in shown:
+        row = [cells[topic, name] for name in manifest.class_names]
+        table.add_row(Text(topic or "(none)"), *map(str, row), str(sum(row)))
+    if others:
+        row = [sum(cells[topic, name] for topic in others) for name in manifest.class_names]
+        table.add_row(f"{len(others)} others", *map(str, row), str(sum(row)))
+    table.add_section()
+    table.add_row("sum", *map(str, manifest.class_counts.values()), str(len(manifest.stickers)))
+    return table
