@@ -4,6 +4,7 @@
     fp32/vision.onnx     image -> selected tokens and class tokens of the stages
     fp32/text.onnx       token ids -> text features
     fp32/fusion.onnx     both -> logits
+    fp16/, int8/, ...    the same branches in other precisions, and how they were quantised
     tokenizer.json
 
 Every command after the export works on a bundle alone.
@@ -83,6 +84,14 @@ class CheckpointEntry(_Frozen):
     sha256: str | None
 
 
+class QuantizationEntry(_Frozen):
+    """How the graphs of an INT8 precision were made."""
+
+    recipe: FileEntry
+    calibration_set: dict[str, str]
+    """Name, and SHA-256 of images, texts and labels."""
+
+
 class Manifest(_Frozen):
     """All that a program needs to know to run a bundle."""
 
@@ -98,6 +107,10 @@ class Manifest(_Frozen):
     precisions: dict[str, dict[str, GraphEntry]]
     versions: dict[str, str]
     verification: dict[str, Any] | None = None
+    magnitudes: dict[str, Any] | None = None
+    """How large the float32 graphs' values get on calibration stickers, where FP16 graphs were made."""
+    quantization: dict[str, QuantizationEntry] = {}
+    """By precision."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,7 @@ def load_bundle(root: Path) -> Bundle:
         raise BundleError(f"{path} is not JSON; export the bundle again") from error
     entries = [manifest.tokenizer]
     entries += [graph.file for graphs in manifest.precisions.values() for graph in graphs.values()]
+    entries += [item.recipe for item in manifest.quantization.values()]
     for entry in entries:
         target = (root / entry.path).resolve()
         if not target.is_relative_to(root.resolve()):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import onnx
 from PIL import Image
 
 from mghft_export import __version__
@@ -19,7 +18,6 @@ from mghft_export.bundle import (
     GraphEntry,
     ImageEntry,
     Manifest,
-    TensorEntry,
     TextEntry,
     file_entry,
     load_bundle,
@@ -28,6 +26,7 @@ from mghft_export.bundle import (
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
 from mghft_export.export import trace
+from mghft_export.export.describe import graph_entry
 from mghft_export.export.trace_process import traced_beside
 from mghft_export.export.verify import DEFAULT_TOLERANCE, Verification, verify
 from mghft_export.fused.mghft import FusedMGHFT, fuse
@@ -184,25 +183,6 @@ def _trace_branches(
         on_step("tracing text.onnx")
     names = ["vision", "text", *(branch.name for branch in branches[1:])]
     return {name: graph_entry(root, folder / f"{name}.onnx") for name in names}
-
-
-def graph_entry(root: Path, path: Path) -> GraphEntry:
-    """Describe an ONNX file of a bundle."""
-    model = onnx.load(path, load_external_data=False)
-    return GraphEntry(
-        file=file_entry(root, path),
-        opset=next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")),
-        nodes=len(model.graph.node),
-        inputs=tuple(_tensor_entry(value) for value in model.graph.input),
-        outputs=tuple(_tensor_entry(value) for value in model.graph.output),
-    )
-
-
-def _tensor_entry(value: onnx.ValueInfoProto) -> TensorEntry:
-    tensor = value.type.tensor_type
-    shape = tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    return TensorEntry(name=value.name, shape=shape, dtype=dtype)
 
 
 def _image_entry(config: MGHFTConfig, background: str) -> ImageEntry:

@@ -31,7 +31,7 @@ class OnnxSession:
     """A graph ready to run.
 
     Args:
-        path: the ONNX file.
+        path: the ONNX file, or a serialised model.
         provider: `cpu`, `cuda` or `tensorrt`.
         threads: CPU threads of one operator; all cores by default.
 
@@ -40,7 +40,7 @@ class OnnxSession:
         BundleError: ONNX Runtime cannot load the file.
     """
 
-    def __init__(self, path: Path, *, provider: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, path: Path | bytes, *, provider: str = "cpu", threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
         if threads is not None:
@@ -48,7 +48,10 @@ class OnnxSession:
         try:
             # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=_providers(provider), enable_fallback=0
+                path if isinstance(path, bytes) else str(path),
+                options,
+                providers=_providers(provider),
+                enable_fallback=0,
             )
         except MGHFTError:
             raise
@@ -56,7 +59,8 @@ class OnnxSession:
             reason = str(error).splitlines()[0]
             if provider != "cpu":
                 raise _no_provider(provider, reason) from error
-            raise BundleError(f"ONNX Runtime cannot load {path}: {reason}") from error
+            name = "the graph" if isinstance(path, bytes) else str(path)
+            raise BundleError(f"ONNX Runtime cannot load {name}: {reason}") from error
         if PROVIDERS[provider] not in self._session.get_providers():
             raise _no_provider(provider, "it was not started")
         self.inputs = tuple(item.name for item in self._session.get_inputs())

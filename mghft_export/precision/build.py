@@ -1,0 +1,107 @@
+"""A bundle's float32 graphs become graphs of other precisions, beside them in the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from mghft_export.atomic import replacing_file, replacing_folder
+from mghft_export.bundle import (
+    BRANCHES,
+    MANIFEST,
+    Bundle,
+    FileEntry,
+    QuantizationEntry,
+    file_entry,
+    load_bundle,
+)
+from mghft_export.export.checks import check_graph, fusable_attentions
+from mghft_export.export.describe import graph_entry
+from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
+from mghft_export.precision.fp16 import to_fp16
+from mghft_export.precision.int8 import to_int8
+from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, write_recipe
+
+PRECISIONS = ("fp16", "int8", "int8-fp16")
+"""What can be made of float32 graphs. INT8 has two forms: `int8` over float32, for CPUs and as the reference, and
+`int8-fp16` over FP16, for GPUs."""
+
+
+def add_precisions(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    options: PrecisionOptions | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Bundle:
+    """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
+
+    Raises:
+        MGHFTError: the calibration set cannot be used, the recipe is of another model, or the disk is full. The bundle
+            is as it was then.
+    """
+    options = options or PrecisionOptions()
+    work = Calibration(bundle, options, on_step)
+    quantised = [name for name in precisions if name.startswith("int8")]
+    recipe = work.recipe() if quantised else None
+    update: dict[str, Any] = {"precisions": dict(bundle.manifest.precisions)}
+    update["quantization"] = dict(bundle.manifest.quantization)
+    if "fp16" in precisions:
+        update["magnitudes"] = work.magnitudes()
+    with ExitStack() as stack:
+        # Left in the opposite order: the folders are renamed first, and the manifest that describes them last.
+        manifest = stack.enter_context(replacing_file(bundle.root / MANIFEST))
+        for precision in precisions:
+            folder = stack.enter_context(replacing_folder(bundle.root / precision))
+            update["precisions"][precision] = {}
+            for branch in BRANCHES:
+                on_step(f"writing {precision}/{branch}.onnx")
+                path = folder / f"{branch}.onnx"
+                _write(bundle, precision, branch, path, work, recipe)
+                entry = graph_entry(folder, path)
+                update["precisions"][precision][branch] = entry.model_copy(
+                    update={"file": _moved(entry.file, precision)}
+                )
+            if recipe is not None and precision in quantised:
+                write_recipe(folder / RECIPE, recipe)
+                update["quantization"][precision] = QuantizationEntry(
+                    recipe=_moved(file_entry(folder, folder / RECIPE), precision),
+                    calibration_set=recipe.calibration_set,
+                )
+        kept = {k: v for k, v in (bundle.manifest.verification or {}).items() if k not in precisions}
+        update["verification"] = kept or None
+        described = bundle.manifest.model_copy(update=update)
+        manifest.write_text(described.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return load_bundle(bundle.root)
+
+
+def _moved(entry: FileEntry, folder: str) -> FileEntry:
+    """A file that will be in a folder of the bundle."""
+    return entry.model_copy(update={"path": f"{folder}/{entry.path}"})
+
+
+def _write(
+    bundle: Bundle,
+    precision: str,
+    branch: str,
+    path: Path,
+    work: Calibration,
+    recipe: QuantizationRecipe | None,
+) -> None:
+    source = bundle.graph(branch)
+    attentions = len(fusable_attentions(onnx.load(source).graph))
+    if precision == "fp16":
+        made = to_fp16(onnx.load(source), half_io=work.options.half_io)
+    else:
+        assert recipe is not None
+        made = to_int8(
+            work.smoothed(branch, recipe),
+            recipe.ranges[branch],
+            form="half" if precision == "int8-fp16" else "cpu",
+            float_layers=recipe.float_layers.get(branch, ()),
+        )
+    onnx.save(made, path)
+    check_graph(path, attentions=attentions)

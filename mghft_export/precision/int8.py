@@ -1,0 +1,67 @@
+"""A float32 graph in INT8: constant-weight products between Q/DQ nodes, everything else as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import onnx
+from onnx import version_converter
+
+from mghft_export.errors import MGHFTError
+from mghft_export.precision.compact import store_constants_in_half
+from mghft_export.precision.cpu_form import approximate_gelu, slice_feed_forwards
+from mghft_export.precision.fp16 import to_fp16
+from mghft_export.precision.products import weight_products
+from mghft_export.precision.qdq import insert_qdq
+
+OPSET = 20
+"""From 19 the scales of Q/DQ may be FP16, and 20 has Gelu."""
+
+Form = Literal["plain", "cpu", "half"]
+"""`plain`: float32 around the Q/DQ. `cpu`: the same, arranged for ONNX Runtime on a CPU. `half`: FP16, for GPUs."""
+
+
+def to_int8(
+    model: onnx.ModelProto,
+    ranges: Mapping[str, float],
+    *,
+    form: Form = "cpu",
+    float_layers: Collection[str] = (),
+) -> onnx.ModelProto:
+    """Quantise a graph.
+
+    Args:
+        model: float32, smoothed or not; left as it is.
+        ranges: largest magnitude of each product's activation, on this graph.
+        float_layers: names of products that stay as they are.
+
+    Raises:
+        MGHFTError: there is no product with such a name, or no range for an activation.
+    """
+    quantised = onnx.ModelProto()
+    quantised.CopyFrom(model)
+    if _opset(quantised) < OPSET:
+        quantised = version_converter.convert_version(quantised, OPSET)
+    products = weight_products(quantised.graph)
+    unknown = sorted(set(float_layers) - {item.name for item in products})
+    if unknown:
+        raise MGHFTError(
+            f"the graph has no layer {unknown[0]!r} to keep in float; the recipe is of another model"
+        )
+    chosen = [item for item in products if item.name not in float_layers]
+    missing = [item.activation for item in chosen if item.activation not in ranges]
+    if missing:
+        raise MGHFTError(f"there is no range for {missing[0]!r}; calibrate again")
+    insert_qdq(quantised, chosen, ranges)
+    if form == "half":
+        return to_fp16(quantised)
+    if form == "cpu":
+        approximate_gelu(quantised.graph)
+        slice_feed_forwards(quantised)
+        store_constants_in_half(quantised.graph)
+    return quantised
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(int(item.version) for item in model.opset_import if item.domain in ("", "ai.onnx"))

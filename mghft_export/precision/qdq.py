@@ -1,0 +1,109 @@
+"""Explicit quantisation: QuantizeLinear and DequantizeLinear around the inputs of products with constant weights.
+
+Weights are symmetric per output channel, activations symmetric per tensor, and a product's output stays as it is: so
+attention products, residual additions, norms, softmax and GELU see no quantised value, and a tensor that several
+products read is quantised once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+from mghft_export.export.graph import drop_unread, sort_topologically
+from mghft_export.precision.products import WeightProduct
+
+LEVELS = 127
+"""Largest magnitude of a symmetric 8-bit value: -128 is not used."""
+
+SMALLEST_SCALE = 2.0**-14
+"""FP16's smallest normal number: below it a scale would lose digits in the FP16 form of the graph."""
+
+
+def insert_qdq(
+    model: onnx.ModelProto, products: Sequence[WeightProduct], ranges: Mapping[str, float]
+) -> None:
+    """Quantise products, in place.
+
+    Args:
+        products: of this graph (:func:`~mghft_export.precision.products.weight_products`), those to quantise.
+        ranges: largest magnitude of each product's activation.
+    """
+    graph = model.graph
+    weights = {item.name: item for item in graph.initializer}
+    nodes = {node.name: node for node in graph.node}
+    for name in dict.fromkeys(product.activation for product in products):
+        _quantise_activation(graph, name, ranges[name])
+    for name, axis in dict.fromkeys((product.weight, product.channel_axis) for product in products):
+        _quantise_weight(graph, weights[name], axis)
+    for product in products:
+        node = nodes[product.name]
+        node.input[0] = f"{product.activation}.dequantized"
+        node.input[1] = f"{product.weight}.dequantized"
+    drop_unread(graph)
+    sort_topologically(graph)
+    del graph.value_info[:]
+
+
+def quantise_weight(
+    weight: npt.NDArray[np.float32], axis: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Symmetric int8 and the scale of each channel along `axis`: weight ~ quantised * scale."""
+    other = 1 - axis
+    scale = scale_of(np.abs(weight).max(axis=other))
+    quantised = np.rint(weight / np.expand_dims(scale, other))
+    return np.clip(quantised, -LEVELS, LEVELS).astype(np.int8), scale
+
+
+def scale_of(largest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scales whose 127th multiple holds a magnitude, rounded so that FP16 has them exactly."""
+    scale = np.maximum(np.asarray(largest, dtype=np.float64) / LEVELS, SMALLEST_SCALE)
+    return scale.astype(np.float16).astype(np.float32)
+
+
+def _quantise_activation(graph: onnx.GraphProto, name: str, largest: float) -> None:
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(scale_of(np.float32(largest)), f"{name}.scale"),
+            numpy_helper.from_array(np.int8(0), f"{name}.zero_point"),
+        ]
+    )
+    scaling = [f"{name}.scale", f"{name}.zero_point"]
+    graph.node.extend(
+        [
+            helper.make_node(
+                "QuantizeLinear", [name, *scaling], [f"{name}.quantized"], f"{name}.QuantizeLinear"
+            ),
+            helper.make_node(
+                "DequantizeLinear",
+                [f"{name}.quantized", *scaling],
+                [f"{name}.dequantized"],
+                f"{name}.DequantizeLinear",
+            ),
+        ]
+    )
+
+
+def _quantise_weight(graph: onnx.GraphProto, weight: onnx.TensorProto, axis: int) -> None:
+    name = weight.name
+    quantised, scale = quantise_weight(numpy_helper.to_array(weight), axis)
+    parts: dict[str, npt.NDArray[Any]] = {
+        "quantized": quantised,
+        "scale": scale,
+        "zero_point": np.zeros(len(scale), np.int8),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, f"{name}.{key}") for key, value in parts.items())
+    graph.node.append(
+        helper.make_node(
+            "DequantizeLinear",
+            [f"{name}.{key}" for key in parts],
+            [f"{name}.dequantized"],
+            f"{name}.DequantizeLinear",
+            axis=axis,
+        )
+    )

@@ -1,0 +1,65 @@
+"""How a bundle was quantised: all that is needed to do it again, in `int8/recipe.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mghft_export.errors import MGHFTError
+from mghft_export.precision.ranges import Calibrator
+
+RECIPE = "recipe.json"
+FusionInputs = Literal["float", "quantized"]
+
+
+class QuantizationRecipe(BaseModel):
+    """The choices, and the ranges that came of them.
+
+    Attributes:
+        calibrator: how a range is made of many magnitudes.
+        percentile: for the calibrator of that name.
+        smooth: SmoothQuant's alpha, or None.
+        fusion_inputs: what the fusion branch was calibrated with: outputs of the float or of the quantised branches.
+        float_layers: by branch, products that stay as they are.
+        calibration_set: name and hash of the stickers.
+        graphs: SHA-256 of the float32 graphs that the ranges belong to, by branch.
+        ranges: by branch, the largest magnitude that each activation's INT8 range holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    calibrator: Calibrator = "max"
+    percentile: float = Field(default=99.99, gt=50, le=100)
+    smooth: float | None = Field(default=None, ge=0, le=1)
+    fusion_inputs: FusionInputs = "float"
+    float_layers: dict[str, tuple[str, ...]] = {}
+    calibration_set: dict[str, str] = {}
+    graphs: dict[str, str] = {}
+    ranges: dict[str, dict[str, float]] = {}
+
+
+def read_recipe(path: Path) -> QuantizationRecipe:
+    """Read a recipe to replay.
+
+    Raises:
+        MGHFTError: it is not there, or not a recipe.
+    """
+    file = path / RECIPE if path.is_dir() else path
+    try:
+        return QuantizationRecipe.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MGHFTError(f"there is no recipe at {file}; give the {RECIPE} of a quantised bundle") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MGHFTError(
+            f"{file} is no quantisation recipe: {where} {first['msg']}; give the {RECIPE} of a quantised bundle"
+        ) from error
+
+
+def write_recipe(path: Path, recipe: QuantizationRecipe) -> None:
+    """Write a recipe into the folder of the graphs that it made."""
+    path.write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Outliers of activations moved into the weights before quantisation (SmoothQuant, arXiv 2211.10438)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from mghft_export.precision.products import WeightProduct
+from mghft_export.precision.ranges import Feeds
+from mghft_export.runtime.session import OnnxSession
+
+FloatArray = npt.NDArray[np.float32]
+SMALLEST = 1e-5
+"""Factors are not made smaller than this part of the largest: dead channels have a maximum of 0."""
+
+
+@dataclass(frozen=True)
+class SmoothableNorm:
+    """A LayerNormalization that only products read, so its scale and shift can take a factor from their weights."""
+
+    output: str
+    scale: str
+    shift: str
+    products: tuple[WeightProduct, ...]
+
+
+def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) -> tuple[SmoothableNorm, ...]:
+    """The norms of a graph whose output nothing but these products reads.
+
+    Norms before a spatial reduction are read by reshapes as well, and BERT's also by residual additions: not these.
+    """
+    readers: dict[str, list[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node.name)
+    found = []
+    for node in graph.node:
+        if node.op_type != "LayerNormalization" or len(node.input) < 3:
+            continue
+        own = tuple(item for item in products if item.activation == node.output[0])
+        if own and sorted(item.name for item in own) == sorted(readers[node.output[0]]):
+            found.append(SmoothableNorm(node.output[0], node.input[1], node.input[2], own))
+    return tuple(found)
+
+
+def channel_maxima(path: Path, feeds: Iterable[Feeds], tensors: Sequence[str]) -> dict[str, FloatArray]:
+    """Largest magnitude of each channel, the last dimension, over all runs."""
+    model = onnx.load(path)
+    outputs = {item.name for item in model.graph.output}
+    for name in tensors:
+        if name not in outputs:
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+    session = OnnxSession(model.SerializeToString())
+    maxima: dict[str, FloatArray] = {}
+    for feed in feeds:
+        values = session.run(feed)
+        for name in tensors:
+            found = np.abs(values[name]).reshape(-1, values[name].shape[-1]).max(axis=0)
+            maxima[name] = np.maximum(maxima.get(name, found), found)
+    return maxima
+
+
+def smooth(
+    model: onnx.ModelProto,
+    norms: Sequence[SmoothableNorm],
+    maxima: Mapping[str, FloatArray],
+    alpha: float,
+) -> None:
+    """Divide each norm's channels by a factor and multiply the weights' rows with it, in place; the function stays.
+
+    Args:
+        maxima: of the norms' outputs (:func:`channel_maxima`).
+        alpha: how much of the difficulty moves from activations to weights: 0 nothing, 1 all.
+    """
+    values = {item.name: item for item in model.graph.initializer}
+
+    def scale_by(name: str, factor: FloatArray) -> None:
+        array = numpy_helper.to_array(values[name])
+        values[name].CopyFrom(numpy_helper.from_array((array * factor).astype(array.dtype), name))
+
+    for norm in norms:
+        weights = [
+            np.abs(numpy_helper.to_array(values[item.weight])).max(axis=item.channel_axis)
+            for item in norm.products
+        ]
+        factor = smoothing_factor(maxima[norm.output], np.max(weights, axis=0), alpha)
+        scale_by(norm.scale, np.reciprocal(factor))
+        scale_by(norm.shift, np.reciprocal(factor))
+        for name, axis in {item.weight: item.channel_axis for item in norm.products}.items():
+            scale_by(name, np.expand_dims(factor, axis))
+
+
+def smoothing_factor(activation: FloatArray, weight: FloatArray, alpha: float) -> FloatArray:
+    """max|x|^alpha / max|w|^(1 - alpha) of each channel, 1 where a channel is dead."""
+    alive = (activation > SMALLEST * activation.max()) & (weight > SMALLEST * weight.max())
+    safe_activation = np.where(alive, activation, 1).astype(np.float64)
+    safe_weight = np.where(alive, weight, 1).astype(np.float64)
+    factor = safe_activation**alpha / safe_weight ** (1 - alpha)
+    return np.where(alive, factor, 1).astype(np.float32)
