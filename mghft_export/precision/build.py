@@ -22,6 +22,7 @@ from mghft_export.bundle import (
 from mghft_export.export.checks import check_graph, fusable_attentions
 from mghft_export.export.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
+from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.fp16 import to_fp16
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, write_recipe
@@ -97,11 +98,19 @@ def _write(
         made = to_fp16(onnx.load(source), half_io=work.options.half_io)
     else:
         assert recipe is not None
-        made = to_int8(
-            work.smoothed(branch, recipe),
-            recipe.ranges[branch],
-            form="half" if precision == "int8-fp16" else "cpu",
-            float_layers=recipe.float_layers.get(branch, ()),
-        )
+        half = precision == "int8-fp16"
+        if branch in recipe.branches:
+            made = to_int8(
+                work.smoothed(branch, recipe),
+                recipe.ranges[branch],
+                form="half" if half else "cpu",
+                float_layers=recipe.float_layers.get(branch, ()),
+            )
+        else:
+            made = onnx.load(source)
+            if half:
+                made = to_fp16(made)
+            else:
+                store_constants_in_half(made.graph)
     onnx.save(made, path)
     check_graph(path, attentions=attentions)

@@ -107,10 +107,10 @@ class Calibration:
                     f"the recipe was made for another model than {self.bundle.root}; quantise it anew, without --recipe"
                 )
             return given
-        if given.fusion_inputs == "quantized":
+        if given.fusion_inputs == "quantized" and "fusion" in given.branches:
             return self._with_quantised_inputs(given, graphs)
         return self._completed(
-            given, graphs, {branch: self.branch_ranges(branch, given) for branch in BRANCHES}
+            given, graphs, {branch: self.branch_ranges(branch, given) for branch in given.branches}
         )
 
     def branch_ranges(
@@ -175,7 +175,9 @@ class Calibration:
         self, recipe: QuantizationRecipe, graphs: Mapping[str, str]
     ) -> QuantizationRecipe:
         """Calibrate the fusion branch with what the quantised vision and text branches give it."""
-        ranges = {branch: self.branch_ranges(branch, recipe) for branch in ("vision", "text")}
+        ranges = {
+            branch: self.branch_ranges(branch, recipe) for branch in recipe.branches if branch != "fusion"
+        }
         pipeline = Pipeline(self.bundle)
         for branch, found in ranges.items():
             layers = recipe.float_layers.get(branch, ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -59,7 +61,8 @@ def collect_ranges(
         MGHFTError: there are no feeds, or a tensor became infinite or not a number.
     """
     reader = _Reader(feeds)
-    with tempfile.TemporaryDirectory() as folder:
+    # ONNX Runtime's calibrators print a line a run.
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         collecting = _calibrator(path, Path(folder) / "augmented.onnx", tensors, calibrator, percentile)
         # One run at a time: the histograms' calibrators keep every tensor of a call in memory.
         while reader.fill():
@@ -142,7 +145,8 @@ def _calibrator(
         found = PercentileCalibrater(
             path, None, str(augmented), symmetric=True, num_bins=HISTOGRAM_BINS, percentile=percentile
         )
-    infos: dict[str, onnx.ValueInfoProto] = {item.name: item for item in found.model.graph.value_info}
+    graph = found.model.graph
+    infos: dict[str, onnx.ValueInfoProto] = {item.name: item for item in [*graph.value_info, *graph.input]}
     found.select_tensors_to_calibrate = lambda model: (set(tensors), infos)
     found.augment_graph()
     found.create_inference_session()

@@ -18,6 +18,8 @@ class QuantizationRecipe(BaseModel):
     """The choices, and the ranges that came of them.
 
     Attributes:
+        branches: those that are quantised; the others stay in float32 or, beside FP16, in FP16. By default the text
+            branch is not: outliers of BERT's activations cost too much (docs/precision.md).
         calibrator: how a range is made of many magnitudes.
         percentile: for the calibrator of that name.
         smooth: SmoothQuant's alpha, or None.
@@ -31,6 +33,7 @@ class QuantizationRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
+    branches: tuple[str, ...] = ("vision", "fusion")
     calibrator: Calibrator = "max"
     percentile: float = Field(default=99.99, gt=50, le=100)
     smooth: float | None = Field(default=None, ge=0, le=1)

@@ -1,0 +1,117 @@
+"""Precisions of a whole bundle: calibrated on real stickers, described, replayed, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mghft_export.bundle import BRANCHES, load_bundle
+from mghft_export.calibration.calibration_set import load_calibration_set
+from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.errors import MGHFTError
+from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.ranges import cached_ranges, collect_ranges, write_cached_ranges
+from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, read_recipe
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.image import open_sticker
+
+
+@pytest.fixture
+def bundle(tiny_bundle, tmp_path):
+    return load_bundle(Path(shutil.copytree(tiny_bundle, tmp_path / "bundle")))
+
+
+def options(tmp_path, **recipe):
+    return PrecisionOptions(recipe=QuantizationRecipe(**recipe), stickers=4, cache=tmp_path / "cache")
+
+
+def logits(bundle, precision):
+    stickers = load_calibration_set(default_calibration_set()).stickers[:6]
+    pipeline = Pipeline(bundle, precision=precision)
+    images = [open_sticker(sticker.image, background="white") for sticker in stickers]
+    return pipeline.logits(
+        pipeline.preprocess(images), pipeline.encode_texts([sticker.text for sticker in stickers])
+    )
+
+
+def test_every_precision_runs_and_stays_near_float32(bundle, tmp_path):
+    made = add_precisions(bundle, PRECISIONS, options(tmp_path, branches=BRANCHES))
+    expected = logits(made, "fp32")
+    spread = np.ptp(expected)
+    for precision, limit in {"fp16": 0.02, "int8": 0.2, "int8-fp16": 0.2}.items():
+        found = logits(made, precision)
+        assert 0 < np.abs(found - expected).max() < limit * spread, precision
+    assert np.abs(logits(made, "int8") - logits(made, "int8-fp16")).max() < 0.1 * spread
+    assert made.manifest.magnitudes["tensors"] > 100
+    recipe = read_recipe(made.root / "int8")
+    assert set(recipe.ranges) == set(BRANCHES)
+    used = load_calibration_set(default_calibration_set()).set_hash
+    assert recipe.calibration_set["sha256"] == used
+    assert made.manifest.quantization["int8"].calibration_set["sha256"] == used
+
+
+def test_text_stays_float_unless_asked(bundle, tmp_path):
+    made = add_precisions(bundle, ["int8"], options(tmp_path))
+    assert set(read_recipe(made.root / "int8").ranges) == {"vision", "fusion"}
+
+
+@pytest.mark.parametrize("fusion_inputs", ["float", "quantized"])
+def test_calibrators_differ_and_a_recipe_is_replayed_to_the_byte(bundle, tmp_path, fusion_inputs):
+    most = options(tmp_path, fusion_inputs=fusion_inputs, calibrator="percentile", percentile=90, smooth=0.5)
+    made = add_precisions(bundle, ["int8"], most)
+    recipe = read_recipe(made.root / "int8" / RECIPE)
+    before = {branch: made.graph(branch, "int8").read_bytes() for branch in BRANCHES}
+    again = add_precisions(
+        made, ["int8"], PrecisionOptions(recipe=recipe, stickers=4, cache=tmp_path / "other")
+    )
+    assert {branch: again.graph(branch, "int8").read_bytes() for branch in BRANCHES} == before
+    largest = read_recipe(add_precisions(bundle, ["int8"], options(tmp_path, smooth=0.5)).root / "int8")
+    name = next(iter(recipe.ranges["vision"]))
+    assert recipe.ranges["vision"][name] < largest.ranges["vision"][name]
+
+
+def test_a_recipe_of_another_model_is_refused_and_the_bundle_stays(bundle, tmp_path):
+    recipe = QuantizationRecipe(graphs={"vision": "0" * 64}, ranges={"vision": {"x": 1.0}})
+    before = (bundle.root / "manifest.json").read_bytes()
+    with pytest.raises(MGHFTError, match="another model"):
+        add_precisions(bundle, ["int8"], PrecisionOptions(recipe=recipe, cache=tmp_path / "cache"))
+    assert (bundle.root / "manifest.json").read_bytes() == before
+    assert not (bundle.root / "int8").exists()
+
+
+def test_a_bad_calibration_folder_leaves_the_bundle_as_it_was(bundle, tmp_path):
+    (tmp_path / "empty").mkdir()
+    before = sorted(path.name for path in bundle.root.iterdir())
+    with pytest.raises(MGHFTError, match="empty"):
+        add_precisions(bundle, ["fp16"], PrecisionOptions(calibration=tmp_path / "empty"))
+    assert sorted(path.name for path in bundle.root.iterdir()) == before
+
+
+def test_a_recipe_file_that_is_none_is_one_sentence(tmp_path):
+    (tmp_path / RECIPE).write_text("{}x")
+    with pytest.raises(MGHFTError, match="no quantisation recipe"):
+        read_recipe(tmp_path)
+    with pytest.raises(MGHFTError, match="no recipe at"):
+        read_recipe(tmp_path / "nowhere.json")
+
+
+def test_ranges_come_from_the_cache_only_for_the_same_key(tmp_path):
+    key = {"graph": "a", "set": "b"}
+    write_cached_ranges(tmp_path, key, {"x": 1.5})
+    assert cached_ranges(tmp_path, key) == {"x": 1.5}
+    assert cached_ranges(tmp_path, {"graph": "a", "set": "c"}) is None
+    (file,) = tmp_path.iterdir()
+    content = json.loads(file.read_text())
+    content["key"]["set"] = "stale"
+    file.write_text(json.dumps(content))
+    assert cached_ranges(tmp_path, key) is None
+
+
+def test_no_stickers_is_an_error(bundle):
+    with pytest.raises(MGHFTError, match="no calibration stickers"):
+        collect_ranges(bundle.graph("vision"), [], ["image"])
