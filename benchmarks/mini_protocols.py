@@ -32,11 +32,19 @@ from mghft_export.training.text_cache import default_cache_folder, frozen_text_f
 
 RESULTS = Path(__file__).parent / "results" / "mini_protocols.json"
 UNSEEN_STYLE = "openmoji"
-ROWS = {"fused": [], "image": ["inputs=image"], "text": ["inputs=text"]}
+SEPARATE = 'model.views="separate"'
+ROWS = {
+    "fused": [],
+    "image": ["inputs=image"],
+    "text": ["inputs=text"],
+    "separate": [SEPARATE],
+    "separate_text": [SEPARATE, "inputs=text"],
+}
 ABLATIONS = {
-    "joined": ['model.views="joined"'],
     "all_positions": ['model.pooling="all"'],
     "no_alignment": ["alignment_weight=0.0"],
+    "separate_all_positions": [SEPARATE, 'model.pooling="all"'],
+    "separate_no_alignment": [SEPARATE, "alignment_weight=0.0"],
 }
 SEEDS = (0, 1, 2)
 

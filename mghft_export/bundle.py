@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mghft_export.errors import BundleError
 from mghft_export.hashing import sha256
+from mghft_export.verification.result import PrecisionVerification
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -107,10 +108,20 @@ class Manifest(_Frozen):
     precisions: dict[str, dict[str, GraphEntry]]
     versions: dict[str, str]
     verification: dict[str, Any] | None = None
+    """fp32: plain values of the comparison with PyTorch. Other precisions: their comparison with fp32, a
+    :class:`PrecisionVerification`."""
     magnitudes: dict[str, Any] | None = None
     """How large the float32 graphs' values get on calibration stickers, where FP16 graphs were made."""
     quantization: dict[str, QuantizationEntry] = {}
     """By precision."""
+
+    @field_validator("verification")
+    @classmethod
+    def _typed(cls, entries: dict[str, Any] | None) -> dict[str, Any] | None:
+        return entries and {
+            name: entry if name == "fp32" else PrecisionVerification.model_validate(entry)
+            for name, entry in entries.items()
+        }
 
 
 @dataclass(frozen=True)

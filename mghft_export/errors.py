@@ -26,3 +26,7 @@ class BundleError(MGHFTError):
 
 class ExportError(MGHFTError):
     """An exported graph is not what it must be."""
+
+
+class EngineError(MGHFTError):
+    """An engine cannot be built, or does not fit this machine or bundle."""

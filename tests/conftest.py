@@ -90,3 +90,11 @@ def tiny_bundle(tiny_model: MGHFT, tmp_path_factory: pytest.TempPathFactory) -> 
     source = Source(tiny_model, TINY_CLASSES, "random weights of tiny, seed 0", None, trained=False)
     export_bundle(source, output, ExportOptions())
     return output
+
+
+@pytest.fixture(scope="session")
+def quantised_tiny_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle with FP16 and INT8, said to be trained, so that measures count; do not change it in place."""
+    from verification.quantised import quantised_bundle
+
+    return quantised_bundle(tiny_bundle, tmp_path_factory.mktemp("quantised") / "bundle").root

@@ -12,10 +12,19 @@ from mghft_export.errors import ExportError
 
 
 def count_flops(path: Path, dimensions: Mapping[str, int]) -> int:
-    """Floating-point operations of one run.
+    """Floating-point operations of one run: all of :func:`product_flops`.
+
+    Raises:
+        ExportError: a product's shape cannot be inferred.
+    """
+    return sum(flops for _, flops in product_flops(path, dimensions))
+
+
+def product_flops(path: Path, dimensions: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Floating-point operations of each product, by the name of its node.
 
     Products of ONNX's MatMul, Gemm and Conv only: what a GEMM rate can be compared with. A product that repeats an
-    earlier one is counted once, as runtimes compute it once.
+    earlier one is left out, as runtimes compute it once.
 
     Args:
         path: the ONNX file.
@@ -42,7 +51,11 @@ def count_flops(path: Path, dimensions: Mapping[str, int]) -> int:
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     for info in [*graph.input, *graph.value_info, *graph.output]:
         shapes[info.name] = tuple(size.dim_value for size in info.type.tensor_type.shape.dim)
-    return sum(_product_flops(node, shapes) for node in _distinct(graph))
+    return [
+        (node.name, _flops(node, shapes))
+        for node in _distinct(graph)
+        if node.op_type in {"MatMul", "Gemm", "Conv"}
+    ]
 
 
 def _distinct(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -59,9 +72,7 @@ def _distinct(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
             yield node
 
 
-def _product_flops(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    if node.op_type not in {"MatMul", "Gemm", "Conv"}:
-        return 0
+def _flops(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
     output, second = shapes.get(node.output[0], ()), shapes.get(node.input[1], ())
     if not output or not second or 0 in output:
         raise ExportError(f"the shape of {node.name} cannot be inferred, so its arithmetic cannot be counted")

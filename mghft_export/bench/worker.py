@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import resource
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
+from typing import Any
 
-from mghft_export.bench.subjects import Gemm, Subject, prepare
+import psutil
+
+from mghft_export.bench.gpu_times import GpuTimes
+from mghft_export.bench.memory import free_bytes, spare_bytes
+from mghft_export.bench.power import Energy, measure_energy, open_meter
+from mghft_export.bench.prepare import prepare
+from mghft_export.bench.subjects import Copy, Gemm, Subject
+from mghft_export.bench.warm_up import WarmUp, warm_up
 from mghft_export.errors import MGHFTError
 
 TIMEOUT = 600.0
@@ -19,56 +30,138 @@ REWARM_SECONDS = 0.3
 REWARM_BELOW = 1.0
 """Seconds of a run above which cold caches, a matter of milliseconds, do not show."""
 
+POLL_SECONDS = 0.05
+"""Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
+
 
 class RowFailed(MGHFTError):
     """A row cannot be measured; the message says why."""
 
 
+class OutOfMemory(RowFailed):
+    """A row was stopped because memory ran short."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    message: str
+    memory: bool = False
+
+
 class Worker:
     """A subject in its process, timed on demand.
+
+    Args:
+        timeout: seconds that one answer may take: loading, warming up, or the runs of one round.
+        memory: bytes that the process may have resident; by default all that is free but a little.
 
     Raises:
         RowFailed: the subject cannot be prepared.
     """
 
-    def __init__(self, subject: Subject | Gemm, *, timeout: float = TIMEOUT) -> None:
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # a fork would share the parent's memory and thread pools
+    def __init__(
+        self, subject: Subject | Gemm | Copy, *, timeout: float = TIMEOUT, memory: int | None = None
+    ) -> None:
+        # A fork would share the parent's memory and thread pools.
+        context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, subject), daemon=True)
         self._timeout = timeout
+        self._memory = memory
         self._process.start()
         other.close()
-        self.loaded_bytes = int(self._receive())
-        """Resident memory after loading, before the first run."""
+        try:
+            self.loaded_bytes = int(self._receive())
+            """Resident memory after loading, before the first run."""
+        except RowFailed:
+            self.kill()
+            raise
 
-    def time_once(self) -> float:
-        """Seconds of one run, after at least :data:`REWARM_SECONDS` of untimed ones where runs are short.
+    def warm_up(self) -> WarmUp:
+        """Run until stable."""
+        found: WarmUp = self._ask("warm-up")
+        return found
 
-        While the other rows had their turns, this row's caches went cold and its pages may have been reclaimed.
+    def burst(self, seconds: float = 0.0) -> list[float]:
+        """Seconds of each of at least one run, more until `seconds` are full.
+
+        Runs that are not timed go first where runs are short, :data:`REWARM_SECONDS` long: while the other rows had
+        their turns, this row's caches went cold and its pages may have been reclaimed.
         """
-        self._connection.send("run")
-        return self._receive()
+        found: list[float] = self._ask("burst", seconds)
+        return found
+
+    def phases(self, runs: int) -> GpuTimes | None:
+        """Transfers and compute apart, where the subject can tell."""
+        found: GpuTimes | None = self._ask("phases", runs)
+        return found
+
+    def energy(self, seconds: float) -> Energy | None:
+        """Power over some seconds of runs; None where nothing measures it."""
+        found: Energy | None = self._ask("energy", seconds)
+        return found
 
     def peak_bytes(self) -> int:
         """Peak resident memory of the process so far."""
-        self._connection.send("peak")
-        return int(self._receive())
+        return int(self._ask("peak"))
 
-    def _receive(self) -> float:
+    def kill(self) -> None:
+        """End the process and what it started, and give its memory back."""
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self._process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+        self._process.kill()
+        self._process.join()
+
+    def _ask(self, *question: Any) -> Any:
         try:
-            if not self._connection.poll(self._timeout):
-                raise RowFailed(f"no answer within {self._timeout:.0f} s")
+            self._connection.send(question)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._ended() from error
+        return self._receive()
+
+    def _receive(self) -> Any:
+        deadline = time.monotonic() + self._timeout
+        try:
+            while not self._connection.poll(POLL_SECONDS):
+                self._guard()
+                if time.monotonic() > deadline:
+                    self.kill()
+                    raise RowFailed(f"no answer within {self._timeout:.0f} s")
             answer = self._connection.recv()
         except (EOFError, ConnectionResetError) as error:
-            self._process.join(5)
-            raise RowFailed(
-                f"the process ended (exit code {self._process.exitcode}); out of memory?"
-            ) from error
-        if isinstance(answer, str):
-            raise RowFailed(answer)
-        return float(answer)
+            raise self._ended() from error
+        if isinstance(answer, _Failure):
+            raise OutOfMemory(answer.message) if answer.memory else RowFailed(answer.message)
+        return answer
+
+    def _ended(self) -> RowFailed:
+        self._process.join(5)
+        code = self._process.exitcode
+        if code == -9:
+            return OutOfMemory("the process was killed, most likely for want of memory")
+        return RowFailed(f"the process ended (exit code {code})")
+
+    def _guard(self) -> None:
+        """Stop a process that takes more than its share.
+
+        Raises:
+            OutOfMemory: it did.
+        """
+        try:
+            used = int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return
+        free = free_bytes()
+        if self._memory is not None and used > self._memory:
+            self.kill()
+            raise OutOfMemory(f"needs more than the {self._memory / 1e9:.1f} GB that it may use")
+        if free < spare_bytes():
+            self.kill()
+            raise OutOfMemory(
+                f"out of memory: the row used {used / 1e9:.1f} GB and {free / 1e9:.1f} GB were left"
+            )
 
     def __enter__(self) -> Worker:
         return self
@@ -76,32 +169,65 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.join()
+        self.kill()
 
 
-def _serve(connection: Connection, subject: Subject | Gemm) -> None:
+def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
     """Run in the child: prepare, then answer until the parent kills it."""
     try:
         run = prepare(subject)
         connection.send(_peak_bytes())
-        seconds = 0.0
+        rewarm = True
         while True:
-            if connection.recv() == "peak":
+            question, *arguments = connection.recv()
+            if question == "peak":
                 connection.send(_peak_bytes())
-                continue
-            if seconds < REWARM_BELOW:
-                rewarmed = time.perf_counter()
-                while time.perf_counter() - rewarmed < REWARM_SECONDS:
-                    run()
-            start = time.perf_counter()
-            run()
-            seconds = time.perf_counter() - start
-            connection.send(seconds)
+            elif question == "warm-up":
+                connection.send(warm_up(run))
+            elif question == "phases":
+                phases = getattr(run, "phases", None)
+                connection.send(phases(*arguments) if phases is not None else None)
+            elif question == "energy":
+                meter = open_meter()
+                connection.send(meter and measure_energy(meter, run, *arguments))
+            else:
+                times = _burst(run, *arguments, rewarm=rewarm)
+                rewarm = times[-1] < REWARM_BELOW
+                connection.send(times)
     except EOFError:
         return
     except Exception as error:  # whatever a row dies of belongs into its row, not into the other rows' run
-        connection.send(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        # People's messages stand alone; of others the type says half of it.
+        said = (
+            str(error) if isinstance(error, MGHFTError) else f"{type(error).__name__}: {(lines or [''])[0]}"
+        )
+        with contextlib.suppress(OSError):
+            connection.send(_Failure(said, _is_memory(error)))
+
+
+def _burst(run: Callable[[], object], seconds: float, *, rewarm: bool) -> list[float]:
+    if rewarm:
+        started = time.perf_counter()
+        while time.perf_counter() - started < REWARM_SECONDS:
+            run()
+    times: list[float] = []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _is_memory(error: Exception) -> bool:
+    """PyTorch and ONNX Runtime say it in words alone."""
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or "allocate memory" in words
+        or "out of memory" in words
+        or "bad_alloc" in words
+    )
 
 
 def _peak_bytes() -> int:

@@ -2,127 +2,342 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import platform
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from mghft_export import __version__
 from mghft_export.atomic import replacing_file
 from mghft_export.bench.compare import WARM_UP_RUNS, Row, compare
-from mghft_export.bench.subjects import Implementation, Part, Subject
-from mghft_export.bundle import load_bundle
+from mghft_export.bench.diff import differences
+from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_batches, text_batches
+from mghft_export.bench.provenance import machine, provenance
+from mghft_export.bench.record import SCHEMA, comparison_dict, read_record, row_dict
+from mghft_export.bench.rows import PROVIDERS, all_rows, obstacle
+from mghft_export.bench.subjects import Copy, Gemm, Implementation, Part, Subject
+from mghft_export.bench.text_forms import as_csv, as_markdown
+from mghft_export.bench.worker import TIMEOUT
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.calibration.calibration_set import load_calibration_set
+from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.cli.bench_tables import comparison_tables, diff_table, table
 from mghft_export.cli.main import run
+from mghft_export.config import MGHFTConfig
+from mghft_export.engines.gpu import find_gpu
 from mghft_export.errors import MGHFTError
 
+__all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]
+
 IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime")
-PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole")
+"""What runs without a GPU."""
+KINDS: tuple[Implementation, ...] = (*IMPLEMENTATIONS, "engine")
+PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole", "pipeline")
+DEFAULT_PARTS: tuple[Part, ...] = ("vision+fusion", "pipeline")
+REGRESSED = 3
+"""Exit status of `diff --fail-above`."""
 
 
-@click.command()
-@click.argument("bundle", type=click.Path(path_type=Path), default=Path("mghft-bundle"))
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Stickers at once.")
-@click.option("--part", type=click.Choice(PARTS), default="vision+fusion", show_default=True)
-@click.option("--only", type=click.Choice(IMPLEMENTATIONS), multiple=True, help="Leave the other rows out.")
-@click.option(
-    "--iterations", default=10, show_default=True, type=click.IntRange(1), help="Timed runs of each row."
-)
-@click.option(
-    "--threads", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1), help="CPU threads."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the JSON to a file.")
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """Positive whole numbers with commas between them."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = str(value).split(",")
+        if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+            self.fail(f"{value!r} is no list of positive numbers such as 1,8,32", param, ctx)
+        return tuple(int(word) for word in words)
+
+
+class Percent(click.ParamType):  # type: ignore[type-arg]
+    """A share such as 5%."""
+
+    name = "PERCENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return float(str(value).removesuffix("%")) / 100
+        except ValueError:
+            self.fail(f"{value!r} is no percentage such as 5%", param, ctx)
+
+
+class DefaultGroup(click.Group):
+    """A group whose command `run` need not be named: `mghft-bench BUNDLE` is `mghft-bench run BUNDLE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DefaultGroup)
 @click.version_option(__version__, prog_name="mghft-bench")
-def bench(
-    bundle: Path,
-    batch: int,
-    part: Part,
-    only: tuple[Implementation, ...],
-    iterations: int,
-    threads: int,
-    as_json: bool,
-    output: Path | None,
-) -> None:
-    """Compare BUNDLE with PyTorch on this machine's CPU: as released, fused, and in ONNX Runtime.
+def bench() -> None:
+    """Compare a bundle with PyTorch on this machine; `mghft-bench BUNDLE` is `mghft-bench run BUNDLE`."""
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a result goes beside the terminal."""
+    for option in (
+        click.option("--html", type=click.Path(path_type=Path), help="Write one page with charts."),
+        click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown."),
+        click.option("--csv", type=click.Path(path_type=Path), help="Write CSV, a line a row."),
+    ):
+        command = option(command)
+    return command
+
+
+def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `run` and `sweep` share; as trtexec names them where it has them."""
+    path = click.Path(path_type=Path)
+    positive = click.IntRange(1)
+    for option in (
+        click.option("-o", "--output", type=path, help="Write the JSON to a file."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
+        click.option("--stickers", type=path, help="A calibration set.  [default: the one that comes along]"),
+        click.option("--memory", type=click.FloatRange(0, min_open=True), help="GB that a row may use."),
+        click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds a row may be silent."),
+        click.option(
+            "--io-transfers/--no-io-transfers", default=True, help="Copy inputs and outputs in runs."
+        ),
+        click.option("--cuda-graph/--no-cuda-graph", default=True, help="Engines run as CUDA graphs."),
+        click.option(
+            "--threads", default=os.cpu_count() or 1, show_default=True, type=positive, help="CPU threads."
+        ),
+        click.option("--duration", default=3.0, show_default=True, help="Least seconds of each row."),
+        click.option(
+            "--iterations", default=10, show_default=True, type=positive, help="Rounds; least runs of a row."
+        ),
+        click.option("--lengths", type=Numbers(), help="Tokens of texts, for --part text; a row for each."),
+        click.option("--precision", "precisions", multiple=True, help="Of the bundle's.  [default: all]"),
+        click.option(
+            "--provider", "providers", type=click.Choice(PROVIDERS), multiple=True, help="[default: all]"
+        ),
+        click.option("--only", type=click.Choice(KINDS), multiple=True, help="Leave the other rows out."),
+        click.option(
+            "--part",
+            "parts",
+            type=click.Choice(PARTS),
+            multiple=True,
+            default=DEFAULT_PARTS,
+            show_default=True,
+        ),
+        click.argument("bundle", type=path, default=Path("mghft-bundle")),
+    ):
+        command = option(command)
+    return output_options(command)
+
+
+@bench.command("run")
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1), help="Stickers at once.")
+@measuring_options
+def run_command(batch: int, **options: Any) -> None:
+    """Compare BUNDLE in every precision with PyTorch: as released, fused, ONNX Runtime, engines.
 
     Every row runs in a process of its own; rows take turns, so that drift hits all alike.
     """
-    load_bundle(bundle)  # a bad bundle is one error, not one for each row
-    subjects = [Subject(bundle, name, part, batch, threads) for name in only or IMPLEMENTATIONS]
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("measuring", total=iterations + WARM_UP_RUNS)
-        rows = compare(
-            subjects, iterations=iterations, on_round=lambda done: progress.update(task, completed=done)
-        )
-    result = {"machine": machine(), "rows": [row_dict(row) for row in rows]}
-    if output is not None:
-        with replacing_file(output) as partial:
-            partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _measure((batch,), **options)
+
+
+@bench.command()
+@click.option("--batches", default=(1, 2, 4, 8, 16, 32), type=Numbers(), help="[default: 1,2,4,8,16,32]")
+@measuring_options
+def sweep(batches: tuple[int, ...], **options: Any) -> None:
+    """The comparison at several batches."""
+    _measure(batches, **options)
+
+
+@bench.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-above", type=Percent(), help="Exit with 3 if a row is slower by more, beyond the noise."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
+    """Compare the results OLD and NEW, row by row."""
+    first, second = read_record(old), read_record(new)
+    changes = differences(first, second)
+    if not changes:
+        raise MGHFTError(f"neither {old} nor {new} has a row; nothing can be compared")
     if as_json:
-        click.echo(json.dumps(result, indent=1))
+        click.echo(json.dumps([vars(change) for change in changes], indent=1))
     else:
-        Console().print(table(rows, part, batch))
-    if all(row.failure for row in rows):
+        Console().print(diff_table(changes))
+        if first["machine"]["processor"] != second["machine"]["processor"]:
+            Console(stderr=True).print("[yellow]The results are of two machines.[/]")
+    failed = fail_above is not None and any(change.fails(fail_above) for change in changes)
+    return REGRESSED if failed else 0
+
+
+@bench.command()
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@output_options
+def report(results: tuple[Path, ...], csv: Path | None, markdown: Path | None, html: Path | None) -> None:
+    """Tables of results that were written with -o; with --csv, --markdown or --html, all of them in one file."""
+    records = [read_record(path) for path in results]
+    _write(records, csv, markdown, html)
+    for record in records:
+        Console().print(f"{record['machine']['cores']} cores of {record['machine']['processor']}")
+        for comparison in record["comparisons"]:
+            _show(comparison)
+
+
+def _measure(
+    batches: Sequence[int],
+    *,
+    bundle: Path,
+    parts: tuple[Part, ...],
+    only: tuple[Implementation, ...],
+    providers: tuple[str, ...],
+    precisions: tuple[str, ...],
+    lengths: tuple[int, ...] | None,
+    iterations: int,
+    duration: float,
+    threads: int,
+    cuda_graph: bool,
+    io_transfers: bool,
+    timeout: float,
+    memory: float | None,
+    stickers: Path | None,
+    as_json: bool,
+    output: Path | None,
+    csv: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+) -> None:
+    if html is not None:
+        _require_matplotlib()  # before the minutes of measuring, not after
+    opened = load_bundle(bundle)  # a bad bundle is one error, not one for each row
+    unknown = [name for name in precisions if name not in opened.manifest.precisions]
+    if unknown:
+        known = ", ".join(opened.manifest.precisions)
+        raise MGHFTError(f"{bundle} has no precision {unknown[0]!r}; it has {known}")
+    if lengths and set(parts) != {"text"}:
+        raise MGHFTError("--lengths is about texts alone; add --part text")
+    load_calibration_set(stickers or default_calibration_set())
+    config = MGHFTConfig.from_dict(opened.manifest.model)
+    gpu = find_gpu()
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "machine": machine(),
+        "provenance": provenance(opened, gpu),
+        "flags": {
+            "iterations": iterations,
+            "duration": duration,
+            "threads": threads,
+            "cuda_graph": cuda_graph,
+            "io_transfers": io_transfers,
+            "stickers": str(stickers) if stickers is not None else "default",
+        },
+        "comparisons": [],
+    }
+    for part in parts:
+        for batch in batches:
+            for length in lengths or (None,):
+                template = Subject(
+                    bundle,
+                    "onnxruntime",
+                    part,
+                    batch,
+                    threads,
+                    length=length,
+                    stickers=stickers,
+                    cuda_graph=cuda_graph,
+                    io_transfers=io_transfers,
+                )
+                chosen = all_rows(template, opened, providers=providers or PROVIDERS, precisions=precisions)
+                subjects = [item for item in chosen if not only or item.implementation in only]
+                if not subjects:
+                    raise MGHFTError("no row is left; give fewer of --only, --provider and --precision")
+                rows = _compare(
+                    [*subjects, Gemm("onnxruntime", threads), Copy(threads)],
+                    title=f"{part}, batch {batch}",
+                    iterations=iterations,
+                    duration=duration,
+                    timeout=timeout,
+                    memory=int(memory * 1e9) if memory is not None else None,
+                    why_not=obstacle(config, gpu),
+                )
+                tokens = _tokens(template, opened)
+                comparison = comparison_dict(
+                    rows[: len(subjects)], rows[len(subjects) :], opened, part, batch, tokens
+                )
+                record["comparisons"].append(comparison)
+                if not as_json:
+                    _show(comparison)
+    if output is not None:
+        _write_text(output, json.dumps(record, indent=1) + "\n")
+    _write([record], csv, markdown, html)
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+    if all(row["failure"] for comparison in record["comparisons"] for row in comparison["rows"]):
         raise MGHFTError("no row could be measured; the reasons are above")
 
 
-def row_dict(row: Row) -> dict[str, object]:
-    """A row as plain values, fit for JSON."""
-    values = asdict(row)
-    values["subject"].pop("bundle", None)
-    return values
-
-
-def machine() -> dict[str, object]:
-    """What was measured on."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def table(rows: list[Row], part: str, batch: int) -> Table:
-    """A row an implementation; the reference is 1.0x."""
-    result = Table(box=SIMPLE_HEAD, title=f"{part}, batch {batch}, float32, CPU")
-    for heading in ("implementation", "median ms", "p95 ms", "stickers/s", "speed-up", "peak memory"):
-        result.add_column(heading, justify="left" if heading == "implementation" else "right")
-    for row in rows:
-        assert isinstance(row.subject, Subject)
-        name = row.subject.implementation
-        if row.latency is None:
-            result.add_row(name, f"not run: {row.failure}")
-            continue
-        times = row.latency
-        gain = "1.0x" if row.speed_up is None else f"{row.speed_up.median:.1f}x"
-        noisy = "~" if times.variation > 0.025 else ""  # it varies by more than 2.5 %
-        result.add_row(
-            name,
-            f"{noisy}{times.median:.1f}",
-            f"{times.p95:.1f}",
-            f"{times.stickers_per_second:.1f}",
-            gain,
-            f"{row.peak_bytes / 1e9:.2f} GB",
+def _compare(
+    subjects: Sequence[Subject | Gemm | Copy], *, title: str, iterations: int, **options: Any
+) -> list[Row]:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=iterations + WARM_UP_RUNS)
+        return compare(
+            subjects,
+            iterations=iterations,
+            on_round=lambda done: progress.update(task, completed=done),
+            **options,
         )
-    return result
+
+
+def _tokens(template: Subject, bundle: Bundle) -> int:
+    """Of a text, as the rows have them."""
+    views = distinct_views(bundle)
+    batches = sticker_batches(replace(template, batch=min(template.batch, 8)))
+    texts = text_batches(batches, bundle, open_tokenizer(bundle), views=views, length=template.length)
+    return int(texts[0].input_ids.shape[1])
+
+
+def _show(comparison: dict[str, Any]) -> None:
+    for item in comparison_tables(comparison):
+        Console().print(item)
+
+
+def _write(
+    records: Sequence[dict[str, Any]], csv: Path | None, markdown: Path | None, html: Path | None
+) -> None:
+    if csv is not None:
+        _write_text(csv, as_csv(records))
+    if markdown is not None:
+        _write_text(markdown, as_markdown(records))
+    if html is not None:
+        _require_matplotlib()
+        from mghft_export.bench.page import as_html
+
+        _write_text(html, as_html(records))
+
+
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MGHFTError("--html draws with matplotlib; install it with: pip install 'mghft-export[eval]'")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

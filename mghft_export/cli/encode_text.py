@@ -11,10 +11,11 @@ from rich.progress import track
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.texts import warn_of_missing_views
+from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import save_features
+from mghft_export.runtime.onnx_providers import PROVIDERS
 from mghft_export.runtime.pipeline import Pipeline
-from mghft_export.runtime.session import PROVIDERS
 from mghft_export.stickers.text_file import read_texts
 
 BATCH = 8
@@ -28,8 +29,11 @@ BATCH = 8
 @click.option(
     "--text-file", type=click.Path(path_type=Path), help="Plain text, .jsonl (image, text) or SER30K .json."
 )
+@click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
-def encode_text(bundle: Path, output: Path, text: str | None, text_file: Path | None, provider: str) -> None:
+def encode_text(
+    bundle: Path, output: Path, text: str | None, text_file: Path | None, precision: str, provider: str
+) -> None:
     """Encode the texts of stickers into an .npz that `predict --text-features` takes."""
     console = Console(stderr=True)
     opened = load_bundle(bundle)
@@ -40,7 +44,8 @@ def encode_text(bundle: Path, output: Path, text: str | None, text_file: Path | 
     by_name = {"": found} if isinstance(found, str) else found
     names, texts = list(by_name), list(by_name.values())
     warn_of_missing_views(console, opened.manifest, names, texts)
-    pipeline = Pipeline(opened, provider=provider)
+    pipeline = Pipeline(opened, precision=precision, provider=provider)
+    warn_of_precision(opened.manifest, precision)
     starts = range(0, len(texts), BATCH)
     rows = [
         pipeline.encode_texts(texts[start : start + BATCH])

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
 from mghft_export.evaluation.metrics import Metrics, measure
@@ -27,7 +30,7 @@ from mghft_export.evaluation.selection import (
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.runtime.session import PROVIDERS
+from mghft_export.runtime.onnx_providers import PROVIDERS
 from mghft_export.stickers.dataset import Sticker, load_dataset
 
 MOST_LISTED = 20
@@ -41,6 +44,7 @@ MOST_LISTED = 20
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
 @click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="Of a checkpoint with its own vocabulary.")
 @click.option("--compare", "other", type=click.Path(path_type=Path), help="A second bundle or checkpoint.")
@@ -52,6 +56,7 @@ MOST_LISTED = 20
     type=click.Choice(list(PROVIDERS)),
     help="Of the second model.  [default: the first's]",
 )
+@click.option("--compare-engine", help="Engines of the second model.")
 @click.option(
     "--resample",
     type=click.Choice(["sticker", "stem", "topic"]),
@@ -65,18 +70,22 @@ MOST_LISTED = 20
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Also write files into FOLDER."
 )
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
     model: Path,
     data: Path,
     split: str | None,
     topics: str | None,
     precision: str,
     provider: str,
+    engine: str | None,
     batch: int,
     tokenizer: Path | None,
     other: Path | None,
     compare_precision: str | None,
     compare_provider: str | None,
+    compare_engine: str | None,
     resample: str,
     seed: int,
     skip_bad: bool,
@@ -87,8 +96,12 @@ def evaluate(
 
     With --compare also a second model on the same stickers: agreement, McNemar's test, and the stickers that flip.
     """
-    if other is None and (compare_precision or compare_provider):
-        raise MGHFTError("--compare-precision and --compare-provider need a second model; add --compare")
+    if other is None and (compare_precision or compare_provider or compare_engine):
+        raise MGHFTError(
+            "--compare-precision, --compare-provider and --compare-engine need a second model; add --compare"
+        )
+    refuse_with_engine(ctx, engine, "precision", "provider")
+    refuse_with_engine(ctx, compare_engine, "compare_precision", "compare_provider")
     if tokenizer is not None and all(path.is_dir() for path in (model, other) if path is not None):
         raise MGHFTError("a bundle has its own tokenizer; leave out --tokenizer")
     evaluation_module("sklearn.metrics")  # what is missing is said before the work, not after
@@ -99,16 +112,30 @@ def evaluate(
     split = choose_split(stickers, split)
     wanted = tuple(topic.strip() for topic in (topics or "").split(",") if topic.strip())
     chosen = choose_stickers(stickers, split, wanted)
-    predictors = [open_predictor(model, precision=precision, provider=provider, tokenizer=tokenizer)]
+    predictors = [
+        open_predictor(model, precision=precision, provider=provider, tokenizer=tokenizer, engine=engine)
+    ]
     if other is not None:
         # A checkpoint has no other precision, so comparing a bundle with one needs no option.
         other_precision = compare_precision or (precision if other.is_dir() else "fp32")
         other_provider = compare_provider or provider
         predictors.append(
-            open_predictor(other, precision=other_precision, provider=other_provider, tokenizer=tokenizer)
+            open_predictor(
+                other,
+                precision=other_precision,
+                provider=other_provider,
+                tokenizer=tokenizer,
+                engine=compare_engine,
+            )
         )
     for predictor in predictors:
         require_same_classes(predictor.class_names, stickers.class_names, predictor.name)
+    paths = [path for path in (model, other) if path is not None]
+    for path, its_precision in dict.fromkeys(
+        zip(paths, (item.precision for item in predictors), strict=True)
+    ):
+        if path.is_dir():
+            warn_of_precision(load_bundle(path).manifest, its_precision)
     console = Console(stderr=as_json)
     evaluated = _evaluate_all(
         predictors,

@@ -22,11 +22,23 @@ COMMANDS = {
     ),
     "train": ("mghft_export.cli.train", "train", "Train MGHFT on a data set."),
     "eval": ("mghft_export.cli.eval", "evaluate", "Measure a model on labelled stickers, or compare two."),
+    "verify": (
+        "mghft_export.cli.verify",
+        "verify",
+        "Measure what a bundle's precisions cost, against fp32.",
+    ),
     "calibrate": (
         "mghft_export.cli.calibrate",
         "calibrate",
         "Sample the stickers that a quantised model is calibrated on.",
     ),
+    "sensitivity": (
+        "mghft_export.cli.sensitivity",
+        "sensitivity",
+        "Measure what each layer's INT8 costs; choose layers that stay float.",
+    ),
+    "trt": ("mghft_export.cli.trt", "trt", "Build TensorRT or TensorRT-RTX engines of a bundle."),
+    "inspect": ("mghft_export.cli.inspect", "inspect", "Show the layers of an engine."),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
 }
 """Module, attribute and summary of each command; a module is imported when its command is used."""

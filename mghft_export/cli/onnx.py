@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
@@ -27,12 +28,18 @@ from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
-from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.verification.record import record_verification
+from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verification.stickers import calibration_stickers, data_set_stickers
+from mghft_export.verification.verify import verify_precisions
 
 DEFAULT_BUNDLE = Path("mghft-bundle")
 PRESETS = {"paper": MGHFTConfig.paper}
+QUICK = 32
+"""Stickers that new precisions are verified on here, in a minute for the paper's size; `verify` takes all."""
 
 
 def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -93,7 +100,7 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--calibrator",
     type=click.Choice(["max", "entropy", "percentile"]),
-    default="max",
+    default="percentile",
     show_default=True,
     help="How INT8 ranges are found.",
 )
@@ -103,7 +110,11 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--recipe", type=click.Path(path_type=Path), help="recipe.json of a quantised bundle, to replay."
 )
-@click.option("--no-verify", is_flag=True, help="Skip the comparison with PyTorch.")
+@click.option(
+    "--no-verify",
+    is_flag=True,
+    help="Skip the comparisons: fp32 with PyTorch, other precisions with fp32.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def onnx(
     checkpoint: Path | None,
@@ -135,7 +146,8 @@ def onnx(
 
     Without CHECKPOINT: mghft-mini, the trained model that comes along.
 
-    The graphs are compared with the released model in PyTorch before the bundle is put in place.
+    The graphs are compared with the released model in PyTorch before the bundle is put in place, those of other
+    precisions with the float32 ones after it.
     """
     console = Console(stderr=as_json)
     start = time.perf_counter()
@@ -153,12 +165,13 @@ def onnx(
         recipe=chosen if recipe is None else read_recipe(recipe),
         half_io=io == "fp16",
     )
+    data = None if stickers is None or no_verify else load_dataset(stickers)
     options = ExportOptions(
         opset=opset,
         single_file=single_file,
         tokenizer=tokenizer or default_tokenizer_path(),
         background=background,
-        verify_on=None if no_verify else verification_stickers(stickers, background, tolerance),
+        verify_on=None if no_verify else verification_stickers(data, background, tolerance),
     )
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
@@ -177,13 +190,19 @@ def onnx(
         else:
             source = checkpoint_source(checkpoint or default_checkpoint_path(), changes)
         bundle, verification = export_bundle(source, output, options, on_step)
-        bundle = add_precisions(bundle, wanted, precision_options, on_step) if wanted else bundle
+        verified: dict[str, PrecisionVerification] = {}
+        if wanted and no_verify:
+            bundle = add_precisions(bundle, wanted, precision_options, on_step)
+        elif wanted:
+            bundle, verified = verified_precisions(bundle, wanted, precision_options, data, on_step)
         progress.update(task, total=1, completed=1)
     if as_json:
         click.echo(bundle.manifest.model_dump_json(indent=1))
         return
     if verification is not None:
         console.print(verification_table(verification))
+    if verified:
+        print_verifications(verified, console)
     console.print(bundle_table(bundle))
     console.print(f"Bundle written to [bold]{output}[/] in {time.perf_counter() - start:.0f} s.")
     if not bundle.manifest.trained:
@@ -216,22 +235,43 @@ def checkpoint_source(path: Path, changes: Mapping[str, object]) -> Source:
     return Source(build_model(checkpoint), checkpoint.class_names, path.name, sha256(path), trained=True)
 
 
-def verification_stickers(root: Path | None, background: str, tolerance: float) -> VerifyOn:
+def verified_precisions(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    options: PrecisionOptions,
+    data: StickerSet | None,
+    on_step: Callable[[str], None],
+) -> tuple[Bundle, dict[str, PrecisionVerification]]:
+    """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set."""
+    # Stickers that do not fit the model are found before the work, not after.
+    if data is not None:
+        stickers = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
+    else:
+        stickers = calibration_stickers(bundle.manifest, options.calibration, limit=QUICK)
+    bundle = add_precisions(bundle, precisions, options, on_step)
+    on_step(f"verifying {', '.join(precisions)} on {len(stickers.stickers)} stickers")
+    verified = verify_precisions(bundle, precisions, stickers)
+    return record_verification(bundle, verified), verified
+
+
+def verification_stickers(dataset: StickerSet | None, background: str, tolerance: float) -> VerifyOn:
     """Stickers of a data set's last split (the test split, where there is one), or synthetic ones."""
     count = sum(BATCHES)
-    if root is None:
+    if dataset is None:
         images, texts = synthetic_stickers(count)
         return VerifyOn(images, texts, f"{count} synthetic stickers", tolerance)
-    dataset = load_dataset(root)
     name, found = list(dataset.splits.items())[-1]
     if len(found) < count:
         raise MGHFTError(
-            f"{root} has {len(found)} stickers in its {name} split; the verification needs {count}"
+            f"{dataset.root} has {len(found)} stickers in its {name} split; the verification needs {count}"
         )
     chosen = found[:: len(found) // count][:count]
     opened = [open_sticker(sticker.image, background=background) for sticker in chosen]
     return VerifyOn(
-        opened, [sticker.text for sticker in chosen], f"{count} stickers of {root.name} ({name})", tolerance
+        opened,
+        [sticker.text for sticker in chosen],
+        f"{count} stickers of {dataset.root.name} ({name})",
+        tolerance,
     )
 
 

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.engine_option import refuse_with_engine
 from mghft_export.cli.texts import texts_of_images, warn_of_missing_views
+from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import load_features
+from mghft_export.runtime.onnx_providers import PROVIDERS
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
-from mghft_export.runtime.session import PROVIDERS
 from mghft_export.stickers.image import open_sticker
 
 BATCH = 8
@@ -40,7 +42,12 @@ BATCH = 8
 @click.option(
     "--frame", default="middle", show_default=True, help="Of an animation: first, middle or a number."
 )
+@click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option(
+    "--engine",
+    help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def predict(
@@ -52,7 +59,9 @@ def predict(
     text_features: Path | None,
     background: str | None,
     frame: str,
+    precision: str,
     provider: str,
+    engine: str | None,
     as_json: bool,
 ) -> int:
     """Classify each IMAGE with its text. Broken images are named and left out; the exit status is 1 then."""
@@ -62,20 +71,22 @@ def predict(
     if text_features is not None and (texts or text_file is not None):
         raise StickerError("give either texts or --text-features, not both")
     by_image = {} if text_features is not None else texts_of_images(images, texts, text_file)
-    pipeline = Pipeline(opened_bundle, provider=provider)
+    refuse_with_engine(ctx, engine, "precision", "provider")
+    pipeline = Pipeline(opened_bundle, precision=precision, provider=provider, engine=engine)
+    warn_of_precision(manifest, pipeline.precision)
     opened = _open_all(images, background or manifest.image.background, frame, errors)
+    texts_or_features: list[str] | FloatArray
     if text_features is not None:
         saved = load_features(text_features, opened_bundle)
-        features = _features_of(list(opened), saved.names, saved.features, text_features)
+        texts_or_features = _features_of(list(opened), saved.names, saved.features, text_features)
     else:
-        chosen = [by_image[path] for path in opened]
-        warn_of_missing_views(errors, manifest, [path.name for path in opened], chosen)
-        features = pipeline.encode_texts(chosen) if chosen else np.zeros((0, 4, 0), np.float32)
+        texts_or_features = [by_image[path] for path in opened]
+        warn_of_missing_views(errors, manifest, [path.name for path in opened], texts_or_features)
     paths = list(opened)
     predictions: list[Prediction] = []
     for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        predictions += pipeline.predict([opened[path] for path in batch], features[start : start + BATCH])
+        part = slice(start, start + BATCH)
+        predictions += pipeline.predict([opened[path] for path in paths[part]], texts_or_features[part])
     if as_json:
         for path, prediction in zip(paths, predictions, strict=True):
             row = {"image": str(path), "label": prediction.label, "probabilities": prediction.probabilities}

@@ -11,7 +11,7 @@ from rich.console import Console
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
-from mghft_export.training.recipe import load_recipe
+from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.reporters import Bar, TensorBoard
 
 NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights", "imagenet")
@@ -37,6 +37,20 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of frozen text features.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Fine-tune this checkpoint.",
+)
+@click.option(
+    "--qat",
+    type=click.Path(path_type=Path),
+    metavar="RECIPE",
+    help="Fine-tune --from through the INT8 rounding of a bundle's int8/recipe.json; unless said otherwise, 4 "
+    "epochs with a fiftieth of the learning rate and without warm-up.",
+)
 @click.option("--resume", is_flag=True, help="Go on where the run's last epoch ended.")
 def train(
     data: Path,
@@ -48,6 +62,8 @@ def train(
     tokenizer: Path | None,
     cache: Path | None,
     skip_bad: bool,
+    start: Path | None,
+    qat: Path | None,
     resume: bool,
     **named: object,
 ) -> None:
@@ -59,6 +75,8 @@ def train(
     changes = [*overrides, *(f"{key}={named[key]}" for key in NAMED if named[key] is not None)]
     changes += ["tune_text=true"] if tune_text else []
     changes += ["compile=true"] if use_compile else []
+    if qat is not None:
+        changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
     dataset = load_dataset(data, skip_bad=skip_bad)
     with contextlib.ExitStack() as stack:
@@ -67,11 +85,30 @@ def train(
             return [TensorBoard(folder), stack.enter_context(Bar(console, chosen.epochs))]
 
         result = train_model(
-            dataset, chosen, output, resume=resume, reporters=reporters, tokenizer=tokenizer, cache=cache
+            dataset,
+            chosen,
+            output,
+            resume=resume,
+            reporters=reporters,
+            tokenizer=tokenizer,
+            cache=cache,
+            start=start,
+            qat=qat,
         )
     if result.stopped_early:
         console.print(f"Stopped early: no better {chosen.metric} for {chosen.early_stop} epochs.")
     console.print(
         f"Best {chosen.metric} {result.best_metric:.3f} in epoch {result.best_epoch}: [bold]{result.best}[/]"
     )
-    console.print(f"Next: [bold]mghft-export onnx {result.best}[/]")
+    if result.left_out:
+        console.print(
+            f"{len(result.left_out)} quantised products were not trained through and keep their ranges, "
+            f"the first is {result.left_out[0]}."
+        )
+    replay = f" --precision int8 --recipe {result.best.with_suffix('.recipe.json')}" if qat else ""
+    console.print(f"Next: [bold]mghft-export onnx {result.best}{replay}[/]", soft_wrap=True)
+
+
+def fine_tuning(recipe: Recipe) -> list[str]:
+    """What quantisation-aware training changes in a recipe for training from scratch."""
+    return ["epochs=4", f"base_lr={recipe.base_lr / 50}", f"min_lr={recipe.min_lr / 50}", "warmup_epochs=0"]

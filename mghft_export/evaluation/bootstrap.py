@@ -52,14 +52,69 @@ def bootstrap_intervals(
     Returns:
         None where there are fewer than two groups, which say nothing about spread.
     """
+    drawn = _resampled(labels, predicted, classes, groups, seed, repetitions)
+    if drawn is None:
+        return None
+    return BootstrapIntervals(_interval(drawn.accuracies), _interval(drawn.macro_f1s), drawn.groups)
+
+
+def paired_intervals(
+    labels: npt.NDArray[np.integer],
+    first: npt.NDArray[np.integer],
+    other: npt.NDArray[np.integer],
+    classes: int,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    repetitions: int = REPETITIONS,
+) -> BootstrapIntervals | None:
+    """Intervals of how much better the other predictions are: both are measured on the same resamples.
+
+    Args:
+        labels: the true classes, [n].
+        first: predictions, [n].
+        other: predictions for the same stickers, [n].
+        groups: as for :func:`bootstrap_intervals`.
+
+    Returns:
+        Intervals of the differences, other minus first; None where there are fewer than two groups.
+    """
+    # The draws depend on the groups and the seed alone, so both get the same ones.
+    before, after = (
+        _resampled(labels, predicted, classes, groups, seed, repetitions) for predicted in (first, other)
+    )
+    if before is None or after is None:
+        return None
+    return BootstrapIntervals(
+        _interval(after.accuracies - before.accuracies),
+        _interval(after.macro_f1s - before.macro_f1s),
+        before.groups,
+    )
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """Measures of every resample, and how many groups each was drawn from."""
+
+    accuracies: npt.NDArray[np.float64]
+    macro_f1s: npt.NDArray[np.float64]
+    groups: int
+
+
+def _resampled(
+    labels: npt.NDArray[np.integer],
+    predicted: npt.NDArray[np.integer],
+    classes: int,
+    groups: Sequence[Hashable] | None,
+    seed: int,
+    repetitions: int,
+) -> _Resampled | None:
     keys: list[Hashable] = list(range(len(labels))) if groups is None else list(groups)
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     if len(numbers) < 2:
         return None
     group = np.array([numbers[key] for key in keys])
-    cells = (group * classes + labels) * classes + predicted
-    # A row a group, its confusion matrix laid flat: [groups, true * predicted].
-    flat = np.bincount(cells, minlength=len(numbers) * classes**2).reshape(len(numbers), -1)
+    flat = _confusions(group, labels, predicted, classes, len(numbers))
     generator = np.random.default_rng(seed)
     accuracies, f1s = np.empty(repetitions), np.empty(repetitions)
     for repetition in range(repetitions):
@@ -67,7 +122,26 @@ def bootstrap_intervals(
         confusion = (drawn @ flat).reshape(classes, classes)
         accuracies[repetition] = np.trace(confusion) / confusion.sum()
         f1s[repetition] = macro_f1(confusion)
-    return BootstrapIntervals(_interval(accuracies), _interval(f1s), len(numbers))
+    return _Resampled(accuracies, f1s, len(numbers))
+
+
+def confusion_matrix(
+    labels: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], classes: int
+) -> npt.NDArray[np.integer]:
+    """Counts of stickers: [true, predicted]."""
+    return _confusions(np.zeros_like(labels), labels, predicted, classes, 1).reshape(classes, classes)
+
+
+def _confusions(
+    group: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.integer],
+    predicted: npt.NDArray[np.integer],
+    classes: int,
+    groups: int,
+) -> npt.NDArray[np.integer]:
+    """A row a group, its confusion matrix laid flat: [groups, true * predicted]."""
+    cells = (group * classes + labels) * classes + predicted
+    return np.bincount(cells, minlength=groups * classes**2).reshape(groups, -1)
 
 
 def macro_f1(confusion: npt.NDArray[np.integer]) -> float:

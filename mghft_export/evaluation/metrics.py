@@ -12,7 +12,7 @@ from mghft_export.evaluation.bootstrap import BootstrapIntervals, bootstrap_inte
 from mghft_export.evaluation.calibration_error import expected_calibration_error
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.runtime.pipeline import FloatArray
-from mghft_export.runtime.session import softmax
+from mghft_export.runtime.softmax import softmax
 
 
 @dataclass(frozen=True)

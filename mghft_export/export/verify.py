@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -15,24 +14,12 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
+from mghft_export.verification.differences import OutputDifference, difference, selected_agreement
 
 BATCHES = (1, 3)
 DEFAULT_TOLERANCE = 5e-3
 """Largest difference of a logit. Reordered float32 sums swap neighbours in the token selection, and since position
 embeddings go by rank that alone moves logits by some 1e-4."""
-
-SAME_TOKEN = 1e-3
-"""Relative distance below which two vectors are the same token, computed in another order."""
-
-
-@dataclass(frozen=True)
-class OutputDifference:
-    """One output, at one batch size."""
-
-    output: str
-    batch: int
-    max_abs: float
-    cosine: float
 
 
 @dataclass(frozen=True)
@@ -132,26 +119,6 @@ def _pooled_as_released(released: MGHFT, pipeline: Pipeline, texts: Sequence[str
         for array in (batch.input_ids, batch.attention_mask)
     )
     return released.encode_text(ids, mask).expand(-1, 4, -1)
-
-
-def difference(
-    output: str, batch: int, found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]
-) -> OutputDifference:
-    """Largest absolute difference, and cosine of the whole tensors."""
-    a, b = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
-    cosine = float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30))
-    return OutputDifference(output, batch, float(np.abs(a - b).max()), cosine)
-
-
-def selected_agreement(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], heads: int) -> float:
-    """Share of the wanted tokens that were found, head by head, in any order: [B, heads * k, C] twice."""
-    found_heads = found.reshape(len(found) * heads, -1, found.shape[-1])
-    wanted_heads = wanted.reshape(found_heads.shape)
-    shares = []
-    for ours, theirs in zip(found_heads, wanted_heads, strict=True):
-        distance = np.linalg.norm(theirs[:, None] - ours[None], axis=-1).min(axis=1)
-        shares.append(np.mean(distance <= SAME_TOKEN * np.linalg.norm(theirs, axis=-1)))
-    return float(np.mean(shares))
 
 
 def synthetic_stickers(count: int, seed: int = 0) -> tuple[list[Image.Image], list[str]]:

@@ -1,7 +1,7 @@
 """Exact algebra on frozen layers: scales, norms and neighbouring linear layers folded into one another.
 
-Every function returns a new :class:`torch.nn.Linear`; the products are made in float64 so that folding adds no rounding
-of its own.
+Every function returns a new :class:`torch.nn.Linear`, whose weight and bias are buffers: gradients reach what it was
+folded from. The products are made in float64 so that folding adds no rounding of its own.
 """
 
 from __future__ import annotations
@@ -11,27 +11,33 @@ from torch import Tensor, nn
 
 
 def linear_from(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
-    """A frozen linear layer with this weight [out, in] and bias [out], in the type and place of `like`."""
+    """A linear layer with this weight [out, in] and bias [out], in the type and place of `like`."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    layer.weight = nn.Parameter(weight.to(like), requires_grad=False)
-    layer.bias = nn.Parameter(bias.to(like), requires_grad=False)
+    del layer.weight, layer.bias
+    layer.register_buffer("weight", weight.to(like))
+    layer.register_buffer("bias", bias.to(like))
     return layer
 
 
-@torch.no_grad()
+def without_bias(layer: nn.Linear) -> nn.Linear:
+    """W x"""
+    bare = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+    del bare.weight
+    bare.register_buffer("weight", layer.weight.clone())
+    return bare
+
+
 def scaled(layer: nn.Linear, scale: float) -> nn.Linear:
     """scale * (W x + b)"""
     return linear_from(layer.weight.double() * scale, layer.bias.double() * scale, layer.weight)
 
 
-@torch.no_grad()
 def stacked(*layers: nn.Linear) -> nn.Linear:
     """Layers that read the same input as one: [W_1; W_2; ...]."""
     weight = torch.cat([layer.weight for layer in layers])
     return linear_from(weight, torch.cat([layer.bias for layer in layers]), weight)
 
 
-@torch.no_grad()
 def after_norm(norm: nn.LayerNorm, layer: nn.Linear) -> nn.Linear:
     """W (gamma * n + beta) + b as a layer of the bare normalised n: W diag(gamma) n + (W beta + b)."""
     weight = layer.weight.double()
@@ -39,7 +45,6 @@ def after_norm(norm: nn.LayerNorm, layer: nn.Linear) -> nn.Linear:
     return linear_from(weight * norm.weight.double(), bias, layer.weight)
 
 
-@torch.no_grad()
 def composed(outer: nn.Linear, inner: nn.Linear) -> nn.Linear:
     """outer(inner(x)) as one layer."""
     weight = outer.weight.double()
@@ -47,7 +52,6 @@ def composed(outer: nn.Linear, inner: nn.Linear) -> nn.Linear:
     return linear_from(weight @ inner.weight.double(), bias, outer.weight)
 
 
-@torch.no_grad()
 def patch_linear(convolution: nn.Conv2d) -> nn.Linear:
     """A convolution whose kernel is its stride, as a linear layer of flattened patches (row, column, channel)."""
     weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)  # [out, kh * kw * in]

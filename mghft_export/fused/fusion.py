@@ -7,6 +7,8 @@ docs/fusion.md.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,9 +59,7 @@ class SingleQueryFusion(nn.Module):
         self.query = folding.after_norm(norm, folding.scaled(attention.query, attention.scale))
         self.value = folding.after_norm(norm, attention.value)
         key = folding.after_norm(norm, folding.scaled(attention.key, attention.scale))
-        self.register_buffer(
-            "key", key.weight.detach().unflatten(0, (self.heads, -1)).clone()
-        )  # [heads, d, D]
+        self.register_buffer("key", key.weight.unflatten(0, (self.heads, -1)).clone())  # [heads, d, D]
         # Text keys and values are not normalised; the text's own projection is composed into theirs.
         self.text_key = folding.composed(attention.key, text_projection)
         self.text_value = folding.composed(attention.value, text_projection)
@@ -85,8 +85,18 @@ class SingleQueryFusion(nn.Module):
         return token + self.ffn(self.ffn_norm(token))
 
 
+class GatheredTokens(NamedTuple):
+    """What the fusion block reads: tokens [B, N, C] and text tokens [B, T, C]; and the stages' class tokens [B, C]."""
+
+    tokens: Tensor
+    text_tokens: Tensor
+    class_tokens: list[Tensor]
+
+
 class FusedFusion(nn.Module):
     """The vision branch's outputs, in its order, and text features [B, 4, C] -> logits [B, classes]."""
+
+    positions: Tensor
 
     def __init__(self, model: MGHFT) -> None:
         super().__init__()
@@ -96,15 +106,24 @@ class FusedFusion(nn.Module):
         self.norm = model.vision_model.norm
         # The released model reverses the local tokens. With one query their order matters to nothing but the position
         # embeddings, so these are reversed instead, once; the projection's bias goes with them.
-        positions = model.pos_embed.detach()
+        positions: Tensor = model.pos_embed
         classes = len(self.selecting)
         positions = torch.cat([positions[:, :classes], positions[:, classes:].flip(1)], dim=1)
-        self.register_buffer("positions", positions + model.v_proj.bias.detach())
-        self.register_buffer("projection", model.v_proj.weight.detach().T.clone())  # [C, D]
+        self.register_buffer("positions", positions + model.v_proj.bias)
+        self.projection = folding.without_bias(model.v_proj)
         self.block = SingleQueryFusion(model.fusion_model, model.vl_proj)
         self.head = model.head
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        return self.classify(self.gather(*inputs))
+
+    def classify(self, gathered: GatheredTokens) -> Tensor:
+        """Logits [B, classes]."""
+        tokens = self.projection(gathered.tokens) + self.positions
+        return self.head(self.block(tokens, gathered.text_tokens))
+
+    def gather(self, *inputs: Tensor) -> GatheredTokens:
+        """Inject the text into the stages' tokens and bring all to the shared channels; reads what `forward` reads."""
         *stages, text_features = inputs
         parts: list[Tensor] = []
         class_tokens: list[Tensor] = []
@@ -121,4 +140,4 @@ class FusedFusion(nn.Module):
         tokens = self.norm(torch.cat([class_rows, *parts], dim=1))  # [B, N, C]
         # The order of the text tokens matters to nothing: softmax and sum over them are symmetric.
         text_tokens = torch.cat([text_features, torch.stack(texts, dim=1)], dim=1)
-        return self.head(self.block(tokens @ self.projection + self.positions, text_tokens))
+        return GatheredTokens(tokens, text_tokens, class_tokens)

@@ -60,7 +60,7 @@ class FusedBert(nn.Module):
         self.words = embeddings.word_embeddings
         # Positions start at 0 and the token type is always 0: one table for both.
         table = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
-        self.register_buffer("positions", table.detach().clone())
+        self.register_buffer("positions", table.clone())
         self.norm = embeddings.LayerNorm
         layers = cast("list[BertLayer]", list(bert.encoder.layer))
         self.layers = nn.ModuleList(FusedTextLayer(layer) for layer in layers)

@@ -115,10 +115,10 @@ class FusedPatchEmbed(nn.Module):
         else:
             self.projection = folding.patch_linear(embed.proj)
         self.norm = embed.norm
-        positions = pyramid.positions(stage).detach()
+        positions = pyramid.positions(stage)
         class_token = None
         if pyramid.config.has_class_token(stage):
-            class_token = pyramid.class_token(stage).detach() + positions[:, :1]
+            class_token = pyramid.class_token(stage) + positions[:, :1]
             positions = positions[:, 1:]
         self.register_buffer("class_token", class_token)
         self.register_buffer("positions", positions.clone())

@@ -27,10 +27,16 @@ from mghft_export.precision.ranges import (
     default_cache_folder,
     write_cached_ranges,
 )
-from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.precision.recipe import QuantizationRecipe, belongs_to
 from mghft_export.precision.smooth import channel_maxima, smooth, smoothable_norms
+from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
-from mghft_export.runtime.session import OnnxSession
+
+BOUNDED = {
+    *("Concat", "Expand", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Slice", "Softmax"),
+    *("Split", "Squeeze", "Transpose", "Unsqueeze"),
+}
+"""Operators whose outputs are no larger than their inputs, or than 1."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +82,19 @@ class Calibration:
         return self._feeds[branch]()
 
     def magnitudes(self) -> dict[str, Any]:
-        """Of every float tensor: how many were looked at, on how many stickers, and those that come near FP16's end."""
+        """Of the float tensors: how many were looked at, on how many stickers, and those that come near FP16's end."""
         found: dict[str, float] = {}
         for branch in BRANCHES:
             path = self.bundle.graph(branch)
             graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+            bounded = {name for node in graph.node if node.op_type in BOUNDED for name in node.output}
             floats = [
                 item.name
                 for item in graph.value_info
-                if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+                if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT and item.name not in bounded
             ]
             self.on_step(f"looking for values too large for FP16 in {branch}")
-            values = self._ranges(branch, path, floats, QuantizationRecipe())
+            values = self._ranges(branch, path, floats, QuantizationRecipe(calibrator="max"))
             found |= {f"{branch}: {name}": value for name, value in values.items()}
         return {
             "stickers": len(self.set.stickers[: self.options.stickers]),
@@ -102,7 +109,7 @@ class Calibration:
         given = self.options.recipe
         graphs = {branch: self.bundle.manifest.precisions["fp32"][branch].file.sha256 for branch in BRANCHES}
         if given.ranges:
-            if given.graphs != graphs:
+            if not belongs_to(given, self.bundle.manifest):
                 raise MGHFTError(
                     f"the recipe was made for another model than {self.bundle.root}; quantise it anew, without --recipe"
                 )

@@ -65,8 +65,13 @@ def collect_ranges(
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         collecting = _calibrator(path, Path(folder) / "augmented.onnx", tensors, calibrator, percentile)
         # One run at a time: the histograms' calibrators keep every tensor of a call in memory.
-        while reader.fill():
-            collecting.collect_data(reader)
+        try:
+            while reader.fill():
+                collecting.collect_data(reader)
+        except ValueError as error:  # numpy's, for values too close to each other to be told apart by bins
+            raise MGHFTError(
+                f"no histogram can be made of an activation of {path.name} ({error}); use --calibrator max"
+            ) from error
         if not reader.runs:
             raise MGHFTError("there are no calibration stickers; give a set with at least one")
         data = collecting.compute_data()

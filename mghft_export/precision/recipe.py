@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mghft_export.bundle import BRANCHES, Manifest
 from mghft_export.errors import MGHFTError
 from mghft_export.precision.ranges import Calibrator
 
@@ -27,6 +28,8 @@ class QuantizationRecipe(BaseModel):
         float_layers: by branch, products that stay as they are.
         calibration_set: name and hash of the stickers.
         graphs: SHA-256 of the float32 graphs that the ranges belong to, by branch.
+        checkpoint: SHA-256 of the checkpoint that they belong to instead, where training learned them
+            (docs/training.md).
         ranges: by branch, the largest magnitude that each activation's INT8 range holds.
     """
 
@@ -34,14 +37,23 @@ class QuantizationRecipe(BaseModel):
 
     schema_version: Literal[1] = 1
     branches: tuple[str, ...] = ("vision", "fusion")
-    calibrator: Calibrator = "max"
+    calibrator: Calibrator = "percentile"
     percentile: float = Field(default=99.99, gt=50, le=100)
     smooth: float | None = Field(default=None, ge=0, le=1)
     fusion_inputs: FusionInputs = "float"
     float_layers: dict[str, tuple[str, ...]] = {}
     calibration_set: dict[str, str] = {}
     graphs: dict[str, str] = {}
+    checkpoint: str | None = None
     ranges: dict[str, dict[str, float]] = {}
+
+
+def belongs_to(recipe: QuantizationRecipe, manifest: Manifest) -> bool:
+    """Whether a recipe's ranges are of a bundle's model: of its float32 graphs or, if it names none, its checkpoint."""
+    if recipe.graphs:
+        graphs = {branch: graph.file.sha256 for branch, graph in manifest.precisions["fp32"].items()}
+        return recipe.graphs == {branch: graphs[branch] for branch in BRANCHES}
+    return recipe.checkpoint is not None and recipe.checkpoint == manifest.checkpoint.sha256
 
 
 def read_recipe(path: Path) -> QuantizationRecipe:

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from mghft_export.precision.products import WeightProduct
 from mghft_export.precision.ranges import Feeds
-from mghft_export.runtime.session import OnnxSession
+from mghft_export.runtime.onnx_session import OnnxSession
 
 FloatArray = npt.NDArray[np.float32]
 SMALLEST = 1e-5
@@ -22,7 +22,10 @@ SMALLEST = 1e-5
 
 @dataclass(frozen=True)
 class SmoothableNorm:
-    """A LayerNormalization that only products read, so its scale and shift can take a factor from their weights."""
+    """A LayerNormalization that only products read and that shares no parameter with another.
+
+    So its scale and shift can take a factor from the products' weights.
+    """
 
     output: str
     scale: str
@@ -33,7 +36,8 @@ class SmoothableNorm:
 def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) -> tuple[SmoothableNorm, ...]:
     """The norms of a graph whose output nothing but these products reads.
 
-    Norms before a spatial reduction are read by reshapes as well, and BERT's also by residual additions: not these.
+    Norms before a spatial reduction are read by reshapes as well, and BERT's also by residual additions: not these. Nor
+    the first norm of stage 4's last block, which is applied to several parts of its tokens.
     """
     readers: dict[str, list[str]] = {}
     for node in graph.node:
@@ -44,7 +48,10 @@ def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) 
         if node.op_type != "LayerNormalization" or len(node.input) < 3:
             continue
         own = tuple(item for item in products if item.activation == node.output[0])
-        if own and sorted(item.name for item in own) == sorted(readers[node.output[0]]):
+        names = sorted(item.name for item in own)
+        only_products = own and names == sorted(readers[node.output[0]])
+        unshared = all(readers[name] == [node.name] for name in node.input[1:3])
+        if only_products and unshared and all(set(readers[item.weight]) <= set(names) for item in own):
             found.append(SmoothableNorm(node.output[0], node.input[1], node.input[2], own))
     return tuple(found)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mghft_export.bundle import BRANCHES, Bundle
-from mghft_export.runtime.session import OnnxSession, softmax
+from mghft_export.bundle import Bundle
+from mghft_export.runtime.branches import Branches, onnx_branches
+from mghft_export.runtime.features import text_branch_id
+from mghft_export.runtime.profiles import common_sizes, split_batch
+from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
+from mghft_export.runtime.softmax import softmax
+from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.tokens import encode, load_tokenizer
 from mghft_export.stickers.views import view_texts
@@ -32,28 +38,64 @@ class Prediction:
 
 
 class Pipeline:
-    """A bundle ready to classify stickers.
+    """A bundle ready to classify stickers, any number at a time.
 
-    Each distinct text is encoded once per call: with `joined` views a sticker costs one pass of the text branch.
+    What the vision branch computes stays on its device for the fusion branch. Vision and text run beside each other
+    where sessions have streams. Text features come back to the host (8 KB a sticker in the paper's size), where they
+    are kept: a text is encoded once, and with `joined` views a sticker costs one pass of the text branch.
+
+    Args:
+        precision: of the graphs that ONNX Runtime runs.
+        provider: of ONNX Runtime: `cpu`, `cuda` or `tensorrt`.
+        threads: CPU threads of one operator; all cores by default.
+        engine: a folder of engines, or the name of one in the bundle's `engines/`; ONNX Runtime is not used then.
+        branches: sessions that are open already, instead of all these.
+        texts: a cache that other pipelines share.
 
     Raises:
         BundleError: a file is missing or was changed.
-        MGHFTError: the provider is not usable on this machine.
+        MGHFTError: the provider or the engine is not usable on this machine.
     """
 
     def __init__(
-        self, bundle: Bundle, *, precision: str = "fp32", provider: str = "cpu", threads: int | None = None
+        self,
+        bundle: Bundle,
+        *,
+        precision: str = "fp32",
+        provider: str = "cpu",
+        threads: int | None = None,
+        engine: str | Path | None = None,
+        branches: Branches | None = None,
+        texts: TextCache | None = None,
     ) -> None:
         self.manifest = bundle.manifest
-        self.vision, self.text, self.fusion = (
-            OnnxSession(bundle.graph(branch, precision), provider=provider, threads=threads)
-            for branch in BRANCHES
-        )
+        if branches is None and engine is not None:
+            from mghft_export.runtime.engine_branches import engine_branches
+
+            branches = engine_branches(bundle, engine)
+        elif branches is None:
+            branches = onnx_branches(bundle, precision=precision, provider=provider, threads=threads)
+        self.vision, self._text, self.fusion = branches.vision, branches.text, branches.fusion
+        self.precision = branches.precision
+        self._text_id = f"{text_branch_id(bundle)}/{branches.how}"
+        self._texts = texts if texts is not None else TextCache()
+        self._vision_stream = self.vision.open_stream() or self.fusion.open_stream()
+        self._text_stream = self._text.open_stream()
         self.tokenizer = load_tokenizer(bundle.file(self.manifest.tokenizer))
         image = self.manifest.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std
         )
+
+    @property
+    def text(self) -> Session:
+        """The text branch; setting another one forgets what the old one encoded."""
+        return self._text
+
+    @text.setter
+    def text(self, session: Session) -> None:
+        self._text, self._text_stream = session, session.open_stream()
+        self._texts = TextCache()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Text features of stickers: B texts -> [B, 4, C].
@@ -61,31 +103,74 @@ class Pipeline:
         Raises:
             StickerError: a text is empty.
         """
-        settings = self.manifest.text
-        rows = [view for text in texts for view in view_texts(text, settings.views)]
-        distinct = list(dict.fromkeys(rows))
-        # Where padding is pooled it is part of the feature, so every text is padded to the length of training.
-        pad_to = settings.max_length if settings.pooling == "all" else None
-        tokens = encode(self.tokenizer, distinct, max_length=settings.max_length, pad_to=pad_to)
-        features = self.text.run({"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
-        position = {text: number for number, text in enumerate(distinct)}
-        by_row: FloatArray = features["text_features"][[position[row] for row in rows]]
-        return by_row.reshape(len(texts), 4, -1)
+        rows = [view for text in texts for view in view_texts(text, self.manifest.text.views)]
+        features = self._texts.features(self._text_id, rows, self._encode_views)
+        return features.reshape(len(texts), 4, -1)
 
     def preprocess(self, images: Sequence[Image.Image]) -> FloatArray:
         """RGB images -> [B, 3, H, W]."""
         return preprocess_batch(images, self.preprocessing)
 
-    def logits(self, pixels: FloatArray, text_features: FloatArray) -> FloatArray:
-        """[B, 3, H, W] and [B, 4, C] -> [B, classes]."""
-        tokens = self.vision.run({"image": pixels})
-        result: FloatArray = self.fusion.run({**tokens, "text_features": text_features})["logits"]
-        return result
+    def logits(self, pixels: FloatArray, texts: FloatArray | Sequence[str]) -> FloatArray:
+        """[B, 3, H, W] and B texts, or their features [B, 4, C] -> [B, classes].
 
-    def predict(self, images: Sequence[Image.Image], text_features: FloatArray) -> list[Prediction]:
-        """Classify stickers whose texts :meth:`encode_texts` has encoded."""
+        Given as texts, they are encoded while the first images run through the vision branch.
+        """
+        features = texts if isinstance(texts, np.ndarray) else None
+        stream = self._vision_stream
+        rows = [np.zeros((0, len(self.manifest.class_names)), np.float32)]
+        for part in split_batch(len(pixels), self._batch_sizes(pixels.shape)):
+            uploaded = self.vision.upload({"image": pixels[part]}, stream)
+            tokens = self.vision.run_device(uploaded, stream)
+            if features is None:
+                assert not isinstance(texts, np.ndarray)
+                features = self.encode_texts(texts)
+            inputs = {
+                **self._handed_to_fusion(tokens),
+                **self.fusion.upload({"text_features": features[part]}, stream),
+            }
+            outputs = self.fusion.run_device(inputs, stream)
+            rows.append(self.fusion.download(outputs, stream)["logits"].astype(np.float32, copy=False))
+        return np.concatenate(rows)
+
+    def predict(self, images: Sequence[Image.Image], texts: FloatArray | Sequence[str]) -> list[Prediction]:
+        """Classify stickers, given their texts or what :meth:`encode_texts` made of them."""
         names = self.manifest.class_names
-        rows = softmax(self.logits(self.preprocess(images), text_features))
+        rows = softmax(self.logits(self.preprocess(images), texts))
         return [
             Prediction(names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True))) for row in rows
         ]
+
+    def _encode_views(self, texts: list[str]) -> FloatArray:
+        """Distinct texts -> [n, C]."""
+        settings = self.manifest.text
+        # Where padding is pooled it is part of the feature, so every text is padded to the length of training.
+        pad_to = settings.max_length if settings.pooling == "all" else None
+        tokens = encode(self.tokenizer, texts, max_length=settings.max_length, pad_to=pad_to)
+        feeds = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        sizes = self._text.batch_sizes({name: array.shape for name, array in feeds.items()})
+        parts = [
+            self._run_text({name: array[part] for name, array in feeds.items()})
+            for part in split_batch(len(texts), sizes)
+        ]
+        return np.concatenate(parts).astype(np.float32, copy=False)
+
+    def _run_text(self, feeds: Mapping[str, Array]) -> Array:
+        stream = self._text_stream
+        outputs = self._text.run_device(self._text.upload(feeds, stream), stream)
+        return self._text.download(outputs, stream)["text_features"]
+
+    def _batch_sizes(self, image: Shape) -> tuple[range, ...] | None:
+        """The batches that vision and fusion both run."""
+        vision = self.vision.batch_sizes({"image": image})
+        shapes = {
+            name: tuple(image[0] if size is None else size for size in tensor.shape)
+            for name, tensor in self.fusion.inputs.items()
+        }
+        return common_sizes(vision, self.fusion.batch_sizes(shapes))
+
+    def _handed_to_fusion(self, tokens: dict[str, DeviceArray]) -> dict[str, DeviceArray]:
+        """What the vision branch computed, where the fusion branch reads it."""
+        if self.vision.device == self.fusion.device:
+            return tokens
+        return self.fusion.upload(self.vision.download(tokens, self._vision_stream), self._vision_stream)

@@ -1,97 +1,165 @@
-"""One graph in ONNX Runtime: named arrays in, named arrays out."""
+"""What runs one branch, whatever runs it: named arrays in, named arrays out, on the host or on a device.
+
+Three implementations: ONNX Runtime (:mod:`.onnx_session`), TensorRT and TensorRT-RTX engines (:mod:`.engine_session`)
+and PyTorch (:mod:`.torch_session`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.errors import MGHFTError
 
 Array = npt.NDArray[Any]
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-"""ONNX Runtime's execution providers by the names the command line takes."""
-
-FATAL = 4
-"""ONNX Runtime's log level at which only fatal errors are printed; what fails is raised, and said once, by us."""
-
-onnxruntime.set_default_logger_severity(FATAL)
+Shape = tuple[int, ...]
+Device = Literal["cpu", "cuda"]
 
 
-class OnnxSession:
-    """A graph ready to run.
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output.
 
-    Args:
-        path: the ONNX file, or a serialised model.
-        provider: `cpu`, `cuda` or `tensorrt`.
-        threads: CPU threads of one operator; all cores by default.
-
-    Raises:
-        MGHFTError: the provider is not usable on this machine.
-        BundleError: ONNX Runtime cannot load the file.
+    Attributes:
+        shape: None where a dimension is dynamic.
     """
 
-    def __init__(self, path: Path | bytes, *, provider: str = "cpu", threads: int | None = None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = FATAL
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        try:
-            # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
-            self._session = onnxruntime.InferenceSession(
-                path if isinstance(path, bytes) else str(path),
-                options,
-                providers=_providers(provider),
-                enable_fallback=0,
-            )
-        except MGHFTError:
-            raise
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            reason = str(error).splitlines()[0]
-            if provider != "cpu":
-                raise _no_provider(provider, reason) from error
-            name = "the graph" if isinstance(path, bytes) else str(path)
-            raise BundleError(f"ONNX Runtime cannot load {name}: {reason}") from error
-        if PROVIDERS[provider] not in self._session.get_providers():
-            raise _no_provider(provider, "it was not started")
-        self.inputs = tuple(item.name for item in self._session.get_inputs())
-        self.outputs = tuple(item.name for item in self._session.get_outputs())
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class DeviceArray:
+    """A dense array in the memory of a device, C order.
+
+    Attributes:
+        address: of the first element.
+        owner: what keeps the memory alive as long as this object lives.
+    """
+
+    address: int
+    shape: Shape
+    dtype: np.dtype[Any]
+    device: Device
+    owner: object
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+class Stream(Protocol):
+    """A queue of work on a device; work on one stream runs in its order."""
+
+    @property
+    def handle(self) -> int:
+        """The CUDA stream."""
+
+    def synchronize(self) -> None:
+        """Wait for all work queued so far."""
+
+
+class Session(Protocol):
+    """One branch, ready to run.
+
+    :meth:`run` takes and returns host arrays. The other methods do its three steps apart, so that what one session
+    computes can be the input of another without leaving the device: :meth:`upload`, :meth:`run_device`,
+    :meth:`download`. Arrays that :meth:`upload` and :meth:`run_device` return are overwritten by the session's next
+    call of the same method. On a device these calls may return before the work is done; :meth:`download` waits for it.
+    A session is used by one thread at a time.
+    """
+
+    @property
+    def device(self) -> Device:
+        """Where :meth:`run_device` finds its inputs."""
+
+    @property
+    def inputs(self) -> Mapping[str, TensorInfo]:
+        """By name, in order."""
+
+    @property
+    def outputs(self) -> Mapping[str, TensorInfo]:
+        """By name, in order."""
+
+    def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
+        """The batch sizes that run, for inputs of these shapes whose first dimension is free; None for all.
+
+        Raises:
+            MGHFTError: no batch of such inputs runs.
+        """
+
+    def open_stream(self) -> Stream | None:
+        """A new stream on the session's device; None where there are none."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once; arrays by input name in, arrays by output name out."""
-        return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+        """Run once. Floating-point arrays are cast to the precision of the input.
+
+        Raises:
+            MGHFTError: the feeds are not what the branch takes.
+        """
+
+    def upload(self, feeds: Mapping[str, Array], stream: Stream | None) -> dict[str, DeviceArray]:
+        """Copy inputs, or some of them, to the device. Floating-point arrays are cast to the input's precision."""
+
+    def run_device(self, feeds: Mapping[str, DeviceArray], stream: Stream | None) -> dict[str, DeviceArray]:
+        """Run once on the device."""
+
+    def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None) -> dict[str, Array]:
+        """Copy to the host, after the work queued on the stream."""
 
 
-def _no_provider(provider: str, reason: str) -> MGHFTError:
-    return MGHFTError(
-        f"ONNX Runtime cannot use {PROVIDERS[provider]} ({reason}); "
-        "check the driver and its libraries, or use --provider cpu"
+def require_inputs(inputs: Mapping[str, TensorInfo], names: set[str]) -> None:
+    """Check that a run is given all inputs and nothing else.
+
+    Raises:
+        MGHFTError: one is missing, or there is no such input.
+    """
+    if wrong := sorted(inputs.keys() ^ names):
+        state = "is missing" if wrong[0] in inputs else "is not known"
+        raise MGHFTError(f"the input {wrong[0]!r} {state}; the branch takes {', '.join(inputs)}")
+
+
+def as_inputs(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays as their inputs want them: C order, floating-point arrays in the input's precision.
+
+    Raises:
+        MGHFTError: there is no such input, or the kind of number or the shape is not the input's.
+    """
+    found = {}
+    for name, array in feeds.items():
+        if name not in inputs:
+            raise MGHFTError(f"the input {name!r} is not known; the branch takes {', '.join(inputs)}")
+        tensor = inputs[name]
+        if np.issubdtype(array.dtype, np.floating) and np.issubdtype(tensor.dtype, np.floating):
+            array = array.astype(tensor.dtype, copy=False)
+        _require(tensor, array.shape, array.dtype)
+        found[name] = np.ascontiguousarray(array)
+    return found
+
+
+def require_device_input(array: DeviceArray, tensor: TensorInfo, device: Device) -> None:
+    """Check an array that is on a device already, where nothing can be cast.
+
+    Raises:
+        MGHFTError: it is elsewhere, or not what the input wants.
+    """
+    if array.device != device:
+        raise MGHFTError(f"the input {tensor.name!r} is on {array.device}, the session runs on {device}")
+    _require(tensor, array.shape, array.dtype)
+
+
+def _require(tensor: TensorInfo, shape: Shape, dtype: np.dtype[Any]) -> None:
+    fits = len(shape) == len(tensor.shape) and all(
+        wanted is None or size == wanted for size, wanted in zip(shape, tensor.shape, strict=True)
     )
-
-
-def _providers(provider: str) -> list[str]:
-    """The provider, and the CPU for what it lacks."""
-    if provider not in PROVIDERS:
-        raise MGHFTError(f"provider {provider!r} is not known; use one of {', '.join(PROVIDERS)}")
-    available = onnxruntime.get_available_providers()
-    if PROVIDERS[provider] not in available:
+    if dtype != tensor.dtype or not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in tensor.shape)
         raise MGHFTError(
-            f"this onnxruntime has no {PROVIDERS[provider]}; install onnxruntime-gpu, or use --provider cpu"
+            f"the input {tensor.name!r} must be {tensor.dtype} [{wanted}], not {dtype} {list(shape)}"
         )
-    return list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
-
-
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Over the last dimension."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: npt.NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return result

@@ -104,6 +104,8 @@ class StickerData(Dataset[Item]):
         with seeded(recipe.seed, self.epoch, index):
             image = self.transform(self.open(index))
             lost = torch.rand(2)
+        if recipe.inputs == "image":  # without its image nothing would be left of a sticker
+            return Item(image, sticker.label, text)
         if lost[0] < recipe.image_dropout:
             image = torch.zeros_like(image)
         elif lost[1] < recipe.text_dropout and text.is_floating_point():

@@ -21,15 +21,19 @@ from torch.utils.data import DataLoader
 
 from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
+from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import save_checkpoint
 from mghft_export.model.loss import Losses, alignment_loss
 from mghft_export.model.mghft import MGHFT
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.training.data import Batch, StickerData, collate, epoch_batches
 from mghft_export.training.distributed import gather_with_gradient, mean_over_processes
+from mghft_export.training.qat.plan import read_plan
+from mghft_export.training.qat.ranges import LearnedRanges
+from mghft_export.training.qat.run import quantised, restore_ranges, write_learned
 from mghft_export.training.random_state import seed_everything
-from mghft_export.training.recipe import Recipe
-from mghft_export.training.setup import build, make_accelerator, prepare_data, standardize_input
+from mghft_export.training.recipe import Recipe, parse_recipe
+from mghft_export.training.setup import build, load_start, make_accelerator, prepare_data, standardize_input
 from mghft_export.training.state import TrainingState, load_state, save_state
 from mghft_export.training.step import TrainingModel
 
@@ -69,6 +73,8 @@ class TrainingResult:
     best_epoch: int
     history: tuple[dict[str, float], ...]
     stopped_early: bool
+    left_out: tuple[str, ...] = ()
+    """Quantised products that `qat` could not train through: they keep the ranges of its recipe."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ def train(
     tokenizer: Path | None = None,
     cache: Path | None = None,
     stop_after: int | None = None,
+    start: Path | None = None,
+    qat: Path | None = None,
 ) -> TrainingResult:
     """Train a model.
 
@@ -99,6 +107,8 @@ def train(
         reporters: makes those who are told, in the main process.
         cache: folder of frozen text features.
         stop_after: epochs after which to stop although the recipe has more (the schedule is the recipe's).
+        start: a checkpoint to fine-tune, of the recipe's model and the data's classes.
+        qat: a quantisation recipe inside the bundle of `start`, to fine-tune through.
 
     Raises:
         MGHFTError: the data, the recipe or the folder does not fit, or the loss is not finite.
@@ -112,18 +122,32 @@ def train(
         )
     accelerator = make_accelerator(recipe)
     main = accelerator.is_main_process
+    plan = None if qat is None else read_plan(qat, start, recipe, accelerator.num_processes)
     torch.use_deterministic_algorithms(recipe.deterministic)
     train_data, val_data, weights = prepare_data(dataset, recipe, accelerator, tokenizer, cache)
     seed_everything(recipe.seed)  # here, as reading the data may draw numbers or not (the cache)
     model = build(dataset, recipe, weights)
-    if recipe.standardize_text and not recipe.tune_text and recipe.inputs != "image":
+    if start is not None:
+        load_start(model, start, dataset.class_names)
+    elif recipe.standardize_text and not recipe.tune_text and recipe.inputs != "image":
         standardize_input(model.l_proj, train_data.texts)
     if saved is not None:
         model.load_state_dict(saved.model)
+    bare: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text")
+    ranges: LearnedRanges | None = None
+    left_out: list[str] = []
+    if plan is not None:
+        bare, ranges, left_out = quantised(model, plan)
+    if saved is not None:
+        restore_ranges(ranges, saved.ranges, output)
     whole = recipe.batch_size * accelerator.num_processes * recipe.accumulate
     optimizer = create_optimizer_v2(
         model, opt=recipe.optimizer, lr=recipe.base_lr * whole / 512, weight_decay=recipe.weight_decay
     )
+    if ranges is not None:
+        optimizer.add_param_group(
+            {"params": list(ranges.parameters()), "lr": recipe.range_lr, "weight_decay": 0.0}
+        )
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched="cosine",
@@ -139,9 +163,7 @@ def train(
         scheduler.load_state_dict(saved.scheduler)
         if accelerator.scaler is not None and saved.scaler:
             accelerator.scaler.load_state_dict(saved.scaler)
-    network: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text")
-    if recipe.compile:
-        network = torch.compile(network)  # type: ignore[assignment]
+    network: nn.Module = torch.compile(bare) if recipe.compile else bare  # type: ignore[assignment]
     network, optimizer = accelerator.prepare(network, optimizer)
     told = reporters(output) if main else []
     history: list[dict[str, float]] = list(saved.history) if saved else []
@@ -154,7 +176,7 @@ def train(
         lr = float(optimizer.param_groups[0]["lr"])
         scalars = run_epoch(network, optimizer, train_data, recipe, accelerator, epoch, told, output)
         scheduler.step(epoch + 1)
-        metrics = evaluate(model, val_data, accelerator.device)
+        metrics = evaluate(bare, val_data, accelerator.device)
         if not math.isfinite(metrics.loss):
             raise MGHFTError(not_finite("validation loss", metrics.loss, epoch, output))
         scalars |= {"lr": lr, **{f"val_{key}": value for key, value in vars(metrics).items()}}
@@ -165,7 +187,7 @@ def train(
             best, best_epoch = value, epoch + 1
         if main:
             scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
-            description = describe(dataset, recipe, history[-1])
+            description = describe(dataset, recipe, history[-1], start)
             for name in ["last", "best"] if improved else ["last"]:
                 save_checkpoint(
                     output / f"{name}.safetensors",
@@ -175,6 +197,8 @@ def train(
                     text_weights=weights,
                     half=recipe.half_checkpoints,
                 )
+                if plan is not None and ranges is not None:
+                    write_learned(output, name, plan, ranges)
             write_history(output, history)
             state = TrainingState(
                 epoch + 1,
@@ -186,6 +210,7 @@ def train(
                 best_epoch,
                 history,
                 recipe.model_dump(mode="json"),
+                {} if ranges is None else ranges.state_dict(),
             )
             save_state(output / STATE_FILE, state)
         for reporter in told:
@@ -200,6 +225,7 @@ def train(
         best_epoch,
         tuple(history),
         stopped,
+        tuple(left_out),
     )
 
 
@@ -298,9 +324,11 @@ def step_losses(network: nn.Module, batch: Batch, recipe: Recipe) -> Losses:
 
 
 @torch.no_grad()
-def predict_logits(model: MGHFT, data: StickerData, device: torch.device) -> Tensor:
-    """Logits of a whole split in float32, [n, classes]."""
-    network = TrainingModel(model, blank_images=data.recipe.inputs == "text").eval()
+def predict_logits(network: nn.Module, data: StickerData, device: torch.device) -> Tensor:
+    """Logits of a whole split in float32, [n, classes], by a model or what trains one."""
+    if isinstance(network, MGHFT):
+        network = TrainingModel(network, blank_images=data.recipe.inputs == "text")
+    network.eval()
     loader = DataLoader(data, batch_size=EVALUATION_BATCH, collate_fn=collate)
     rows = []
     for host_batch in loader:
@@ -310,9 +338,9 @@ def predict_logits(model: MGHFT, data: StickerData, device: torch.device) -> Ten
     return torch.cat(rows)
 
 
-def evaluate(model: MGHFT, data: StickerData, device: torch.device) -> Metrics:
+def evaluate(network: nn.Module, data: StickerData, device: torch.device) -> Metrics:
     """Loss, accuracy and macro-F1 of a whole split; every process computes all of it."""
-    logits = predict_logits(model, data, device)
+    logits = predict_logits(network, data, device)
     labels = torch.tensor([sticker.label for sticker in data.stickers])
     predicted = logits.argmax(dim=1)
     return Metrics(
@@ -334,12 +362,21 @@ def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
     """Keys in which a recipe differs from that of a saved run; where the data is read may change."""
     current = recipe.model_dump(mode="json")
     free = {"workers", "cache_pixels", "text_weights", "imagenet", "half_checkpoints"}
-    return [key for key in current if key not in free and current[key] != saved.get(key)]
+    default = parse_recipe({}, "defaults").model_dump(mode="json")  # of keys that recipes did not have yet
+    return [key for key in current if key not in free and current[key] != saved.get(key, default[key])]
 
 
-def describe(dataset: StickerSet, recipe: Recipe, scalars: dict[str, float]) -> dict[str, Any]:
+def describe(
+    dataset: StickerSet, recipe: Recipe, scalars: dict[str, float], start: Path | None
+) -> dict[str, Any]:
     """What a checkpoint says about its training."""
-    return {"data": dataset.root.name, "recipe": recipe.model_dump(mode="json"), "scalars": scalars}
+    origin = {} if start is None else {"start": {"name": start.name, "sha256": sha256(start)}}
+    return {
+        "data": dataset.root.name,
+        "recipe": recipe.model_dump(mode="json"),
+        "scalars": scalars,
+        **origin,
+    }
 
 
 def write_history(output: Path, history: list[dict[str, float]]) -> None:

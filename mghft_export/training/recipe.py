@@ -46,6 +46,8 @@ class Recipe(BaseModel):
     base_lr: float = Field(1e-3, gt=0)
     """For a global batch of 512; scaled in proportion."""
     min_lr: float = Field(1e-5, ge=0)
+    range_lr: float = Field(1e-3, gt=0)
+    """For the logarithms of the ranges that `--qat` learns; not scaled."""
     warmup_epochs: int = Field(5, ge=0)
     warmup_lr: float = Field(1e-5, ge=0)
     weight_decay: float = Field(0.05, ge=0)
@@ -66,7 +68,7 @@ class Recipe(BaseModel):
     background: str = "white"
     image_dropout: float = Field(0.0, ge=0, lt=1)
     text_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the training stickers whose image or whose text features are blanked."""
+    """Share of the training stickers whose image or whose text features are blanked, where the model sees both."""
     inputs: Inputs = "both"
     """What the model sees; the other branch is blank, in training and in evaluation."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,9 +10,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mghft_export.errors import MGHFTError
-from mghft_export.model.checkpoint import load_imagenet_weights
+from mghft_export.model.checkpoint import load_checkpoint, load_imagenet_weights, load_state
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_weights import TextWeights, from_place, load_text_weights
+from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.data import StickerData, choose, tokenize
@@ -76,6 +77,31 @@ def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> M
         load_imagenet_weights(model.vision_model, recipe.imagenet)
     freeze_unread(model, recipe)
     return model
+
+
+def load_start(model: MGHFT, path: Path, class_names: Sequence[str]) -> None:
+    """Start from the weights of a checkpoint; a text encoder that is not trained is read from its own place.
+
+    Raises:
+        MGHFTError: it has other classes or another configuration, dropout apart.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.class_names != tuple(class_names):
+        raise MGHFTError(
+            f"{path} has the classes {', '.join(checkpoint.class_names)}, the data {', '.join(class_names)}; "
+            "give a checkpoint of this data's classes"
+        )
+    own, found = model.config.to_dict(), checkpoint.config.to_dict()
+    for key in own:
+        if key not in {"drop_path", "fusion_dropout"} and own[key] != found[key]:
+            raise MGHFTError(
+                f"{path} was trained with {key} {found[key]}, the recipe has {own[key]}; "
+                "give the recipe that it was trained with"
+            )
+    state = checkpoint.state
+    if model.text_model is None:
+        state = {key: value for key, value in state.items() if not key.startswith(PREFIX)}
+    load_state(model, state)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class TrainingState:
     best_epoch: int
     history: list[dict[str, float]]
     recipe: dict[str, Any]
+    ranges: dict[str, Tensor] = field(default_factory=dict)
+    """Logarithms of the ranges that quantisation-aware training learns; empty otherwise."""
 
 
 def save_state(path: Path, state: TrainingState) -> None:

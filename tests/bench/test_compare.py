@@ -1,6 +1,5 @@
 """Rows are measured in their own processes; the statistics see a slow row, and a row that fails stands alone."""
 
-import json
 import os
 import time
 
@@ -70,34 +69,91 @@ def test_a_row_that_dies_does_not_take_the_others_along(fake_rows):
     assert "MemoryError: no room" in fails_row.failure
 
 
+def test_a_row_that_exhausts_memory_is_stopped_and_the_others_go_on(fake_rows):
+    def hoards():
+        held = []
+        while True:
+            held.append(np.ones(2**23, np.uint8))
+            time.sleep(0.005)
+
+    fake_rows(good=lambda: time.sleep(0.01), hoards=hoards)
+    good, hoarding = compare(["good", "hoards"], iterations=2, memory=10**9)
+    assert good.latency is not None
+    assert "needs more than the 1.0 GB" in hoarding.failure
+
+
+def test_a_row_without_room_beside_the_others_runs_after_them(fake_rows, tmp_path):
+    """The first attempt dies for want of memory; the second, alone, has it."""
+    tried = tmp_path / "tried"
+
+    def crowded():
+        if not tried.exists():
+            tried.touch()
+            raise MemoryError("no room")
+
+    fake_rows(good=lambda: time.sleep(0.005), crowded=crowded)
+    good, late = compare(["good", "crowded"], iterations=2)
+    assert (good.alone, late.alone) == (False, True)
+    assert late.failure is None
+    assert late.latency.iterations == 2
+
+
+def test_a_row_runs_as_long_as_asked_and_at_least_once_a_round(fake_rows):
+    fake_rows(short=lambda: time.sleep(0.01), long=lambda: time.sleep(0.1))
+    short, long = compare(["short", "long"], iterations=4, duration=0.2)
+    assert long.latency.iterations == 4
+    assert len(short.round_ms) == 4
+    assert short.latency.iterations > 8
+    assert short.warm_up.runs > long.warm_up.runs > 1
+
+
 def test_a_row_that_hangs_is_given_up(fake_rows):
     fake_rows(hangs=lambda: time.sleep(60))
     with Worker("hangs", timeout=0.5) as hanging, pytest.raises(RowFailed, match="no answer within"):
-        hanging.time_once()
+        hanging.burst()
 
 
 def test_peak_memory_is_the_rows_own():
     with Worker(Gemm("onnxruntime", 1)) as gemm:
-        gemm.time_once()
+        gemm.burst()
         assert 20e6 < gemm.loaded_bytes <= gemm.peak_bytes() < 2e9
 
 
-@pytest.mark.parametrize("part", ["vision", "vision+fusion", "text", "whole"])
+@pytest.mark.parametrize("part", ["vision", "vision+fusion", "text", "whole", "pipeline"])
 def test_every_part_of_a_bundle_runs_in_onnx_runtime(tiny_bundle, part):
-    (row,) = compare([Subject(tiny_bundle, "onnxruntime", part, 2, 1)], iterations=1)
-    assert row.failure is None
-    assert row.latency.stickers_per_second > 0
+    from mghft_export.bench.prepare import prepare
+
+    once = prepare(Subject(tiny_bundle, "onnxruntime", part, 2, 1))
+    once()
+    assert len(once())
 
 
-def test_command_compares_all_implementations(tiny_bundle, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("implementation", "part", "mode"),
+    [
+        ("as-released", "pipeline", "autocast"),
+        ("fused", "pipeline", "eager"),
+        ("as-released", "vision", "eager"),
+        ("fused", "text", "autocast"),
+    ],
+)
+def test_rows_of_pytorch_run(tiny_bundle, implementation, part, mode):
     pytest.importorskip("torch")
-    output = tmp_path / "bench.json"
-    assert run(bench, [str(tiny_bundle), "--batch", "2", "--iterations", "2", "-o", str(output)]) == 0
-    assert "as-released" in capsys.readouterr().out
-    rows = json.loads(output.read_text())["rows"]
-    assert [row["subject"]["implementation"] for row in rows] == ["as-released", "fused", "onnxruntime"]
-    assert all(row["failure"] is None for row in rows)
-    assert rows[0]["speed_up"] is None
+    from mghft_export.bench.prepare import prepare
+
+    once = prepare(Subject(tiny_bundle, implementation, part, 2, 1, mode=mode))
+    once()
+    output = once()
+    if part == "pipeline":
+        assert output[0].shape == (2, 7)
+        assert output[0].sum(dim=1).tolist() == pytest.approx([1, 1], abs=1e-2)
+
+
+def test_a_bad_command_is_one_sentence(tiny_bundle, capsys):
+    assert run(bench, [str(tiny_bundle), "--precision", "fp9"]) == 2
+    assert "it has fp32" in capsys.readouterr().err
+    assert run(bench, [str(tiny_bundle), "--lengths", "16"]) == 2
+    assert "--part text" in capsys.readouterr().err
 
 
 def test_command_without_a_bundle_is_one_sentence(tmp_path, capsys):

@@ -1,6 +1,8 @@
 """`mghft-export onnx` and the main group: arguments, errors, and one real export from a checkpoint file."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +83,34 @@ def test_every_command_has_help(name, capsys):
 def test_unknown_command(capsys):
     assert run(cli, ["trian"]) == 2
     assert "No such command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--stickers"], [], ["--no-verify"]])
+def test_new_precisions_are_verified_unless_told_not_to(
+    options, tiny_bundle, tiny_model, small_set, tmp_path, monkeypatch, capsys
+):
+    """The graphs are copied instead of traced."""
+
+    def copied(source, output, options, on_step):
+        return load_bundle(Path(shutil.copytree(tiny_bundle, output))), None
+
+    monkeypatch.setattr("mghft_export.cli.onnx.export_bundle", copied)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")
+    checkpoint, calibration = tmp_path / "tiny.safetensors", tmp_path / "set"
+    save_checkpoint(checkpoint, tiny_model, NAMES)
+    assert run(cli, ["calibrate", "--data", str(small_set), "--size", "5", "-o", str(calibration)]) == 0
+    output = tmp_path / "bundle"
+    arguments = [checkpoint, "-o", output, "--precision", "fp16", "--calibration", calibration]
+    data = [small_set] if options == ["--stickers"] else []
+    assert run(cli, ["onnx", *(str(item) for item in [*arguments, *options, *data])]) == 0
+    out = capsys.readouterr().out
+    found = load_bundle(output).manifest.verification
+    if options == ["--no-verify"]:
+        assert found is None
+        assert "Against fp32" not in out
+        return
+    where = "stickers-small, test split: 24 stickers" if data else "calibration set set: 5 stickers"
+    assert f"Against fp32 on the CPU; {where}" in out
+    assert found["fp16"].data == where
+    assert (found["fp16"].remark is None) == bool(data)

@@ -17,7 +17,7 @@ from mghft_export.export import trace  # noqa: E402
 from mghft_export.export.checks import check_graph, fusable_attentions  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.model.mghft import as_released  # noqa: E402
-from mghft_export.runtime.session import OnnxSession  # noqa: E402
+from mghft_export.runtime.onnx_session import OnnxSession  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,13 @@ def test_every_precision_runs_and_stays_near_float32(bundle, tmp_path):
     assert made.manifest.quantization["int8"].calibration_set["sha256"] == used
 
 
+def test_fp16_inputs_and_outputs_run_through_the_same_pipeline(bundle, tmp_path):
+    made = add_precisions(bundle, ["fp16"], PrecisionOptions(half_io=True, stickers=2, cache=tmp_path))
+    assert {tensor.dtype for tensor in made.manifest.precisions["fp16"]["vision"].inputs} == {"float16"}
+    expected = logits(made, "fp32")
+    assert np.abs(logits(made, "fp16") - expected).max() < 0.02 * np.ptp(expected)
+
+
 def test_text_stays_float_unless_asked(bundle, tmp_path):
     made = add_precisions(bundle, ["int8"], options(tmp_path))
     assert set(read_recipe(made.root / "int8").ranges) == {"vision", "fusion"}
@@ -115,3 +122,19 @@ def test_ranges_come_from_the_cache_only_for_the_same_key(tmp_path):
 def test_no_stickers_is_an_error(bundle):
     with pytest.raises(MGHFTError, match="no calibration stickers"):
         collect_ranges(bundle.graph("vision"), [], ["image"])
+
+
+def test_magnitudes_are_maxima_whatever_gives_the_ranges(bundle, tmp_path):
+    found = [
+        add_precisions(bundle, ["fp16"], options(tmp_path / name, calibrator=name)).manifest.magnitudes
+        for name in ("max", "percentile")
+    ]
+    assert found[0] == found[1]
+
+
+def test_an_activation_without_spread_is_one_sentence(bundle, tmp_path):
+    # All magnitudes are next to each other in float32.
+    values = np.full((1, 3, 96, 96), 1e4, np.float32)
+    values[..., ::2] = np.nextafter(values[..., ::2], np.float32(2e4))
+    with pytest.raises(MGHFTError, match="--calibrator max"):
+        collect_ranges(bundle.graph("vision"), [{"image": values}], ["image"], calibrator="percentile")

@@ -1,0 +1,113 @@
+"""Vision and fusion branches of a bundle, quantised by others, for benchmarks/int8_accuracy.py to compare with.
+
+    python benchmarks/other_quantisers.py BUNDLE FOLDER --quantiser modelopt
+    python benchmarks/other_quantisers.py BUNDLE FOLDER --quantiser onnxruntime
+
+NVIDIA's Model Optimizer pins older versions of onnx and onnxruntime, so it wants an environment of its own:
+
+    pip install 'nvidia-modelopt[onnx]' && pip install -e .
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.calibration.calibration_set import load_calibration_set
+from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.config import MGHFTConfig
+from mghft_export.precision.feeds import branch_feeds
+from mghft_export.precision.ranges import Feeds
+from mghft_export.runtime.pipeline import Pipeline
+
+BRANCHES = ("vision", "fusion")
+
+
+class Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds, one after another."""
+
+    def __init__(self, feeds: list[Feeds]) -> None:
+        self.feeds: Iterator[Feeds] = iter(feeds)
+
+    def get_next(self) -> Feeds | None:
+        return next(self.feeds, None)
+
+
+def by_modelopt(source: Path, target: Path, feeds: list[Feeds], method: str) -> None:
+    """Model Optimizer, with the exclusions that this model needs: the re-attention, and attention's products."""
+    from modelopt.onnx.quantization import quantize
+
+    copy = target.with_suffix(".float.onnx")
+    shutil.copyfile(source, copy)  # Model Optimizer writes into the folder of its input, and over its input
+    quantize(
+        str(copy),
+        quantize_mode="int8",
+        calibration_data={name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]},
+        calibration_method=method,
+        calibration_eps=["cpu"],
+        op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_exclude=reattention(source),
+        disable_mha_qdq=True,
+        high_precision_dtype="fp32",
+        output_path=str(target),
+    )
+
+
+def by_onnxruntime(source: Path, target: Path, feeds: list[Feeds]) -> None:
+    """ONNX Runtime's own placement, with constant weights only."""
+    quantize_static(
+        str(source),
+        str(target),
+        Reader(feeds),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_exclude=reattention(source),
+        extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "MatMulConstBOnly": True},
+    )
+
+
+def reattention(path: Path) -> list[str]:
+    """Names of the nodes that stay in float32."""
+    return [node.name for node in onnx.load(path).graph.node if "reattention" in node.name]
+
+
+def calibration_feeds(bundle: Bundle, branch: str, count: int | None) -> list[Feeds]:
+    """What the branch reads on the default calibration set."""
+    stickers = load_calibration_set(default_calibration_set(), bundle.manifest.class_names).stickers
+    feeds = branch_feeds(Pipeline(bundle), stickers, MGHFTConfig.from_dict(bundle.manifest.model))
+    return list(islice(feeds[branch](), count))
+
+
+def main() -> None:
+    """Parse, quantise, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--quantiser", choices=["modelopt", "onnxruntime"], required=True)
+    parser.add_argument("--method", choices=["max", "entropy"], default="max", help="of modelopt")
+    parser.add_argument("--stickers", type=int, help="only the first of the calibration set")
+    arguments = parser.parse_args()
+    bundle = load_bundle(arguments.bundle)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for branch in BRANCHES:
+        source, target = bundle.graph(branch), arguments.folder / f"{branch}.onnx"
+        feeds = calibration_feeds(bundle, branch, arguments.stickers)
+        if arguments.quantiser == "modelopt":
+            by_modelopt(source, target, feeds, arguments.method)
+        else:
+            by_onnxruntime(source, target, feeds)
+
+
+if __name__ == "__main__":
+    main()

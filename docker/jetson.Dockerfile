@@ -1,0 +1,25 @@
+# mghft-export on a Jetson with JetPack 6 (TensorRT 10.3, CUDA 12.6), without torch. Not run on a device.
+#
+#   docker build -f docker/jetson.Dockerfile -t mghft-jetson .
+#   docker run --rm --runtime nvidia -v "$PWD/bundle:/bundle" -v mghft-cache:/cache mghft-jetson trt /bundle --fp16
+FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0
+
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends python3-pip python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+
+# TensorRT's Python package comes with JetPack; the one on PyPI is for other machines.
+RUN python3 -m venv --system-site-packages /opt/mghft
+
+COPY pyproject.toml README.md LICENSE /src/
+COPY mghft_export /src/mghft_export
+COPY calibration/default /src/calibration/default
+RUN /opt/mghft/bin/pip install --no-cache-dir --upgrade pip \
+ && /opt/mghft/bin/pip install --no-cache-dir /src "cuda-bindings==12.8.*" "polygraphy>=0.53.4"
+
+# The timing cache, kept between containers.
+ENV XDG_CACHE_HOME=/cache
+VOLUME /cache
+
+ENTRYPOINT ["/opt/mghft/bin/mghft-export"]
+CMD ["--help"]

@@ -1,0 +1,112 @@
+"""Real stickers as inputs: a few batches that take turns, so that no run finds its inputs in the caches.
+
+Inputs also decide how long a text is, which a benchmark with random tokens would have to make up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from mghft_export.bench.subjects import Subject
+from mghft_export.bundle import Bundle
+from mghft_export.calibration.calibration_set import CalibrationSet
+from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.calibration.manifest import read_manifest
+from mghft_export.errors import MGHFTError
+from mghft_export.stickers.dataset import Sticker
+from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
+from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.views import view_texts
+
+ROTATION = 4
+"""Batches that take turns."""
+
+Batch = tuple[Sticker, ...]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Token ids and mask [B x views, L], all views of a sticker in a row."""
+
+    input_ids: Ids
+    attention_mask: Ids
+
+
+def sticker_batches(subject: Subject) -> list[Batch]:
+    """The batches that take turns; a set smaller than a batch is repeated inside it.
+
+    Raises:
+        DataError: there are no stickers.
+    """
+    root = subject.stickers or default_calibration_set()
+    stickers = CalibrationSet(root, read_manifest(root)).stickers
+    return [
+        tuple(stickers[(number * subject.batch + item) % len(stickers)] for item in range(subject.batch))
+        for number in range(ROTATION)
+    ]
+
+
+def pixel_batches(batches: Sequence[Batch], bundle: Bundle) -> list[npt.NDArray[np.float32]]:
+    """Each [B, 3, H, W]; a sticker is decoded once."""
+    spec = preprocessing(bundle)
+    background = bundle.manifest.image.background
+    rows = {
+        path: preprocess_batch([open_sticker(path, background=background)], spec)[0]
+        for path in {sticker.image: None for batch in batches for sticker in batch}
+    }
+    return [np.stack([rows[sticker.image] for sticker in batch]) for batch in batches]
+
+
+def preprocessing(bundle: Bundle) -> ImagePreprocessing:
+    """How the bundle's images are prepared."""
+    image = bundle.manifest.image
+    return ImagePreprocessing(image.height, image.width, image.crop_fraction, image.mean, image.std)
+
+
+def distinct_views(bundle: Bundle) -> int:
+    """Texts that a sticker costs: 1 where all views read the whole text."""
+    return 1 if bundle.manifest.text.views == "joined" else 4
+
+
+def text_batches(
+    batches: Sequence[Batch], bundle: Bundle, tokenizer: Tokenizer, *, views: int, length: int | None = None
+) -> list[Texts]:
+    """Token ids of each batch, all of one length, as changing lengths would make torch.compile compile again.
+
+    Args:
+        views: 4, or 1 where all are alike.
+        length: tokens of a text, cut or padded; by default that of training where padding is pooled, else that of the
+            longest text.
+
+    Raises:
+        MGHFTError: the text encoder has no positions for so many tokens.
+    """
+    settings = bundle.manifest.text
+    if length is not None and not 3 <= length <= settings.max_length:
+        raise MGHFTError(f"texts of {length} tokens do not run; the model takes 3 to {settings.max_length}")
+    rows = [
+        text
+        for batch in batches
+        for sticker in batch
+        for text in view_texts(sticker.text, settings.views)[:views]
+    ]
+    most = length or settings.max_length
+    pad_to = most if length is not None or settings.pooling == "all" else None
+    tokens = encode(tokenizer, rows, max_length=most, pad_to=pad_to)
+    each = len(rows) // len(batches)
+    return [
+        Texts(tokens.input_ids[start : start + each], tokens.attention_mask[start : start + each])
+        for start in range(0, len(rows), each)
+    ]
+
+
+def open_tokenizer(bundle: Bundle) -> Tokenizer:
+    """The bundle's own."""
+    return load_tokenizer(bundle.file(bundle.manifest.tokenizer))

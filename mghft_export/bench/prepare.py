@@ -1,0 +1,29 @@
+"""From a subject to a function that runs it once; imports what that subject needs and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mghft_export.bench.subjects import Copy, Gemm, Subject
+
+
+def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
+    """Load everything and return a function that runs once, on the next of the rotating inputs.
+
+    A function with a method `phases` can also tell the steps of a run apart (:mod:`.gpu_times`).
+    """
+    if isinstance(subject, Gemm):
+        from mghft_export.bench.machine_rows import prepare_gemm
+
+        return prepare_gemm(subject)
+    if isinstance(subject, Copy):
+        from mghft_export.bench.machine_rows import prepare_copy
+
+        return prepare_copy(subject)
+    if subject.implementation in ("onnxruntime", "engine"):
+        from mghft_export.bench.session_rows import prepare_sessions
+
+        return prepare_sessions(subject)
+    from mghft_export.bench.torch_rows import prepare_torch
+
+    return prepare_torch(subject)

@@ -1,0 +1,57 @@
+"""What a row's speed costs: the accuracy of its precision, as the bundle's manifest has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mghft_export.bench.subjects import Subject
+from mghft_export.bundle import Bundle
+from mghft_export.engines.build_info import ENGINES, read_build_info
+from mghft_export.errors import EngineError
+from mghft_export.verification.result import PrecisionVerification
+
+
+@dataclass(frozen=True)
+class Price:
+    """Against float32 in ONNX Runtime on the CPU.
+
+    Attributes:
+        agreement: share of stickers with the same class.
+        macro_f1_change: negative where the precision is worse; None for random weights.
+        stickers: how many were compared; None for the reference itself.
+    """
+
+    agreement: float
+    macro_f1_change: float | None
+    stickers: int | None
+
+
+def price(bundle: Bundle, subject: Subject) -> Price | None:
+    """None where nobody measured it: PyTorch's rows, precisions that were not verified, or graphs that changed since.
+
+    A precision was verified on the CPU; another provider or an engine may round otherwise.
+    """
+    precision = _precision(bundle, subject)
+    if precision is None:
+        return None
+    if precision == "fp32":
+        return Price(1.0, 0.0 if bundle.manifest.trained else None, None)
+    found = (bundle.manifest.verification or {}).get(precision)
+    if not isinstance(found, PrecisionVerification):
+        return None
+    now = {name: graph.file.sha256 for name, graph in bundle.manifest.precisions.get(precision, {}).items()}
+    if any(now.get(branch) != digest for branch, digest in found.graphs.items()):
+        return None
+    change = found.macro_f1.change if found.macro_f1 is not None else None
+    return Price(found.top1_agreement, change, found.stickers)
+
+
+def _precision(bundle: Bundle, subject: Subject) -> str | None:
+    if subject.implementation == "onnxruntime":
+        return subject.precision
+    if subject.implementation == "engine":
+        try:
+            return read_build_info(bundle.root / ENGINES / str(subject.engine)).precision
+        except EngineError:
+            return None
+    return None

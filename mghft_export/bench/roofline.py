@@ -1,0 +1,92 @@
+"""How near a row comes to what the machine can do: its arithmetic and traffic at the machine's own rates.
+
+Arithmetic is that of the bundle's float32 graphs, whatever a row computes beside it: the released form's N x N chain
+earns nothing. Traffic is the least that is possible: weights, inputs and outputs of each branch once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mghft_export.bench.compare import Row
+from mghft_export.bench.flops import count_flops
+from mghft_export.bench.subjects import Copy, Gemm, Part, Subject
+from mghft_export.bundle import Bundle
+
+BRANCHES_OF: dict[Part, tuple[str, ...]] = {
+    "vision": ("vision",),
+    "text": ("text",),
+    "vision+fusion": ("vision", "fusion"),
+    "whole": ("vision", "text", "fusion"),
+    "pipeline": ("vision", "text", "fusion"),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one run of a branch."""
+
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Of this machine, in this run: float32 operations a second, bytes a second read and written."""
+
+    flops_per_second: float
+    bytes_per_second: float
+
+
+def branch_work(bundle: Bundle, branch: str, batch: int, length: int) -> Work:
+    """Arithmetic and least traffic of a batch of stickers.
+
+    Args:
+        length: tokens of a text; a sticker has one text with joined views, else four.
+    """
+    texts = 1 if bundle.manifest.text.views == "joined" else 4
+    sizes = {"batch": batch * texts if branch == "text" else batch, "length": length}
+    entry = bundle.manifest.precisions["fp32"][branch]
+    moved = sum(
+        math.prod(sizes[size] if isinstance(size, str) else size for size in tensor.shape)
+        * np.dtype(tensor.dtype).itemsize
+        for tensor in (*entry.inputs, *entry.outputs)
+    )
+    return Work(count_flops(bundle.graph(branch), sizes), entry.file.bytes + moved)
+
+
+def rates(rows: Sequence[Row]) -> Rates | None:
+    """From the rows of the machine itself; None where one is missing or failed."""
+    flops = [
+        row.subject.flops / row.latency.median * 1e3
+        for row in rows
+        if isinstance(row.subject, Gemm) and row.latency is not None
+    ]
+    moved = [
+        row.subject.bytes / row.latency.median * 1e3
+        for row in rows
+        if isinstance(row.subject, Copy) and row.latency is not None
+    ]
+    return Rates(max(flops), max(moved)) if flops and moved else None
+
+
+def share(row: Row, work: Mapping[str, Work], machine: Rates) -> float | None:
+    """The least time that the row's branches can take, over the time they took; CPU rows only.
+
+    Above 1 where a row computes in less than float32.
+    """
+    subject = row.subject
+    if not isinstance(subject, Subject) or row.latency is None or subject.on_gpu:
+        return None
+    least = sum(
+        max(
+            work[branch].flops / machine.flops_per_second,
+            work[branch].bytes / machine.bytes_per_second,
+        )
+        for branch in BRANCHES_OF[subject.part]
+    )
+    return least / (row.latency.median / 1e3)

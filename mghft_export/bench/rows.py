@@ -1,0 +1,63 @@
+"""Which rows a comparison has: every way a bundle can run, here or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mghft_export.bench.memory import free_bytes, too_large
+from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
+from mghft_export.bundle import Bundle
+from mghft_export.config import MGHFTConfig
+from mghft_export.engines.gpu import Gpu, NoGpu
+from mghft_export.engines.loading import engine_folders
+
+PROVIDERS: tuple[Provider, ...] = ("cpu", "cuda", "tensorrt")
+DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
+"""Those that PyTorch has."""
+RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
+FUSED_MODES: dict[str, tuple[Mode, ...]] = {"cpu": ("eager",), "cuda": ("eager", "compile", "autocast")}
+
+
+def all_rows(
+    template: Subject, bundle: Bundle, *, providers: Sequence[str], precisions: Sequence[str] = ()
+) -> list[Subject]:
+    """Every row of one part and batch, the reference first; whether a row can run here is asked later.
+
+    Args:
+        template: bundle, part, batch and everything else that the rows share.
+        providers: of ONNX Runtime and PyTorch.
+        precisions: of the bundle's; all of them by default.
+    """
+    rows = []
+    for provider in (item for item in DEVICES if item in providers):
+        on = replace(template, provider=provider)
+        rows += [replace(on, implementation="as-released", mode=mode) for mode in RELEASED_MODES]
+        rows += [replace(on, implementation="fused", mode=mode) for mode in FUSED_MODES[provider]]
+    for provider in (item for item in PROVIDERS if item in providers):
+        rows += [
+            replace(template, implementation="onnxruntime", provider=provider, precision=precision)
+            for precision in bundle.manifest.precisions
+            if not precisions or precision in precisions
+        ]
+    if "cuda" in providers or "tensorrt" in providers:
+        rows += [
+            replace(template, implementation="engine", provider="cuda", engine=folder.name)
+            for folder in engine_folders(bundle)
+        ]
+    return rows
+
+
+def obstacle(
+    config: MGHFTConfig, gpu: Gpu | NoGpu, free: Callable[[], int] = free_bytes
+) -> Callable[[Subject | Gemm | Copy], str | None]:
+    """A function that says why a row cannot run here, before a process is started for it; None where it can."""
+
+    def why_not(subject: Subject | Gemm | Copy) -> str | None:
+        if not isinstance(subject, Subject):
+            return None
+        if subject.on_gpu and isinstance(gpu, NoGpu):
+            return f"no GPU: {gpu.reason}"
+        return too_large(subject, config, free())
+
+    return why_not

@@ -1,0 +1,95 @@
+"""A record as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mghft_export.bench.record import NOISY
+
+LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
+COLUMNS = (
+    *("processor", "part", "batch", "name", *LATENCY),
+    *("speed_up", "speed_up_low", "speed_up_high", "peak_bytes", "agreement", "macro_f1_change"),
+    *("roofline_share", "failure"),
+)
+
+
+def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """A line a row; times in milliseconds; what is not known is empty."""
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        for comparison in record["comparisons"]:
+            for row in comparison["rows"]:
+                latency, gain, price = row["latency"] or {}, row["speed_up"] or {}, row["price"] or {}
+                writer.writerow(
+                    [record["machine"]["processor"], comparison["part"], comparison["batch"], row["name"]]
+                    + [latency.get(name) for name in LATENCY]
+                    + [gain.get("median"), gain.get("low"), gain.get("high")]
+                    + [row["peak_bytes"] or None]
+                    + [price.get("agreement"), price.get("macro_f1_change")]
+                    + [row["roofline_share"], row["failure"]]
+                )
+    return output.getvalue()
+
+
+def as_markdown(records: Sequence[Mapping[str, Any]]) -> str:
+    """A table for each part and batch, as the terminal shows it."""
+    parts = []
+    for record in records:
+        machine, provenance = record["machine"], record["provenance"]
+        parts.append(
+            f"{machine['cores']} cores of {machine['processor']}; {provenance['producer']}, "
+            f"commit {(provenance['commit'] or 'unknown')[:8]}, {provenance['time']}\n"
+        )
+        for comparison in record["comparisons"]:
+            parts.append(f"### {comparison['part']}, batch {comparison['batch']}\n")
+            parts.append("| " + " | ".join(HEADINGS) + " |\n|---|" + "---:|" * (len(HEADINGS) - 1))
+            for row in comparison["rows"]:
+                cells = cells_of(row)
+                if cells is None:
+                    cells = [row["name"], f"not run: {row['failure']}"] + [""] * (len(HEADINGS) - 2)
+                parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            parts.append("")
+    return "\n".join(parts)
+
+
+HEADINGS = (
+    "row",
+    "median ms",
+    "p95 ms",
+    "per s",
+    "speed-up",
+    "memory",
+    "roofline",
+    "same class",
+    "macro-F1",
+)
+
+
+def cells_of(row: Mapping[str, Any]) -> list[str] | None:
+    """A row's cells under :data:`HEADINGS`; None for a row that did not run. `~` marks a noisy row."""
+    latency, gain, price = row["latency"], row["speed_up"], row["price"]
+    if latency is None:
+        return None
+    share, change = row["roofline_share"], price and price["macro_f1_change"]
+    speed = "1.0x" if gain is None else f"{gain['median']:.1f}x ({gain['low']:.1f}-{gain['high']:.1f})"
+    return [
+        row["name"] + (" (alone)" if row["alone"] else ""),
+        ("~" if latency["variation"] > NOISY else "") + _number(latency["median"]),
+        _number(latency["p95"]),
+        _number(latency["stickers_per_second"]),
+        speed,
+        f"{row['peak_bytes'] / 1e9:.2f} GB",
+        "-" if share is None else f"{share:.0%}",
+        "-" if price is None else f"{price['agreement']:.2%}",
+        "-" if change is None else f"{change:+.3f}",
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,236 @@
+"""`mghft-export sensitivity`: what the quantisation of each layer does, and which layers go back to float."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mghft_export.atomic import replacing_file
+from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.evaluation.report import prepare_folder
+from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
+from mghft_export.precision.ranges import Calibrator
+from mghft_export.precision.recipe import QuantizationRecipe, read_recipe, write_recipe
+from mghft_export.sensitivity.layers import find_layers, text_size
+from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
+from mghft_export.sensitivity.report import Study, write_study
+from mghft_export.sensitivity.search import Budget, check_reachable, search
+from mghft_export.sensitivity.shares import int8_shares
+from mghft_export.sensitivity.stickers import StudyStickers, part_of_calibration_set, split_of_data
+from mghft_export.sensitivity.study_recipe import study_recipe
+from mghft_export.sensitivity.tables import print_study
+from mghft_export.sensitivity.whole_model import WholeModel
+from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.datasets.rows import WHOLE
+
+DEFAULT_STICKERS = 256
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="SET",
+    help="Calibration set, for the ranges.  [default: the one that comes along]",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="ROOT",
+    help="Data set to measure on.  [default: every fourth sticker of the calibration set, which then gives no ranges]",
+)
+@click.option("--split", help="Of --data.  [default: val, or all where there are no splits]")
+@click.option(
+    "--branch",
+    "branches",
+    multiple=True,
+    type=click.Choice(BRANCHES),
+    help="To quantise; may be given several times.  [default: vision and fusion, or the recipe's]",
+)
+@click.option(
+    "--stickers",
+    type=click.IntRange(1),
+    default=DEFAULT_STICKERS,
+    show_default=True,
+    help="Measure on at most so many, at even distances.",
+)
+@click.option(
+    "--calibrator", type=click.Choice(["max", "entropy", "percentile"]), help="[default: percentile]"
+)
+@click.option(
+    "--percentile",
+    type=click.FloatRange(50, 100, min_open=True),
+    help="Of that calibrator.  [default: 99.99]",
+)
+@click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="recipe.json to start from, with its ranges; its float layers stay float.",
+)
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of macro-F1 that INT8 may cost.")
+@click.option(
+    "--min-agreement", type=click.FloatRange(0, 100), help="Stickers with float32's class, in percent."
+)
+@click.option(
+    "--recipe-out", type=click.Path(path_type=Path), metavar="FILE", help="Write the chosen recipe."
+)
+@click.option(
+    "--apply", is_flag=True, help="Rebuild the bundle's INT8 graphs (int8, if none) with that recipe."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Also write JSON and a plot."
+)
+def sensitivity(
+    bundle: Path,
+    calibration: Path | None,
+    data: Path | None,
+    split: str | None,
+    branches: tuple[str, ...],
+    stickers: int,
+    calibrator: Calibrator | None,
+    percentile: float | None,
+    smooth: float | None,
+    recipe: Path | None,
+    max_drop: float | None,
+    min_agreement: float | None,
+    recipe_out: Path | None,
+    apply: bool,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Measure what the quantisation of each layer of BUNDLE alone does to the logits, on held-out stickers.
+
+    With --max-drop or --min-agreement also find the layers that go back to float, the most sensitive first, until the
+    budget holds.
+    """
+    opened = load_bundle(bundle)
+    budget = Budget(min_agreement, max_drop) if (max_drop, min_agreement) != (None, None) else None
+    if budget is None and (recipe_out is not None or apply):
+        raise MGHFTError("--recipe-out and --apply need a budget; add --min-agreement 99 or --max-drop 0.5")
+    if split is not None and data is None:
+        raise MGHFTError("--split is of a data set; add --data ROOT")
+    if recipe is not None and (calibrator, percentile, smooth) != (None, None, None):
+        raise MGHFTError(
+            "--recipe already says how ranges are found; leave out --calibrator, --percentile, --smooth"
+        )
+    if max_drop is not None:
+        if not opened.manifest.trained:
+            raise MGHFTError(
+                f"{bundle} has random weights, so its macro-F1 means nothing; use --min-agreement"
+            )
+        evaluation_module("sklearn.metrics")  # what is missing is said before the work, not after
+    if output is not None:
+        evaluation_module("matplotlib.figure")
+        prepare_folder(output)
+    choices = {"calibrator": calibrator, "percentile": percentile, "smooth": smooth}
+    given = QuantizationRecipe.model_validate({k: v for k, v in choices.items() if v is not None})
+    if recipe is not None:
+        given = read_recipe(recipe)
+    if branches:
+        wanted = tuple(branch for branch in BRANCHES if branch in branches)
+        given = given.model_copy(update={"branches": wanted})
+    study = _study(
+        opened, PrecisionOptions(calibration=calibration, recipe=given), data, split, stickers, budget
+    )
+    written = write_study(study, output) if output is not None else []
+    if study.search is not None and recipe_out is not None:
+        with replacing_file(recipe_out) as partial:
+            write_recipe(partial, study.search.recipe)
+        written.append(recipe_out)
+    if study.search is not None and apply:
+        written += _apply(opened, PrecisionOptions(calibration=calibration, recipe=study.search.recipe))
+    if as_json:
+        click.echo(json.dumps(study.to_dict(), indent=1, ensure_ascii=False))
+        return
+    console = Console()
+    print_study(study, console)
+    if written:
+        console.print(Text(f"Written: {', '.join(map(str, written))}"), soft_wrap=True)
+
+
+def _study(
+    bundle: Bundle,
+    options: PrecisionOptions,
+    data: Path | None,
+    split: str | None,
+    most: int,
+    budget: Budget | None,
+) -> Study:
+    """All measurements, with progress bars on stderr."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    # In a file or a pipe it would leave an empty line.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading the calibration set", total=None)
+
+        def start(text: str, total: int | None = None) -> None:
+            nonlocal task
+            progress.remove_task(task)  # resetting would keep its total
+            task = progress.add_task(text, total=total)
+
+        def done(text: str) -> None:
+            progress.update(task, advance=1, description=text)
+
+        work = Calibration(bundle, options, start)
+        stickers = _stickers(work, data, split, most)
+        recipe = study_recipe(work, stickers.ranging)
+        start("running float32", len(stickers.measured))
+        model = WholeModel(work, recipe, stickers.measured, lambda count: progress.advance(task, count))
+        size = text_size(bundle, stickers.measured)
+        branches = {branch: find_layers(bundle, branch, size) for branch in recipe.branches}
+        layers = [layer for found in branches.values() for layer in found.layers]
+        if budget is not None:
+            start("checking the budget")
+            check_reachable(model, layers, budget)
+        start("layers", len(layers))
+        effects = measure_layers(model, layers, done)
+        start("groups", len(groups_of(layers)))
+        groups = measure_groups(model, layers, done)
+        found = None
+        if budget is not None:
+            start("searching")
+            found = search(model, [item.layer for item in effects], budget, start)
+    return Study(
+        bundle=bundle.root.resolve().name,
+        measured_on=stickers.source,
+        stickers=len(stickers.measured),
+        recipe=recipe,
+        layers=tuple(effects),
+        groups=tuple(groups),
+        shares=int8_shares(branches, found.recipe if found is not None else recipe),
+        search=found,
+    )
+
+
+def _stickers(work: Calibration, data: Path | None, split: str | None, most: int) -> StudyStickers:
+    if data is None:
+        return part_of_calibration_set(work.set, most)
+    dataset = load_dataset(data)
+    chosen = split or (WHOLE if WHOLE in dataset.splits else "val")
+    return split_of_data(dataset, chosen, work.set, work.bundle.manifest.class_names, most)
+
+
+def _apply(bundle: Bundle, options: PrecisionOptions) -> list[Path]:
+    """Rebuild the INT8 graphs; their folders."""
+    precisions = [
+        name for name in PRECISIONS if name.startswith("int8") and name in bundle.manifest.precisions
+    ] or ["int8"]
+    with Console(stderr=True).status("rebuilding the INT8 graphs"):
+        add_precisions(bundle, precisions, options)
+    return [bundle.root / name for name in precisions]

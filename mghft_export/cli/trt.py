@@ -1,0 +1,266 @@
+"""`mghft-export trt`: the graphs of a bundle become engines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.warnings import warn_of_precision
+from mghft_export.engines.backend import choose_backend
+from mghft_export.engines.build import build_engines
+from mghft_export.engines.build_info import BuildInfo
+from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
+from mghft_export.engines.options import (
+    BuildOptions,
+    HardwareLevel,
+    check_options,
+    parse_size,
+    parse_targets,
+)
+from mghft_export.engines.plan import EnginePlan, build_command, plan_engines
+from mghft_export.engines.profiles import Shapes, parse_profiles
+from mghft_export.precision.build import add_precisions
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path), default=Path("mghft-bundle"))
+@click.option("--fp16", "precision", flag_value="fp16", default="fp16", help="The default.")
+@click.option("--int8", "precision", flag_value="int8-fp16", help="INT8 over FP16; measure it beside --fp16.")
+@click.option("--fp32", "precision", flag_value="fp32", help="For comparison.")
+@click.option("--branch", "branches", multiple=True, help="Only this one; may be given several times.")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "tensorrt", "rtx"]),
+    default="auto",
+    show_default=True,
+    help="auto: TensorRT where it is installed and sees a GPU, else TensorRT-RTX.",
+)
+@click.option(
+    "--target",
+    help="RTX: build ahead of time for these GPUs, as sm86,sm89,sm120.  [default: Ampere and later]",
+)
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    metavar="MIN,OPT,MAX",
+    help="Stickers; once for each profile, as --batch 1,1,2 --batch 1,8,32.  [default: 1,8,32]",
+)
+@click.option(
+    "--text-length",
+    "lengths",
+    multiple=True,
+    metavar="MIN,OPT,MAX",
+    help="Tokens, once or for each profile.  [default: all that the model takes]",
+)
+@click.option("--workspace", help="As 4G.  [default: half of what is free; RTX: no limit]")
+@click.option("--level", type=click.IntRange(0, 5), help="How long to look for better kernels.")
+@click.option("--tf32", is_flag=True, help="Float32 products in TF32: faster, and other tokens get selected.")
+@click.option("--version-compatible", is_flag=True, help="TensorRT: loads in later versions too.")
+@click.option(
+    "--hardware-compatible",
+    type=click.Choice(["ampere+", "same-sm"]),
+    help="TensorRT: loads on other GPUs too, at some cost of speed.",
+)
+@click.option("--refittable", is_flag=True, help="Weights can be replaced later.")
+@click.option("--strip-weights", is_flag=True, help="Leave the weights out; they are refitted on the device.")
+@click.option("--dry-run", is_flag=True, help="Show what would be built.")
+@click.option("--json", "as_json", is_flag=True, help="Print build.json (with --dry-run: the plan).")
+def trt(
+    bundle: Path,
+    precision: str,
+    branches: tuple[str, ...],
+    backend: Literal["auto", "tensorrt", "rtx"],
+    target: str | None,
+    batches: tuple[str, ...],
+    lengths: tuple[str, ...],
+    workspace: str | None,
+    level: int | None,
+    tf32: bool,
+    version_compatible: bool,
+    hardware_compatible: HardwareLevel | None,
+    refittable: bool,
+    strip_weights: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Build TensorRT or TensorRT-RTX engines of BUNDLE (default: mghft-bundle), beside its graphs.
+
+    Graphs of a precision that the bundle lacks are made first. After the build the fused attention kernels are counted.
+    """
+    console = Console(stderr=as_json)
+    start = time.perf_counter()
+    opened = load_bundle(bundle)
+    options = BuildOptions(
+        precision=precision,
+        branches=tuple(dict.fromkeys(branches)) or BuildOptions.branches,
+        profiles=parse_profiles(batches, lengths),
+        targets=parse_targets(target) if target else (),
+        workspace=parse_size(workspace) if workspace else None,
+        level=level,
+        tf32=tf32,
+        version_compatible=version_compatible,
+        hardware_compatible=hardware_compatible,
+        refittable=refittable,
+        strip_weights=strip_weights,
+    )
+    gpu = find_gpu()
+    package = choose_backend(backend, gpu)
+    check_options(options, package, gpu)
+    missing = precision not in opened.manifest.precisions
+    if missing and dry_run:
+        command = build_command(bundle, package.name, options)
+        console.print(f"Would first make the {precision} graphs of {bundle}; then: {command}", soft_wrap=True)
+        return
+    if missing:
+        opened = _with_precision(opened, precision, console)
+    warn_of_precision(opened.manifest, precision)
+    plan = plan_engines(opened, options, package, gpu)
+    if dry_run:
+        _show_plan(plan, gpu, console, as_json=as_json)
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
+    ) as progress:
+        warn = Console(stderr=True, soft_wrap=True)
+        info = build_engines(
+            plan,
+            _on_progress(progress),
+            lambda sentence: warn.print(Text.assemble(("warning: ", "yellow"), sentence)),
+        )
+        for task in progress.task_ids:
+            progress.update(task, completed=1.0)
+    if as_json:
+        click.echo(info.model_dump_json(indent=1))
+    else:
+        console.print(engine_table(plan, info))
+    _warn_of_missing(info, Console(stderr=True, soft_wrap=True))
+    seconds = time.perf_counter() - start
+    console.print(f"Engines written to [bold]{plan.folder}[/] in {seconds:.0f} s.", soft_wrap=True)
+    first = info.engines[plan.branches[0].branch].file.path
+    console.print(f"Next: [bold]mghft-export inspect {plan.folder / first}[/]", soft_wrap=True)
+
+
+def _with_precision(bundle: Bundle, precision: str, console: Console) -> Bundle:
+    """Make the graphs of a precision, INT8 with the default calibration set."""
+    console.print(f"The bundle has no {precision} graphs yet; they are made first.")
+    with console.status("") as status:
+        return add_precisions(bundle, [precision], on_step=lambda text: status.update(text))
+
+
+def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:
+    """One bar a branch; a finished one stays."""
+    tasks: dict[str, TaskID] = {}
+
+    def show(branch: str, phase: str, done: float) -> None:
+        if branch not in tasks:
+            for earlier in tasks.values():
+                progress.update(earlier, completed=1.0)
+            tasks[branch] = progress.add_task(branch, total=1.0)
+        progress.update(tasks[branch], completed=done, description=f"{branch:<7} {phase[:40]:<40}")
+
+    return show
+
+
+def engine_table(plan: EnginePlan, info: BuildInfo) -> Table:
+    """What was built, branch by branch."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=f"{info.precision} engines of {plan.backend.title}, for {_machine(info)}",
+    )
+    for heading in ("branch", "size", "build time", "layers", "fused attentions"):
+        table.add_column(heading, justify="left" if heading == "branch" else "right")
+    for branch, entry in info.engines.items():
+        attentions = entry.attentions
+        table.add_row(
+            branch,
+            f"{entry.file.bytes / 1e6:.1f} MB",
+            f"{entry.seconds:.1f} s",
+            str(entry.layers),
+            f"{attentions.fused}/{attentions.expected}" if attentions.expected else "–",
+        )
+    if info.precision == "fp32":
+        table.caption = "attention is fused in FP16 only"
+    return table
+
+
+def _machine(info: BuildInfo) -> str:
+    if info.gpu is not None:
+        return f"{info.gpu.name} (sm{info.gpu.sm})"
+    return ", ".join(f"sm{sm}" for sm in info.targets) or "GPUs of the Ampere generation and later"
+
+
+def _warn_of_missing(info: BuildInfo, console: Console) -> None:
+    """Name the blocks whose attention is not one kernel, and the cause that is known."""
+    for branch, entry in info.engines.items():
+        if not entry.attentions.missing:
+            continue
+        blocks = ", ".join(entry.attentions.missing)
+        fixed = any(most[0] == 1 for profile in entry.profiles for _, _, most in profile.values())
+        remedy = (
+            "a profile whose batch is always 1 loses those of one head; use --batch 1,1,2 for latency"
+            if fixed
+            else "the engine is correct but slower; another version of the package may fuse them"
+        )
+        console.print(
+            Text.assemble(("warning: ", "yellow"), f"attention is not fused in {branch}: {blocks} ({remedy})")
+        )
+
+
+def _show_plan(plan: EnginePlan, gpu: Gpu | NoGpu, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_plan_values(plan), indent=1))
+        return
+    machine = f"{gpu.name} (sm{gpu.sm})" if isinstance(gpu, Gpu) else f"none ({gpu.reason})"
+    console.print(
+        f"Would build with {plan.backend.title} into [bold]{plan.folder}[/]; GPU: {machine}.", soft_wrap=True
+    )
+    if plan.workspace is not None:
+        console.print(f"Workspace: {plan.workspace / 2**20:.0f} MiB.")
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("branch", "from", "inputs", "attentions to fuse"):
+        table.add_column(heading, justify="right" if heading.startswith("att") else "left", overflow="fold")
+    for item in plan.branches:
+        table.add_row(
+            item.branch, item.onnx.path, "\n".join(map(_written, item.profiles)), str(len(item.attentions))
+        )
+    console.print(table)
+
+
+def _written(shapes: Shapes) -> str:
+    """The first input's shapes; the others have the same dynamic dimensions."""
+    name, three = next(iter(shapes.items()))
+    others = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
+    return f"{name} " + " / ".join("x".join(map(str, shape)) for shape in three) + others
+
+
+def _plan_values(plan: EnginePlan) -> dict[str, object]:
+    return {
+        "folder": str(plan.folder),
+        "backend": plan.backend.name,
+        "version": plan.backend.version,
+        "precision": plan.options.precision,
+        "targets": list(plan.options.targets),
+        "workspace": plan.workspace,
+        "command": build_command(plan.bundle.root, plan.backend.name, plan.options),
+        "branches": [
+            {
+                "branch": item.branch,
+                "onnx": item.onnx.path,
+                "profiles": list(item.profiles),
+                "attentions": len(item.attentions),
+            }
+            for item in plan.branches
+        ],
+    }

@@ -1,0 +1,163 @@
+"""`mghft-export verify`: what a bundle's precisions cost, and whether that is within their budgets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.verification_tables import print_verifications
+from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.evaluation.selection import Resample
+from mghft_export.runtime.onnx_providers import PROVIDERS
+from mghft_export.stickers.dataset import load_dataset
+from mghft_export.verification.budget import default_budget
+from mghft_export.verification.record import record_verification
+from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verification.stickers import VerificationStickers, calibration_stickers, data_set_stickers
+from mghft_export.verification.verify import BATCH, verify_precisions
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--precision", "precisions", multiple=True, help="May be given several times.  [default: all but fp32]"
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="ROOT",
+    help="Data set to verify on.  [default: the calibration set that comes along]",
+)
+@click.option("--split", help="Of the data set.  [default: test, or all where there are no splits]")
+@click.option("--limit", type=click.IntRange(1), help="At most so many stickers.  [default: all]")
+@click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers at a time.")
+@click.option(
+    "--provider",
+    type=click.Choice(list(PROVIDERS)),
+    default="cpu",
+    show_default=True,
+    help="Of the precisions; fp32 runs on the CPU.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    help="Budget: percent of stickers with fp32's class.  [default: fp16 99.5, int8 98.5]",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0, 100),
+    help="Budget: points of macro F1.  [default: fp16 0.2, int8 0.5]",
+)
+@click.option("--strict", is_flag=True, help="Exit status 1 unless every budget is held.")
+@click.option(
+    "--resample",
+    type=click.Choice(["sticker", "stem", "topic"]),
+    default="sticker",
+    show_default=True,
+    help="What the bootstrap draws; stem: files of one name in several topics together.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def verify(
+    bundle: Path,
+    precisions: tuple[str, ...],
+    data: Path | None,
+    split: str | None,
+    limit: int | None,
+    batch: int,
+    provider: str,
+    min_agreement: float | None,
+    max_drop: float | None,
+    strict: bool,
+    resample: str,
+    seed: int,
+    skip_bad: bool,
+    as_json: bool,
+) -> int:
+    """Compare the precisions of BUNDLE with its float32 graphs, and note the result in its manifest.
+
+    Commands that use a precision which misses its budget warn from then on.
+    """
+    opened = load_bundle(bundle)
+    chosen = chosen_precisions(opened, precisions)
+    if data is None and split is not None:
+        raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
+    if data is None:
+        stickers = calibration_stickers(opened.manifest, limit=limit)
+    else:
+        found = load_dataset(data, skip_bad=skip_bad)
+        stickers = data_set_stickers(found, opened.manifest, split=split, limit=limit)
+    budgets = {
+        name: default_budget(
+            name,
+            min_agreement=None if min_agreement is None else min_agreement / 100,
+            max_drop=None if max_drop is None else max_drop / 100,
+        )
+        for name in chosen
+    }
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("verifying", total=len(stickers.stickers))
+        verified = verify_precisions(
+            opened,
+            chosen,
+            stickers,
+            budgets=budgets,
+            batch=batch,
+            provider=provider,
+            resample=cast(Resample, resample),
+            seed=seed,
+            skip_bad=skip_bad,
+            on_batch=lambda done: progress.advance(task, done),
+        )
+    if as_json:
+        entries = {name: item.model_dump(mode="json") for name, item in verified.items()}
+        click.echo(json.dumps({"bundle": str(bundle), "precisions": entries}, indent=1, ensure_ascii=False))
+    else:
+        show(verified, stickers, Console())
+    record_verification(opened, verified)  # last: what was measured is shown even if it cannot be kept
+    return int(strict and not all(item.passed for item in verified.values()))
+
+
+def show(
+    verified: dict[str, PrecisionVerification], stickers: VerificationStickers, console: Console
+) -> None:
+    """Tables, and what was left out."""
+    print_verifications(verified, console)
+    skipped = len(stickers.stickers) - next(iter(verified.values())).stickers
+    if skipped:
+        console.print(Text(f"Left out: {skipped} stickers that could not be used.", "yellow"))
+
+
+def chosen_precisions(bundle: Bundle, wanted: tuple[str, ...]) -> list[str]:
+    """Those to verify.
+
+    Raises:
+        BundleError: the bundle lacks one, or has no other than fp32.
+        MGHFTError: fp32 was asked for.
+    """
+    others = [name for name in bundle.manifest.precisions if name != "fp32"]
+    if not others:
+        raise BundleError(
+            f"{bundle.root} has only fp32 graphs; add others with `mghft-export onnx --precision fp16`"
+        )
+    if "fp32" in wanted:
+        raise MGHFTError("fp32 is what the others are compared with; `mghft-export onnx` verified it itself")
+    missing = next((name for name in wanted if name not in others), None)
+    if missing is not None:
+        raise BundleError(f"{bundle.root} has no {missing} graphs, only {', '.join(others)}")
+    return list(dict.fromkeys(wanted)) or others

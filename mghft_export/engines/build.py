@@ -1,0 +1,216 @@
+"""Engines of a bundle: built branch by branch, looked into, and put in place together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mghft_export import __version__
+from mghft_export.atomic import replacing_folder
+from mghft_export.bundle import file_entry
+from mghft_export.engines.attentions import block_name, count_fused
+from mghft_export.engines.build_errors import EngineMemoryError, build_error
+from mghft_export.engines.build_info import (
+    AttentionsEntry,
+    BuildInfo,
+    EngineEntry,
+    Flags,
+    GpuEntry,
+    read_build_info,
+    write_build_info,
+)
+from mghft_export.engines.build_log import BuildLog
+from mghft_export.engines.layers import Layer, engine_layers, layers_path, write_layers
+from mghft_export.engines.network import parse_network
+from mghft_export.engines.plan import BranchPlan, EnginePlan, build_command
+from mghft_export.engines.polygraphy_build import build_plan
+from mghft_export.engines.progress import OnProgress, Stop, progress_monitor, stopping_on_interrupt
+from mghft_export.engines.timing_cache import timing_cache_path
+from mghft_export.errors import EngineError, MGHFTError
+
+
+@dataclass(frozen=True)
+class SerialisedEngine:
+    """An engine as it comes from the builder.
+
+    Attributes:
+        plan: the bytes to write, in the package's buffer.
+    """
+
+    plan: object
+    seconds: float
+    layers: tuple[Layer, ...]
+
+
+def build_engines(
+    plan: EnginePlan,
+    on_progress: Callable[[str, str, float], None] = lambda *_: None,
+    on_warning: Callable[[str], None] = lambda _: None,
+) -> BuildInfo:
+    """Build all engines of a plan, replacing those that were there; other branches of the same build stay.
+
+    Args:
+        on_progress: takes a branch, the builder's phase and the part that is done.
+        on_warning: takes a sentence, when memory is short and the batch is halved.
+
+    Raises:
+        EngineError: the builder cannot build it; nothing is written then.
+        KeyboardInterrupt: it was stopped by Ctrl-C; nothing is written then either.
+    """
+    with _no_empty_folder_left(plan.folder.parent), replacing_folder(plan.folder) as folder:
+        with stopping_on_interrupt() as stop:
+            entries = _kept_engines(plan, folder)
+            for number, item in enumerate(plan.branches):
+                plan, built = _build_what_fits(
+                    plan, number, partial(on_progress, item.branch), on_warning, stop
+                )
+                entries[item.branch] = _write(plan, plan.branches[number], built, folder)
+            info = _build_info(plan, entries)
+            write_build_info(folder, info)
+        if stop.asked:
+            raise KeyboardInterrupt
+    return info
+
+
+def _build_what_fits(
+    plan: EnginePlan, number: int, on_progress: OnProgress, on_warning: Callable[[str], None], stop: Stop
+) -> tuple[EnginePlan, SerialisedEngine]:
+    """Build a branch, for ever smaller batches while memory is short; also the plan that fitted."""
+    while True:
+        try:
+            return plan, build_branch(plan, plan.branches[number], on_progress, stop)
+        except EngineMemoryError as error:
+            smaller = plan.halved()
+            if smaller is None or plan.options.workspace is not None:  # a limit of one's own is kept
+                raise
+            plan = smaller
+            batches = " and ".join(str(choice.batch) for choice in plan.options.profiles)
+            on_warning(f"{error}. Now trying --batch {batches}, for this branch and those after it.")
+
+
+@contextmanager
+def _no_empty_folder_left(path: Path) -> Iterator[None]:
+    """Remove a folder again if what was to be made in it was not."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # not empty, or never made
+            path.rmdir()
+        raise
+
+
+def build_branch(
+    plan: EnginePlan,
+    item: BranchPlan,
+    on_progress: OnProgress = lambda *_: None,
+    stop: Stop | None = None,
+) -> SerialisedEngine:
+    """Build one engine, in memory.
+
+    Raises:
+        EngineError: the builder cannot build it; one sentence with the remedy.
+        KeyboardInterrupt: a stop was asked for.
+    """
+    stop = stop or Stop()
+    backend, log = plan.backend, BuildLog(plan.backend.trt)
+    start = time.perf_counter()
+    parsed = parse_network(backend, item.path, log)
+    monitor = progress_monitor(backend.trt, on_progress, stop)
+    serialised = build_plan(
+        backend,
+        parsed,
+        item.profiles,
+        plan.options,
+        workspace=plan.workspace,
+        timing_cache=timing_cache_path(backend, plan.gpu),
+        monitor=monitor,
+    )
+    if stop.asked:
+        raise KeyboardInterrupt
+    if serialised is None:
+        raise build_error(log.errors, item.path.name, backend.title)
+    seconds = time.perf_counter() - start
+    return SerialisedEngine(serialised, seconds, engine_layers(backend, serialised, log))
+
+
+def _write(plan: EnginePlan, item: BranchPlan, built: SerialisedEngine, folder: Path) -> EngineEntry:
+    path = folder / f"{item.branch}.engine"
+    path.write_bytes(memoryview(built.plan))  # type: ignore[arg-type]
+    write_layers(path, built.layers)
+    attentions = count_fused(item.attentions, built.layers, len(item.profiles))
+    return EngineEntry(
+        file=file_entry(folder, path),
+        onnx=item.onnx,
+        profiles=tuple(dict(shapes) for shapes in item.profiles),
+        workspace=plan.workspace,
+        seconds=round(built.seconds, 2),
+        layers=len(built.layers),
+        attentions=AttentionsEntry(
+            fused=attentions.fused,
+            expected=len(attentions.expected),
+            missing=tuple(block_name(name) for name in attentions.missing),
+        ),
+    )
+
+
+def _build_info(plan: EnginePlan, entries: dict[str, EngineEntry]) -> BuildInfo:
+    options, gpu = plan.options, plan.gpu
+    order = plan.bundle.manifest.precisions[options.precision]
+    return BuildInfo(
+        producer=f"mghft-export {__version__}",
+        backend=plan.backend.name,
+        version=plan.backend.version,
+        precision=options.precision,
+        targets=options.targets,
+        gpu=None if gpu is None else GpuEntry(name=gpu.name, sm=gpu.sm, driver=gpu.driver),
+        flags=_flags(plan),
+        command=build_command(plan.bundle.root, plan.backend.name, options),
+        engines={branch: entries[branch] for branch in order if branch in entries},
+    )
+
+
+def _flags(plan: EnginePlan) -> Flags:
+    return Flags(**{name: getattr(plan.options, name) for name in Flags.model_fields})
+
+
+def _kept_engines(plan: EnginePlan, folder: Path) -> dict[str, EngineEntry]:
+    """Engines of other branches, moved along if they are of the same build in all but the branch."""
+    try:
+        info = read_build_info(plan.folder)
+    except EngineError:
+        return {}
+    same = (info.version, info.targets, info.flags) == (
+        plan.backend.version,
+        plan.options.targets,
+        _flags(plan),
+    )
+    graphs = plan.bundle.manifest.precisions[plan.options.precision]
+    kept = {}
+    for branch, entry in info.engines.items():
+        built_now = any(item.branch == branch for item in plan.branches)
+        if not same or built_now or branch not in graphs or graphs[branch].file.sha256 != entry.onnx.sha256:
+            continue
+        old = plan.folder / entry.file.path
+        if not old.is_file() or not layers_path(old).is_file():
+            continue
+        for source in (old, layers_path(old)):
+            _link(source, folder / source.name)
+        kept[branch] = entry
+    return kept
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file; a copy where the file system has no such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        try:
+            shutil.copy2(source, target)
+        except OSError as error:
+            raise MGHFTError(f"cannot write {target}: {error.strerror}; free some space") from error

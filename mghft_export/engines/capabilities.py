@@ -1,0 +1,122 @@
+"""What only one of the two packages, or only some versions, can do: one table, and nothing else asks for versions.
+
+Whatever is not in this table is the same in TensorRT 10.3 to 11 and in TensorRT-RTX, as far as engines are built here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mghft_export.engines.backend import TITLES, Backend, Name
+from mghft_export.engines.gpu import Gpu, NoGpu
+from mghft_export.errors import EngineError
+
+Feature = Literal[
+    "targets",
+    "timing_cache",
+    "version_compatible",
+    "hardware_compatible",
+    "same_sm",
+    "refit",
+    "strip",
+    "strongly_typed",
+    "tf32",
+    "inspector_at_build",
+    "engine_validity",
+    "runtime_config",
+    "runtime_cache",
+    "cuda_graph_strategy",
+]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One row.
+
+    Attributes:
+        packages: where it works. TensorRT-RTX has more names than it has functions: it takes the compatibility levels
+            without effect, and its timing cache is documented as doing nothing.
+        attribute: what a version that has it has, `Class.attribute`.
+        what: for messages.
+        needs_gpu: packages where it works only with a GPU in the machine that builds.
+    """
+
+    packages: tuple[Name, ...]
+    attribute: str
+    what: str
+    needs_gpu: tuple[Name, ...] = ()
+
+
+BOTH: tuple[Name, ...] = ("tensorrt", "rtx")
+
+CAPABILITIES: dict[Feature, Capability] = {
+    "targets": Capability(
+        ("rtx",), "IBuilderConfig.num_compute_capabilities", "building for other GPUs (--target)"
+    ),
+    "timing_cache": Capability(("tensorrt",), "IBuilderConfig.create_timing_cache", "a timing cache"),
+    # TensorRT-RTX: the wheel has no lean runtime, and building fails for want of it.
+    "version_compatible": Capability(
+        ("tensorrt",),
+        "BuilderFlag.VERSION_COMPATIBLE",
+        "compatibility with later versions (--version-compatible)",
+    ),
+    "hardware_compatible": Capability(
+        ("tensorrt",), "HardwareCompatibilityLevel.AMPERE_PLUS", "--hardware-compatible ampere+"
+    ),
+    "same_sm": Capability(
+        ("tensorrt",), "HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY", "--hardware-compatible same-sm"
+    ),
+    "refit": Capability(BOTH, "BuilderFlag.REFIT", "a refittable engine (--refittable)", needs_gpu=BOTH),
+    "strip": Capability(
+        BOTH, "BuilderFlag.STRIP_PLAN", "an engine without weights (--strip-weights)", needs_gpu=BOTH
+    ),
+    # In 11 every network is strongly typed, with or without the flag.
+    "strongly_typed": Capability(
+        BOTH, "NetworkDefinitionCreationFlag.STRONGLY_TYPED", "strongly typed networks"
+    ),
+    "tf32": Capability(BOTH, "BuilderFlag.TF32", "TF32 (--tf32)"),
+    # Deserialising takes a GPU: TensorRT has one when it builds; TensorRT-RTX's layers are read from its log.
+    "inspector_at_build": Capability(
+        ("tensorrt",), "ICudaEngine.create_engine_inspector", "the engine inspector"
+    ),
+    "engine_validity": Capability(
+        ("rtx",), "Runtime.get_engine_validity", "asking whether an engine runs here"
+    ),
+    "runtime_config": Capability(BOTH, "ICudaEngine.create_runtime_config", "runtime configurations"),
+    "runtime_cache": Capability(
+        ("rtx",), "IRuntimeConfig.create_runtime_cache", "a cache of compiled kernels"
+    ),
+    "cuda_graph_strategy": Capability(
+        ("rtx",), "IRuntimeConfig.cuda_graph_strategy", "CUDA graphs by itself"
+    ),
+}
+
+
+def has(backend: Backend, feature: Feature) -> bool:
+    """Whether this package, in this version, can do it (with a GPU, where it needs one)."""
+    row = CAPABILITIES[feature]
+    owner, attribute = row.attribute.split(".")
+    return backend.name in row.packages and hasattr(getattr(backend.trt, owner, None), attribute)
+
+
+def require(backend: Backend, feature: Feature, gpu: Gpu | NoGpu) -> None:
+    """Refuse an option before anything is built.
+
+    Raises:
+        EngineError: the package, the version or this machine cannot do it.
+    """
+    row = CAPABILITIES[feature]
+    if backend.name not in row.packages:
+        (other,) = row.packages
+        raise EngineError(
+            f"only {TITLES[other]} can do this: {row.what}; leave the option out, or use --backend {other}"
+        )
+    if not has(backend, feature):
+        raise EngineError(
+            f"{backend.title} cannot do this: {row.what}; use a newer version, or leave the option out"
+        )
+    if backend.name in row.needs_gpu and isinstance(gpu, NoGpu):
+        raise EngineError(
+            f"{TITLES[backend.name]} builds {row.what} only where there is a GPU ({gpu.reason}); leave the option out"
+        )

@@ -1,0 +1,86 @@
+"""The GPU of this machine, as far as engines depend on it; without torch."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What an engine is built for.
+
+    Attributes:
+        name: as the driver says it.
+        sm: compute capability without the dot, as 86.
+        free: bytes that can be had now.
+        driver: newest CUDA version that the driver supports, as `13.0`.
+    """
+
+    name: str
+    sm: int
+    free: int
+    driver: str
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a file name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+@dataclass(frozen=True)
+class NoGpu:
+    """Why no GPU can be used; fits into brackets."""
+
+    reason: str
+
+
+def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
+    """The first GPU that CUDA shows.
+
+    Args:
+        runtime: `cuda.bindings.runtime`; imported by default.
+    """
+    if runtime is None:
+        try:
+            runtime = importlib.import_module("cuda.bindings.runtime")
+        except ImportError:
+            return NoGpu("cuda-bindings is not installed: pip install cuda-bindings")
+    error, count = runtime.cudaGetDeviceCount()
+    if error == runtime.cudaError_t.cudaSuccess and not count:
+        return NoGpu("CUDA shows no device")
+    results = []
+    for function, arguments in (
+        ("cudaGetDeviceProperties", (0,)),
+        ("cudaMemGetInfo", ()),
+        ("cudaDriverGetVersion", ()),
+    ):
+        if error == runtime.cudaError_t.cudaSuccess:
+            error, *found = getattr(runtime, function)(*arguments)
+            results.append(found)
+    if error != runtime.cudaError_t.cudaSuccess:
+        return NoGpu(_reason(runtime, error))
+    (properties,), (free, _), (driver,) = results
+    if properties.integrated:  # Jetson: what CUDA calls free leaves out what the kernel would give up
+        free = psutil.virtual_memory().available
+    name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
+    return Gpu(
+        name=name,
+        sm=10 * properties.major + properties.minor,
+        free=int(free),
+        driver=f"{driver // 1000}.{driver % 1000 // 10}",
+    )
+
+
+def _reason(runtime: Any, error: Any) -> str:
+    if error == runtime.cudaError_t.cudaErrorInsufficientDriver:
+        _, driver = runtime.cudaDriverGetVersion()
+        if not driver:
+            return "there is no GPU driver"
+        return f"the GPU driver is for CUDA {driver // 1000}.{driver % 1000 // 10}, older than the installed packages"
+    text = runtime.cudaGetErrorString(error)[1]
+    return text.decode() if isinstance(text, bytes) else str(text)

@@ -1,0 +1,171 @@
+"""Whether engines may be loaded here: asked of `build.json` first, so that a misfit is a sentence and no crash."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.engines.backend import TITLES, Backend, open_backend
+from mghft_export.engines.build_info import ENGINES, BuildInfo, read_build_info
+from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
+from mghft_export.errors import EngineError
+from mghft_export.hashing import sha256
+
+AMPERE = 80
+"""Compute capability from which engines built for no target of their own, or for `ampere+`, run."""
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """A folder of engines that belong to a bundle and run on this machine."""
+
+    folder: Path
+    info: BuildInfo
+    bundle: Bundle
+    backend: Backend
+
+    def engine(self, branch: str) -> Path:
+        """The engine file of a branch.
+
+        Raises:
+            EngineError: it was not built.
+        """
+        if branch not in self.info.engines:
+            raise EngineError(
+                f"{self.folder} has no {branch} engine; build it with: {self.info.command} --branch {branch}"
+            )
+        return self.folder / self.info.engines[branch].file.path
+
+
+def load_engine_folder(
+    folder: Path,
+    bundle: Bundle | None = None,
+    *,
+    backend: Backend | None = None,
+    gpu: Gpu | NoGpu | None = None,
+) -> BuiltEngine:
+    """Check a folder of engines: whole, of this bundle, for this version and this GPU.
+
+    Args:
+        bundle: by default the one that the folder is in.
+        backend: by default the installed package that built the engines.
+        gpu: by default the one of this machine.
+
+    Raises:
+        EngineError: names what does not fit, both sides of it, and the command that builds again.
+        BundleError: there is no bundle.
+    """
+    info = read_build_info(folder)
+    bundle = bundle or load_bundle(folder.resolve().parent.parent)
+    check_files(folder, info)
+    check_graphs(folder, info, bundle)
+    backend = backend or open_backend(info.backend)
+    check_version(folder, info, backend)
+    check_gpu(folder, info, find_gpu() if gpu is None else gpu)
+    return BuiltEngine(folder, info, bundle, backend)
+
+
+def engine_folders(bundle: Bundle) -> tuple[Path, ...]:
+    """The folders of engines in a bundle, by name."""
+    root = bundle.root / ENGINES
+    found = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    return tuple(sorted(path for path in found if path.is_dir()))
+
+
+def check_files(folder: Path, info: BuildInfo) -> None:
+    """Engines are as they were written.
+
+    Raises:
+        EngineError: one is missing or was changed.
+    """
+    for entry in info.engines.values():
+        path = folder / entry.file.path
+        if path.resolve().parent != folder.resolve():
+            raise EngineError(f"{folder} names {entry.file.path!r}, which is outside of it; {_again(info)}")
+        if not path.is_file():
+            raise EngineError(f"{path} is missing; {_again(info)}")
+        if path.stat().st_size != entry.file.bytes or sha256(path) != entry.file.sha256:
+            raise EngineError(f"{path} was changed after it was built; {_again(info)}")
+
+
+def check_graphs(folder: Path, info: BuildInfo, bundle: Bundle) -> None:
+    """Engines were built of the graphs that the bundle has.
+
+    Raises:
+        EngineError: a graph is another one now, or gone.
+    """
+    graphs = bundle.manifest.precisions.get(info.precision, {})
+    for branch, entry in info.engines.items():
+        if branch not in graphs:
+            raise EngineError(
+                f"{folder / entry.file.path} is of a {info.precision} graph that {bundle.root} no longer has"
+            )
+        now = graphs[branch].file
+        if now.sha256 != entry.onnx.sha256:
+            raise EngineError(
+                f"{folder / entry.file.path} was built of another {entry.onnx.path} "
+                f"({entry.onnx.sha256[:8]}) than the bundle's ({now.sha256[:8]}); {_again(info)}"
+            )
+
+
+def check_version(folder: Path, info: BuildInfo, backend: Backend) -> None:
+    """Engines load in the version that built them; version-compatible ones in later ones of the same major version.
+
+    Raises:
+        EngineError: names both versions.
+    """
+    built, here = _numbers(info.version), _numbers(backend.version)
+    compatible = info.flags.version_compatible and built[0] == here[0] and built <= here
+    if backend.name != info.backend or (info.version != backend.version and not compatible):
+        raise EngineError(
+            f"{folder} was built with {TITLES[info.backend]} {info.version}, and this is {backend.title}; "
+            f"{_again(info)}"
+        )
+
+
+def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
+    """Engines run on the GPU that they were built for, or on the GPUs that they were made compatible with.
+
+    Raises:
+        EngineError: names both GPUs.
+    """
+    if isinstance(gpu, NoGpu):
+        raise EngineError(
+            f"{folder} runs on an NVIDIA GPU, and none can be used here ({gpu.reason}); "
+            "run the bundle with ONNX Runtime"
+        )
+    if _runs_on(info, gpu):
+        return
+    if info.gpu is not None:
+        built_for = f"{info.gpu.name} (sm{info.gpu.sm})"
+    elif info.targets:
+        built_for = ", ".join(f"sm{sm}" for sm in info.targets)
+    else:
+        built_for = f"GPUs from sm{AMPERE} on"
+    target = f" --target sm{gpu.sm}" if info.backend == "rtx" else ""
+    command = re.sub(r" --target \S+", "", info.command)
+    raise EngineError(
+        f"{folder} was built for {built_for}, and this is {gpu.name} (sm{gpu.sm}); build it for this GPU with: "
+        f"{command}{target}"
+    )
+
+
+def _runs_on(info: BuildInfo, gpu: Gpu) -> bool:
+    if info.backend == "rtx":
+        return gpu.sm in info.targets if info.targets else gpu.sm >= AMPERE
+    if info.gpu is None:
+        return False
+    level = info.flags.hardware_compatible
+    if level == "ampere+":
+        return min(gpu.sm, info.gpu.sm) >= AMPERE
+    return gpu.sm == info.gpu.sm and (level == "same-sm" or gpu.name == info.gpu.name)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal()) or (0,)
+
+
+def _again(info: BuildInfo) -> str:
+    return f"build it again with: {info.command}"

@@ -1,0 +1,113 @@
+"""What can be chosen about a build, checked against package and machine before anything is built."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mghft_export.bundle import BRANCHES
+from mghft_export.engines.backend import Backend
+from mghft_export.engines.capabilities import Feature, has, require
+from mghft_export.engines.gpu import Gpu, NoGpu
+from mghft_export.engines.profiles import DEFAULT, ProfileChoice
+from mghft_export.errors import EngineError
+
+HardwareLevel = Literal["ampere+", "same-sm"]
+
+LEVEL_FEATURES: dict[HardwareLevel, Feature] = {"ampere+": "hardware_compatible", "same-sm": "same_sm"}
+
+FLAGS = {"fp32": "--fp32", "fp16": "--fp16", "int8-fp16": "--int8"}
+"""The command line's word for each precision of a bundle that engines are built of."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build.
+
+    Attributes:
+        precision: of the bundle's graphs.
+        targets: compute capabilities without the dot, as 86; empty for all that the package builds for by itself
+            (TensorRT-RTX: Ampere and later), or for the GPU at hand (TensorRT).
+        workspace: bytes that a kernel may use beside its tensors; None for half of what is free (TensorRT), or the
+            package's own limit (TensorRT-RTX, whose engines run elsewhere).
+        level: 0 to 5, how long the builder looks for better kernels.
+        tf32: float32 products in TF32. Off: what stays float32 in these graphs stays so for its precision.
+        version_compatible: the engine loads in later versions too.
+        hardware_compatible: the engine loads on other GPUs too.
+        refittable, strip_weights: weights can be replaced, or are left out to be put in later.
+    """
+
+    precision: str = "fp16"
+    branches: tuple[str, ...] = BRANCHES
+    profiles: tuple[ProfileChoice, ...] = (DEFAULT,)
+    targets: tuple[int, ...] = ()
+    workspace: int | None = None
+    level: int | None = None
+    tf32: bool = False
+    version_compatible: bool = False
+    hardware_compatible: HardwareLevel | None = None
+    refittable: bool = False
+    strip_weights: bool = False
+
+
+def check_options(options: BuildOptions, backend: Backend, gpu: Gpu | NoGpu) -> None:
+    """Refuse what this package or machine cannot do.
+
+    Raises:
+        EngineError: names the option.
+    """
+    if options.targets:
+        require(backend, "targets", gpu)
+        known = supported_targets(backend)
+        for sm in options.targets:
+            if sm not in known:
+                listed = ", ".join(f"sm{item}" for item in known)
+                raise EngineError(
+                    f"{backend.title} does not build for sm{sm}, only for {listed}; choose among these"
+                )
+    if options.version_compatible:
+        require(backend, "version_compatible", gpu)
+    if options.hardware_compatible is not None:
+        require(backend, LEVEL_FEATURES[options.hardware_compatible], gpu)
+    if options.refittable:
+        require(backend, "refit", gpu)
+    if options.strip_weights:
+        require(backend, "strip", gpu)
+    if options.tf32 and not has(backend, "tf32"):
+        raise EngineError(f"{backend.title} has no TF32; leave out --tf32")
+
+
+def parse_targets(text: str) -> tuple[int, ...]:
+    """`sm86,sm89,sm120`, also `8.6`.
+
+    Raises:
+        EngineError: something else.
+    """
+    targets = []
+    for part in text.lower().split(","):
+        found = re.fullmatch(r"(?:sm_?)?(\d{2,3}|\d{1,2}\.\d)", part.strip())
+        if found is None:
+            raise EngineError(
+                f"--target {text!r} is not understood; give compute capabilities, as sm86,sm89,sm120"
+            )
+        targets.append(int(found[1].replace(".", "")))
+    return tuple(dict.fromkeys(targets))
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `4GiB`, `512M`, or a number of MiB.
+
+    Raises:
+        EngineError: something else.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(k|m|g)(?:i?b)?)?", text.strip().lower())
+    if found is None or not float(found[1]):
+        raise EngineError(f"--workspace {text!r} is not a size; give it as 512M or 4G")
+    return int(float(found[1]) * {"k": 2**10, "m": 2**20, "g": 2**30, None: 2**20}[found[2]])
+
+
+def supported_targets(backend: Backend) -> tuple[int, ...]:
+    """Compute capabilities that an installed TensorRT-RTX builds for."""
+    names = backend.trt.ComputeCapability.__members__
+    return tuple(sorted(int(name[2:]) for name in names if re.fullmatch(r"SM\d+", name)))

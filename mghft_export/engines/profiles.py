@@ -1,0 +1,125 @@
+"""Optimisation profiles: the least, best and most of every dynamic dimension that an engine is built for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mghft_export.bundle import GraphEntry, Manifest
+from mghft_export.errors import EngineError
+
+BATCH, LENGTH = "batch", "length"
+"""Names of the dynamic dimensions in a bundle's graphs."""
+
+Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+"""By input name: its least, best and most shape."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Least, best and most of one dimension."""
+
+    least: int
+    best: int
+    most: int
+
+    def __str__(self) -> str:
+        return f"{self.least},{self.best},{self.most}"
+
+
+@dataclass(frozen=True)
+class ProfileChoice:
+    """One profile as it is asked for.
+
+    Attributes:
+        batch: stickers.
+        text_length: tokens of a text; None for what the model allows.
+    """
+
+    batch: Span
+    text_length: Span | None = None
+
+    def halved(self) -> ProfileChoice | None:
+        """The same for half the batch; None where it cannot be less."""
+        least, best, most = self.batch.least, self.batch.best, self.batch.most
+        if most <= max(least, 2):
+            return None
+        most = max(most // 2, least)
+        return replace(self, batch=Span(least, min(best, most), most))
+
+
+DEFAULT = ProfileChoice(Span(1, 8, 32))
+
+
+def parse_span(text: str, option: str) -> Span:
+    """`1,8,32`.
+
+    Raises:
+        EngineError: not three rising numbers.
+    """
+    parts = text.split(",")
+    if len(parts) == 3 and all(part.strip().isdecimal() for part in parts):
+        least, best, most = (int(part) for part in parts)
+        if 1 <= least <= best <= most:
+            return Span(least, best, most)
+    raise EngineError(
+        f"{option} {text!r} is not min,opt,max; give three rising numbers, as {option} {_EXAMPLES[option]}"
+    )
+
+
+_EXAMPLES = {"--batch": "1,8,32", "--text-length": "2,64,128"}
+
+
+def parse_profiles(batches: Sequence[str], lengths: Sequence[str]) -> tuple[ProfileChoice, ...]:
+    """The profiles that repeated options ask for: one for each batch; one text length goes with all of them.
+
+    Raises:
+        EngineError: an option is malformed, or their numbers do not go together.
+    """
+    spans = [parse_span(text, "--batch") for text in batches] or [DEFAULT.batch]
+    limits = [parse_span(text, "--text-length") for text in lengths]
+    if len(limits) not in (0, 1, len(spans)):
+        raise EngineError(
+            f"{len(spans)} --batch and {len(limits)} --text-length do not go together; "
+            "give --text-length once, or once for each --batch"
+        )
+    chosen = [limits[number if len(limits) > 1 else 0] if limits else None for number in range(len(spans))]
+    return tuple(ProfileChoice(span, length) for span, length in zip(spans, chosen, strict=True))
+
+
+def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: ProfileChoice) -> Shapes:
+    """The shapes of all inputs of a branch.
+
+    The text branch runs distinct texts: with separate views a sticker has four, with joined views one.
+
+    Raises:
+        EngineError: text lengths that the model has not.
+    """
+    per_sticker = 4 if branch == "text" and manifest.text.views == "separate" else 1
+    batch, length = choice.batch, _text_length(manifest, choice.text_length)
+    spans = {
+        BATCH: (batch.least, batch.best * per_sticker, batch.most * per_sticker),
+        LENGTH: (length.least, length.best, length.most),
+    }
+
+    def at(number: int, shape: Sequence[int | str]) -> tuple[int, ...]:
+        return tuple(size if isinstance(size, int) else spans[size][number] for size in shape)
+
+    return {item.name: (at(0, item.shape), at(1, item.shape), at(2, item.shape)) for item in graph.inputs}
+
+
+def _text_length(manifest: Manifest, wanted: Span | None) -> Span:
+    longest = manifest.text.max_length
+    if manifest.text.pooling == "all":  # padding is pooled, so every text is padded to the end
+        if wanted is not None and wanted != Span(longest, longest, longest):
+            raise EngineError(
+                f"this model pools padding, so every text has {longest} tokens; leave out --text-length"
+            )
+        return Span(longest, longest, longest)
+    if wanted is None:
+        return Span(2, max(longest // 2, 2), longest)
+    if wanted.least < 2 or wanted.most > longest:
+        raise EngineError(
+            f"--text-length {wanted} does not work: this model's texts have 2 to {longest} tokens"
+        )
+    return wanted

@@ -1,0 +1,106 @@
+"""How far a build is, and a way to stop it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+OnProgress = Callable[[str, float], None]
+"""Takes the innermost phase's name and the part of the whole that is done, 0 to 1."""
+
+
+class Stop:
+    """A wish to stop, made by Ctrl-C and read by the builder after its next step."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def stopping_on_interrupt() -> Iterator[Stop]:
+    """Turn Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once.
+
+    An exception must not be thrown through the builder, which is C++: it would end the process.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():  # only there Python handles signals
+        yield stop
+        return
+    before = (
+        signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+    )  # None: installed by something other than Python
+
+    def ask(number: int, frame: Any) -> None:
+        stop.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Phases:
+    """Nested phases, each with its number of steps, as one fraction.
+
+    Phases of equal name may be open at once where branches of the work run in threads: the innermost is advanced.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[int]] = {}
+        self._parents: dict[str, str | None] = {}
+        self._highest = 0.0
+
+    def start(self, name: str, parent: str | None, steps: int) -> None:
+        """A phase begins."""
+        self._open[name] = [0, max(steps, 1)]
+        self._parents[name] = parent
+
+    def step(self, name: str, number: int) -> None:
+        """A phase's step, counted from 0, is done."""
+        if name in self._open:
+            self._open[name][0] = number + 1
+
+    def finish(self, name: str) -> None:
+        """A phase is over, with or without all its steps."""
+        self._open.pop(name, None)
+
+    def fraction(self) -> float:
+        """The part that is done; never less than before."""
+        inner, width = 0.0, 1.0
+        name = next((name for name in self._open if self._parents[name] not in self._open), None)
+        while name is not None:
+            done, steps = self._open[name]
+            inner += width * min(done, steps) / steps
+            width /= steps
+            parent = name
+            name = next((item for item in self._open if self._parents[item] == parent), None)
+        self._highest = max(self._highest, min(inner, 1.0))
+        return self._highest
+
+
+def progress_monitor(trt: Any, on_progress: OnProgress, stop: Stop) -> Any:
+    """The package's progress monitor: reports, and cancels the build once a stop is asked for."""
+    phases = Phases()
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            phases.start(phase_name, parent_phase or None, num_steps)
+            on_progress(phase_name, phases.fraction())
+
+        def phase_finish(self, phase_name: str) -> None:
+            phases.finish(phase_name)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            phases.step(phase_name, step)
+            on_progress(phase_name, phases.fraction())
+            return not stop.asked
+
+    return Monitor()

@@ -1,0 +1,47 @@
+"""The three branches of a model, running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mghft_export.bundle import BRANCHES, Bundle
+from mghft_export.runtime.onnx_providers import Sizes
+from mghft_export.runtime.onnx_session import OnnxSession
+from mghft_export.runtime.session import Session
+
+TENSORRT_BATCH: Sizes = (1, 8, 32)
+"""Least, best and most stickers of a run through ONNX Runtime's TensorRT provider."""
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Sessions of the three branches.
+
+    Attributes:
+        how: what runs them; part of the key under which text features are cached.
+        precision: which of a bundle's precisions they are.
+    """
+
+    vision: Session
+    text: Session
+    fusion: Session
+    how: str
+    precision: str
+
+
+def onnx_branches(
+    bundle: Bundle, *, precision: str = "fp32", provider: str = "cpu", threads: int | None = None
+) -> Branches:
+    """A bundle in ONNX Runtime.
+
+    Raises:
+        BundleError: a file is missing or was changed.
+        MGHFTError: the provider is not usable on this machine.
+    """
+    longest = bundle.manifest.text.max_length
+    sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
+    vision, text, fusion = (
+        OnnxSession(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
+        for branch in BRANCHES
+    )
+    return Branches(vision, text, fusion, f"onnxruntime/{provider}/{precision}", precision)

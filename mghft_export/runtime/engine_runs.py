@@ -1,0 +1,141 @@
+"""Execution contexts of one engine, one for each set of input shapes, and their CUDA graphs.
+
+A graph holds the shapes and addresses it was captured with, and changing a context invalidates what was captured from
+it; so each set of shapes keeps a context of its own. The contexts share one block of activation memory, since a session
+runs one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mghft_export.errors import EngineError
+from mghft_export.runtime.buffers import DeviceBuffer
+from mghft_export.runtime.cuda import Cuda
+from mghft_export.runtime.session import Shape, Stream
+
+MOST_CONTEXTS = 8
+"""Sets of shapes that are kept ready; a context holds megabytes beside the shared memory."""
+
+Key = tuple[int, tuple[tuple[str, Shape], ...]]
+"""A profile, and the input shapes."""
+
+
+@dataclass
+class Run:
+    """A context with its shapes set.
+
+    Attributes:
+        outputs: shapes by name.
+        addresses: of inputs and outputs, as they are set.
+        warm: it has run with these addresses, so that TensorRT has no deferred work left.
+        graph: captured with these addresses.
+    """
+
+    context: Any
+    outputs: dict[str, Shape]
+    addresses: dict[str, int]
+    warm: bool = False
+    graph: Any = None
+    capturable: bool = True
+
+
+class EngineRuns:
+    """Makes, keeps and runs the contexts of an engine.
+
+    Args:
+        create_context: makes an execution context without activation memory.
+        memory: bytes of activations that any shape of the engine needs.
+        capture: capture CUDA graphs here; not for RTX, which does so itself.
+    """
+
+    def __init__(
+        self, cuda: Cuda, create_context: Any, memory: int, outputs: tuple[str, ...], *, capture: bool
+    ) -> None:
+        self._cuda = cuda
+        self._create_context = create_context
+        self._memory_size = memory
+        self._memory = DeviceBuffer(cuda)
+        self._outputs = outputs
+        self._capture = capture
+        self._runs: OrderedDict[Key, Run] = OrderedDict()
+
+    def prepare(self, profile: int, shapes: Mapping[str, Shape], stream: Stream) -> Run:
+        """The context for a profile and input shapes, made where there is none.
+
+        Raises:
+            EngineError: TensorRT refuses the shapes, or memory is short.
+        """
+        key = profile, tuple(sorted(shapes.items()))
+        if key in self._runs:
+            self._runs.move_to_end(key)
+            return self._runs[key]
+        context = self._create_context()
+        address = self._memory.reserve(max(self._memory_size, 1))
+        context.set_device_memory(address, self._memory_size)
+        _require(context.set_optimization_profile_async(profile, stream.handle), f"profile {profile}")
+        for name, shape in shapes.items():
+            _require(context.set_input_shape(name, shape), f"{name} {list(shape)}")
+        missing = context.infer_shapes()
+        _require(not missing, ", ".join(missing))
+        outputs = {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
+        self._runs[key] = Run(context, outputs, {})
+        if len(self._runs) > MOST_CONTEXTS:
+            stream.synchronize()  # the oldest may still be running
+            self._forget(self._runs.popitem(last=False)[1])
+        return self._runs[key]
+
+    def execute(self, run: Run, addresses: dict[str, int], stream: Stream) -> None:
+        """Queue one run: the first plainly, the next ones as a captured graph while addresses stay.
+
+        Raises:
+            EngineError: TensorRT cannot queue the work.
+        """
+        if addresses != run.addresses:
+            self._drop_graph(run, stream)
+            for name, address in addresses.items():
+                _require(run.context.set_tensor_address(name, address), f"the address of {name}")
+            run.addresses, run.warm = dict(addresses), False
+        if self._capture and run.capturable and run.warm and run.graph is None:
+            self._try_capture(run, stream)
+        if run.graph is not None:
+            self._cuda.launch(run.graph, stream)
+        else:
+            self._enqueue(run, stream)
+            run.warm = True
+
+    def free(self) -> None:
+        """Destroy contexts and graphs, and give the activation memory back."""
+        while self._runs:
+            self._forget(self._runs.popitem()[1])
+        self._memory.free()
+
+    def _enqueue(self, run: Run, stream: Stream) -> None:
+        if not run.context.execute_async_v3(stream.handle):
+            raise EngineError("TensorRT could not queue the engine; build it again with `mghft-export trt`")
+
+    def _try_capture(self, run: Run, stream: Stream) -> None:
+        try:
+            run.graph = self._cuda.capture(stream, lambda: self._enqueue(run, stream))
+        except EngineError:
+            # Some layers cannot be captured. The context stays usable, so it runs without a graph from now on.
+            run.capturable = False
+
+    def _drop_graph(self, run: Run, stream: Stream) -> None:
+        if run.graph is not None:
+            stream.synchronize()
+            self._cuda.destroy_graph(run.graph)
+            run.graph = None
+
+    def _forget(self, run: Run) -> None:
+        if run.graph is not None:
+            self._cuda.destroy_graph(run.graph)
+        run.graph = run.context = None
+
+
+def _require(done: Any, what: str) -> None:
+    if not done:
+        raise EngineError(f"TensorRT refuses {what}; build the engine again with `mghft-export trt`")

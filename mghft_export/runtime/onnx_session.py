@@ -1,0 +1,176 @@
+"""One graph in ONNX Runtime, on the CPU or through its CUDA and TensorRT providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.runtime.host_memory import array_at
+from mghft_export.runtime.onnx_providers import PROVIDERS, Sizes, provider_chain
+from mghft_export.runtime.session import (
+    Array,
+    Device,
+    DeviceArray,
+    Shape,
+    Stream,
+    TensorInfo,
+    as_inputs,
+    require_device_input,
+    require_inputs,
+)
+
+FATAL = 4
+"""ONNX Runtime's log level at which only fatal errors are printed; what fails is raised, and said once, by us."""
+
+onnxruntime.set_default_logger_severity(FATAL)
+
+
+class OnnxSession:
+    """A graph ready to run.
+
+    :meth:`run_device` binds the arrays where they are; it waits for its stream and is done when it returns, since
+    ONNX Runtime works on a stream of its own.
+
+    Args:
+        path: the ONNX file, or a serialised model.
+        provider: `cpu`, `cuda` or `tensorrt`.
+        threads: CPU threads of one operator; all cores by default.
+        sizes: least, best and most of each dynamic dimension, for the TensorRT provider.
+
+    Raises:
+        MGHFTError: the provider is not usable on this machine.
+        BundleError: ONNX Runtime cannot load the file.
+    """
+
+    def __init__(
+        self,
+        path: Path | bytes,
+        *,
+        provider: str = "cpu",
+        threads: int | None = None,
+        sizes: Mapping[str, Sizes] | None = None,
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = FATAL
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        chain = provider_chain(
+            provider, _input_shapes(path) if provider == "tensorrt" and sizes else {}, sizes or {}
+        )
+        try:
+            # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
+            self._session = onnxruntime.InferenceSession(
+                path if isinstance(path, bytes) else str(path), options, providers=chain, enable_fallback=0
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+            reason = str(error).splitlines()[0]
+            if provider != "cpu":
+                raise _no_provider(provider, reason) from error
+            name = "the graph" if isinstance(path, bytes) else str(path)
+            raise BundleError(f"ONNX Runtime cannot load {name}: {reason}") from error
+        if PROVIDERS[provider] not in self._session.get_providers():
+            raise _no_provider(provider, "it was not started")
+        self.device: Device = "cpu" if provider == "cpu" else "cuda"
+        self.inputs = {item.name: _describe(item) for item in self._session.get_inputs()}
+        self.outputs = {item.name: _describe(item) for item in self._session.get_outputs()}
+
+    def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
+        """Any batch runs."""
+        return None
+
+    def open_stream(self) -> Stream | None:
+        """ONNX Runtime has its own streams."""
+        return None
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once; arrays by input name in, arrays by output name out.
+
+        A graph with FP16 inputs takes float32 arrays as well.
+
+        Raises:
+            MGHFTError: the feeds are not what the graph takes.
+        """
+        require_inputs(self.inputs, set(feeds))
+        arrays = as_inputs(self.inputs, feeds)
+        return dict(zip(self.outputs, self._session.run(None, arrays), strict=True))
+
+    def upload(self, feeds: Mapping[str, Array], stream: Stream | None = None) -> dict[str, DeviceArray]:
+        """Inputs, or some of them, as device arrays; on the CPU the arrays themselves."""
+        return {
+            name: self._device_array(onnxruntime.OrtValue.ortvalue_from_numpy(array, self.device, 0))
+            for name, array in as_inputs(self.inputs, feeds).items()
+        }
+
+    def run_device(
+        self, feeds: Mapping[str, DeviceArray], stream: Stream | None = None
+    ) -> dict[str, DeviceArray]:
+        """Run once on arrays that are on the session's device.
+
+        Raises:
+            MGHFTError: the feeds are not what the graph takes.
+        """
+        require_inputs(self.inputs, set(feeds))
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            require_device_input(array, self.inputs[name], self.device)
+            binding.bind_input(name, self.device, 0, array.dtype, array.shape, array.address)
+        for name in self.outputs:
+            binding.bind_output(name, self.device, 0)
+        if stream is not None:
+            stream.synchronize()
+        self._session.run_with_iobinding(binding)
+        values = binding.get_outputs()
+        return {name: self._device_array(value) for name, value in zip(self.outputs, values, strict=True)}
+
+    def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None = None) -> dict[str, Array]:
+        """Copies on the host."""
+        found = {}
+        for name, array in arrays.items():
+            if isinstance(array.owner, onnxruntime.OrtValue):
+                found[name] = array.owner.numpy()
+            elif array.device == "cpu":
+                found[name] = array_at(array.address, array.shape, array.dtype).copy()
+            else:
+                raise MGHFTError(f"ONNX Runtime cannot read {name!r}, which another session computed")
+        return found
+
+    def _device_array(self, value: onnxruntime.OrtValue) -> DeviceArray:
+        dtype = np.dtype(NUMPY_TYPES[value.data_type()])
+        return DeviceArray(value.data_ptr(), tuple(value.shape()), dtype, self.device, value)
+
+
+NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+"""Of the tensors that a branch may have as an input or output."""
+
+
+def _describe(item: Any) -> TensorInfo:
+    shape = tuple(size if isinstance(size, int) else None for size in item.shape)
+    return TensorInfo(item.name, shape, np.dtype(NUMPY_TYPES[item.type]))
+
+
+def _input_shapes(path: Path | bytes) -> dict[str, tuple[int | str, ...]]:
+    model = onnx.load_model_from_string(path if isinstance(path, bytes) else path.read_bytes())
+    return {
+        item.name: tuple(size.dim_param or size.dim_value for size in item.type.tensor_type.shape.dim)
+        for item in model.graph.input
+    }
+
+
+def _no_provider(provider: str, reason: str) -> MGHFTError:
+    return MGHFTError(
+        f"ONNX Runtime cannot use {PROVIDERS[provider]} ({reason}); "
+        "check the driver and its libraries, or use --provider cpu"
+    )

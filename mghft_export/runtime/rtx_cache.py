@@ -1,0 +1,55 @@
+"""TensorRT-RTX compiles an engine's kernels when it first runs; this keeps them on disk for the next start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import MGHFTError
+
+
+def default_cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/mghft-export/rtx`, by default under `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "rtx"
+
+
+class RuntimeCache:
+    """The compiled kernels of one engine on one GPU, in a file.
+
+    Args:
+        path: read where it exists. What it holds for another GPU, driver or version the library itself rejects, and
+            compiles again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._cache: Any = None
+        self._loaded = b""
+
+    def attach(self, runtime_config: Any) -> None:
+        """Give the kernels to a runtime configuration, and collect new ones from its contexts."""
+        self._cache = runtime_config.create_runtime_cache()
+        try:
+            self._loaded = self._path.read_bytes()
+        except OSError:
+            self._loaded = b""
+        if self._loaded and not self._cache.deserialize(self._loaded):
+            self._loaded = b""
+            self._cache = runtime_config.create_runtime_cache()
+        runtime_config.set_runtime_cache(self._cache)
+
+    def save(self) -> None:
+        """Write the file if there are new kernels. A disk that is full costs the next start time, nothing else."""
+        if self._cache is None:
+            return
+        content = bytes(memoryview(self._cache.serialize()))
+        if content == self._loaded:
+            return
+        try:
+            with replacing_file(self._path) as partial:
+                partial.write_bytes(content)
+        except MGHFTError:
+            return
+        self._loaded = content

@@ -1,0 +1,55 @@
+"""Text features of texts that were seen before, in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+MOST_TEXTS = 4096
+"""8 MB of features in the paper's size."""
+
+
+class TextCache:
+    """The most recently used text features; one cache may serve several pipelines.
+
+    Args:
+        most: texts that are kept.
+    """
+
+    def __init__(self, most: int = MOST_TEXTS) -> None:
+        self._most = most
+        self._rows: OrderedDict[str, FloatArray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def features(
+        self, branch: str, texts: Sequence[str], encode: Callable[[list[str]], FloatArray]
+    ) -> FloatArray:
+        """Features of texts, one a row: those that are not kept are encoded, each distinct one once.
+
+        Args:
+            branch: all that features depend on beside the text: graph, tokenizer, settings, what runs it.
+            encode: distinct texts -> [n, C].
+        """
+        keys = {text: text_key(branch, text) for text in texts}
+        found = {text: self._rows[key] for text, key in keys.items() if key in self._rows}
+        if missing := [text for text in keys if text not in found]:
+            found.update(zip(missing, encode(missing), strict=True))
+        for text, key in keys.items():
+            self._rows[key] = found[text]
+            self._rows.move_to_end(key)
+        while len(self._rows) > self._most:
+            self._rows.popitem(last=False)
+        return np.stack([found[text] for text in texts])
+
+
+def text_key(branch: str, text: str) -> str:
+    """SHA-256 of what a text's features depend on."""
+    return hashlib.sha256(f"{branch}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,106 @@
+"""The layers that are measured: a branch's products with constant weights, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from mghft_export.bench.flops import product_flops
+from mghft_export.bundle import Bundle
+from mghft_export.precision.products import weight_products
+from mghft_export.stickers.dataset import Sticker
+from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.views import view_texts
+
+KINDS = {
+    "injections": "injection",
+    "patch_embed": "patch embedding",
+    "reduction": "spatial reduction",
+    "fc1": "fc1",
+    "fc2": "fc2",
+    "query": "qkv",
+    "key": "qkv",
+    "value": "qkv",
+    "output": "projection",
+}
+"""What a layer is, by the first of these words in its name; the head and the like are "other"."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One product with a constant weight.
+
+    Attributes:
+        branch: the graph it is in.
+        name: of its node.
+        kind: what it does in its block (:data:`KINDS`).
+        part: of the model, for people: "vision stage 1", "text", "fusion".
+        flops: for one sticker.
+    """
+
+    branch: str
+    name: str
+    kind: str
+    part: str
+    flops: float
+
+
+@dataclass(frozen=True)
+class BranchLayers:
+    """A branch's layers in its order, and the arithmetic of all its products (attention too) for one sticker."""
+
+    layers: tuple[Layer, ...]
+    flops: float
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """What the text branch reads for a sticker, on average: how many rows, of how many tokens."""
+
+    rows: float
+    tokens: int
+
+
+def text_size(bundle: Bundle, stickers: Sequence[Sticker]) -> TextSize:
+    """Measured on the texts of stickers; equal views are encoded once, as the pipeline does."""
+    settings = bundle.manifest.text
+    views = [tuple(dict.fromkeys(view_texts(sticker.text, settings.views))) for sticker in stickers]
+    rows = [row for sticker in views for row in sticker]
+    if settings.pooling == "all":
+        return TextSize(len(rows) / len(stickers), settings.max_length)
+    tokenizer = load_tokenizer(bundle.file(bundle.manifest.tokenizer))
+    tokens = encode(tokenizer, rows, max_length=settings.max_length)
+    return TextSize(len(rows) / len(stickers), round(float(tokens.attention_mask.sum(axis=1).mean())))
+
+
+def find_layers(bundle: Bundle, branch: str, text: TextSize) -> BranchLayers:
+    """The layers of a float32 graph.
+
+    Raises:
+        ExportError: a product's shape cannot be inferred.
+    """
+    path = bundle.graph(branch)
+    runs = text.rows if branch == "text" else 1.0
+    products = product_flops(path, {"batch": 1, "length": text.tokens})
+    cost = dict(products)
+    layers = tuple(
+        # What repeats an earlier product costs nothing: runtimes compute it once.
+        Layer(
+            branch, item.name, kind_of(item.name), part_of(branch, item.name), runs * cost.get(item.name, 0)
+        )
+        for item in weight_products(onnx.load(path).graph)
+    )
+    return BranchLayers(layers, runs * sum(flops for _, flops in products))
+
+
+def kind_of(name: str) -> str:
+    """What a layer does in its block, read from its name."""
+    return next((kind for word, kind in KINDS.items() if word in name), "other")
+
+
+def part_of(branch: str, name: str) -> str:
+    """The branch, of the vision branch the stage."""
+    first = name.split(".")[0]
+    return f"{branch} {first[:5]} {first[5:]}" if first.startswith("stage") else branch

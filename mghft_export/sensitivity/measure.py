@@ -1,0 +1,81 @@
+"""The effect of each layer's quantisation alone, and of groups of layers together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mghft_export.sensitivity.effect import Effect, effect_of
+from mghft_export.sensitivity.layers import Layer
+from mghft_export.sensitivity.whole_model import WholeModel
+
+
+@dataclass(frozen=True)
+class LayerEffect:
+    """One layer quantised, all others in float32."""
+
+    layer: Layer
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class GroupEffect:
+    """Several layers quantised together, all others in float32.
+
+    Attributes:
+        branch: of all its layers, or "all".
+        kind: of all its layers, or "all".
+        layers: how many.
+    """
+
+    branch: str
+    kind: str
+    layers: int
+    effect: Effect
+
+
+def by_branch(layers: Sequence[Layer]) -> dict[str, list[str]]:
+    """Names of layers, by branch."""
+    names: dict[str, list[str]] = {}
+    for layer in layers:
+        names.setdefault(layer.branch, []).append(layer.name)
+    return names
+
+
+def measure_layers(
+    model: WholeModel, layers: Sequence[Layer], on_layer: Callable[[str], None] = lambda _: None
+) -> list[LayerEffect]:
+    """Each layer alone; the most sensitive first.
+
+    Args:
+        on_layer: called with what was measured, after each layer.
+    """
+    found = []
+    for layer in layers:
+        found.append(LayerEffect(layer, effect_of(model.expected, model.logits(by_branch([layer])))))
+        on_layer(layer.name)
+    return sorted(found, key=lambda item: -item.effect.kl)
+
+
+def groups_of(layers: Sequence[Layer]) -> list[tuple[str, str, list[Layer]]]:
+    """Layers of one kind in a branch, whole branches, and all: branch, kind and members of each."""
+    members: dict[tuple[str, str], list[Layer]] = {}
+    for branch in dict.fromkeys(layer.branch for layer in layers):
+        own = [layer for layer in layers if layer.branch == branch]
+        for layer in own:
+            members.setdefault((branch, layer.kind), []).append(layer)
+        members[branch, "all"] = own
+    members["all", "all"] = list(layers)
+    return [(branch, kind, found) for (branch, kind), found in members.items()]
+
+
+def measure_groups(
+    model: WholeModel, layers: Sequence[Layer], on_group: Callable[[str], None] = lambda _: None
+) -> list[GroupEffect]:
+    """Each group together, in the order of :func:`groups_of`."""
+    found = []
+    for branch, kind, members in groups_of(layers):
+        effect = effect_of(model.expected, model.logits(by_branch(members)))
+        found.append(GroupEffect(branch, kind, len(members), effect))
+        on_group(f"{branch}, {kind}")
+    return found

@@ -1,0 +1,160 @@
+"""Which layers go back to float, the most sensitive first, until a budget holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mghft_export.errors import MGHFTError
+from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.sensitivity.effect import Effect, effect_of, macro_f1
+from mghft_export.sensitivity.layers import Layer
+from mghft_export.sensitivity.measure import by_branch
+from mghft_export.sensitivity.whole_model import WholeModel
+
+ROUNDING = 1e-9
+"""Of a difference of two macro-F1, in points."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What quantising may cost.
+
+    Attributes:
+        min_agreement: stickers with the class of float32, in percent; None for any.
+        max_drop: points of macro-F1 below float32's; None for any.
+    """
+
+    min_agreement: float | None = None
+    max_drop: float | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.min_agreement is not None:
+            parts.append(f"agreement of at least {self.min_agreement:g} %")
+        if self.max_drop is not None:
+            parts.append(f"macro-F1 at most {self.max_drop:g} points lower")
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One choice of layers.
+
+    Attributes:
+        returned: how many of the most sensitive layers were in float.
+        effect: of quantising all others, in the form of an INT8 bundle.
+        drop: points of macro-F1 below float32's; None where the budget does not ask for it.
+        holds: whether it is within the budget.
+    """
+
+    returned: int
+    effect: Effect
+    drop: float | None
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was found.
+
+    Attributes:
+        returned: layers that went back to float, the most sensitive first.
+        trials: in the order they were made; the first quantised everything that the recipe does.
+        chosen: the trial of the result.
+        recipe: the studied recipe with these layers in float.
+    """
+
+    budget: Budget
+    returned: tuple[Layer, ...]
+    trials: tuple[Trial, ...]
+    chosen: Trial
+    recipe: QuantizationRecipe
+
+
+def check_reachable(model: WholeModel, layers: Sequence[Layer], budget: Budget) -> None:
+    """Refuse a budget that no choice of layers meets, before the layers are measured.
+
+    Raises:
+        MGHFTError: it is missed with all layers in float.
+    """
+    candidates = _candidates(model.recipe, layers)
+    if not _trial(model, candidates, len(candidates), budget).holds:
+        raise _unreachable(budget)
+
+
+def search(
+    model: WholeModel,
+    ranked: Sequence[Layer],
+    budget: Budget,
+    on_trial: Callable[[str], None] = lambda _: None,
+) -> Search:
+    """Return the fewest layers to float that a search by halves finds to be enough.
+
+    First none, then 1, 2, 4, ... layers until the budget holds, then halves between the last failure and that. What
+    is returned was itself measured and holds; as flips need not grow with the layers, fewer might sometimes do.
+
+    Args:
+        ranked: all layers of the recipe's branches, the most sensitive first. Those that the recipe keeps in float
+            stay there.
+        on_trial: called with what is being tried.
+
+    Raises:
+        MGHFTError: the budget is missed with all layers in float.
+    """
+    candidates = _candidates(model.recipe, ranked)
+    trials: list[Trial] = []
+
+    def holds(returned: int) -> bool:
+        on_trial(f"{returned} of {len(candidates)} layers in float")
+        trials.append(_trial(model, candidates, returned, budget))
+        return trials[-1].holds
+
+    enough, too_few = 0, -1
+    while not holds(enough):
+        if enough == len(candidates):
+            raise _unreachable(budget)
+        too_few, enough = enough, min(max(1, 2 * enough), len(candidates))
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        if holds(middle):
+            enough = middle
+        else:
+            too_few = middle
+    chosen = next(item for item in trials if item.returned == enough)
+    returned = tuple(candidates[:enough])
+    return Search(budget, returned, tuple(trials), chosen, _with_float_layers(model.recipe, returned))
+
+
+def _candidates(recipe: QuantizationRecipe, layers: Sequence[Layer]) -> list[Layer]:
+    """Those that the recipe quantises."""
+    kept = {(branch, name) for branch, names in recipe.float_layers.items() for name in names}
+    return [layer for layer in layers if (layer.branch, layer.name) not in kept]
+
+
+def _trial(model: WholeModel, candidates: Sequence[Layer], returned: int, budget: Budget) -> Trial:
+    logits = model.logits(by_branch(candidates[returned:]), form="cpu")
+    effect, drop = effect_of(model.expected, logits), None
+    if budget.max_drop is not None:
+        drop = macro_f1(model.expected, model.labels) - macro_f1(logits, model.labels)
+    return Trial(returned, effect, drop, _within(budget, effect, drop))
+
+
+def _unreachable(budget: Budget) -> MGHFTError:
+    return MGHFTError(
+        f"even with every layer in float there is no {budget}: GELU's tanh form and tables in FP16 alone cost more; "
+        "allow for a wider budget"
+    )
+
+
+def _within(budget: Budget, effect: Effect, drop: float | None) -> bool:
+    if budget.min_agreement is not None and effect.agreement < budget.min_agreement:
+        return False
+    return budget.max_drop is None or (drop is not None and drop <= budget.max_drop + ROUNDING)
+
+
+def _with_float_layers(recipe: QuantizationRecipe, returned: Sequence[Layer]) -> QuantizationRecipe:
+    float_layers = {branch: tuple(names) for branch, names in recipe.float_layers.items()}
+    for branch, names in by_branch(returned).items():
+        float_layers[branch] = (*float_layers.get(branch, ()), *names)
+    return recipe.model_copy(update={"float_layers": float_layers})

@@ -1,0 +1,36 @@
+"""How much of a model's arithmetic runs in 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.sensitivity.layers import BranchLayers
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of the multiply-adds of all matrix products and convolutions of a branch, from 0 to 1.
+
+    Attributes:
+        int8: in 8 bits with this recipe.
+        most: in 8 bits if every layer were quantised; the rest are attention products and the image's convolution.
+    """
+
+    int8: float
+    most: float
+
+
+def int8_shares(branches: Mapping[str, BranchLayers], recipe: QuantizationRecipe) -> dict[str, Share]:
+    """Of each branch, and of these branches together as "all"."""
+    kept = {(branch, name) for branch, names in recipe.float_layers.items() for name in names}
+    shares = {branch: _share([found], kept) for branch, found in branches.items()}
+    return shares | {"all": _share(list(branches.values()), kept)}
+
+
+def _share(branches: Collection[BranchLayers], kept: Collection[tuple[str, str]]) -> Share:
+    total = sum(item.flops for item in branches)
+    layers = [layer for item in branches for layer in item.layers]
+    quantised = sum(layer.flops for layer in layers if (layer.branch, layer.name) not in kept)
+    return Share(quantised / total, sum(layer.flops for layer in layers) / total)

@@ -1,0 +1,64 @@
+"""The recipe that is studied: choices, and ranges that no measured sticker had a part in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mghft_export.bundle import BRANCHES, Bundle
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibration_run import Calibration
+from mghft_export.precision.feeds import branch_feeds
+from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.sensitivity.stickers import EVERY
+from mghft_export.stickers.dataset import Sticker
+
+
+def study_recipe(work: Calibration, ranging: Sequence[Sticker] | None) -> QuantizationRecipe:
+    """The recipe of a calibration, with ranges for its branches.
+
+    Scale migration, where the recipe asks for it, looks at the whole set, as it will when the recipe is replayed.
+
+    Args:
+        work: its options' recipe holds the choices, and may hold ranges.
+        ranging: stickers that give the ranges, in place of the whole calibration set.
+
+    Raises:
+        MGHFTError: the recipe's ranges are another model's, lack a branch, or may come from measured stickers.
+    """
+    given = work.options.recipe
+    if given.ranges:
+        missing = [branch for branch in given.branches if branch not in given.ranges]
+        if missing:
+            raise MGHFTError(
+                f"the recipe has no ranges for the {missing[0]} branch; leave out --recipe to calibrate it"
+            )
+        if ranging is not None:
+            raise MGHFTError(
+                "the recipe's ranges come from a calibration set, so part of that set is not held out; "
+                "pass other stickers with --data ROOT"
+            )
+    if ranging is None:
+        return work.recipe()
+    if given.fusion_inputs == "quantized" and "fusion" in given.branches:
+        raise MGHFTError(
+            "fusion_inputs 'quantized' needs the whole calibration set for the ranges; "
+            "pass other stickers to measure on with --data ROOT"
+        )
+    return _ranged(work, given, ranging)
+
+
+def _ranged(work: Calibration, given: QuantizationRecipe, ranging: Sequence[Sticker]) -> QuantizationRecipe:
+    bundle: Bundle = work.bundle
+    feeds = branch_feeds(Pipeline(bundle), ranging, MGHFTConfig.from_dict(bundle.manifest.model))
+    update = {
+        "ranges": {branch: work.branch_ranges(branch, given, feeds[branch]) for branch in given.branches},
+        "graphs": {branch: bundle.manifest.precisions["fp32"][branch].file.sha256 for branch in BRANCHES},
+        "calibration_set": {
+            "name": work.set.root.resolve().name,
+            "sha256": work.set.set_hash,
+            "part": f"all but every {EVERY}th sticker",
+        },
+    }
+    return QuantizationRecipe.model_validate({**dict(given), **update})

@@ -1,0 +1,107 @@
+"""What a step of quantisation-aware training computes: the fused form, made anew of the model's parameters.
+
+The INT8 graphs round what the fused form multiplies: folded weights and the activations between them. So the form is
+folded in every step, with gradients, and its products are rounded as the graphs round them. It has no dropout and no
+drop path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mghft_export.fused.fusion import FusedFusion
+from mghft_export.fused.text import FusedText
+from mghft_export.fused.vision import FusedVision
+from mghft_export.model.mghft import MGHFT
+from mghft_export.training.qat.products import NamedProducts, Quantiser
+from mghft_export.training.qat.ranges import LearnedRanges
+from mghft_export.training.qat.rounding import fake_quantise, fake_quantise_weight
+
+
+class QuantisedTraining(nn.Module):
+    """As :class:`~mghft_export.training.step.TrainingModel`, rounded.
+
+    Args:
+        ranges: of the activations of all `products`.
+        products: by branch and name, the activation that each quantised product reads; others stay float.
+    """
+
+    def __init__(
+        self, model: MGHFT, ranges: LearnedRanges, products: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        super().__init__()
+        self.model, self.ranges, self.products = model, ranges, products
+        self.met: dict[str, set[str]] = {}
+        """Names of the products of the last run, by branch, quantised or not."""
+
+    def forward(
+        self,
+        image: Tensor,
+        pooled_text: Tensor | None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits [B, classes], class tokens [B, 4, C] and text features [B, 4, C]."""
+        config = self.model.config
+        vision, fusion = FusedVision(self.model.vision_model), FusedFusion(self.model)
+        if pooled_text is not None:
+            text_features = self.model.l_proj(pooled_text)
+        else:
+            assert input_ids is not None
+            assert attention_mask is not None
+            text_features = self.text_features(input_ids, attention_mask)
+        with self.rounding("vision", vision):
+            stages = vision(image)
+        with self.rounding("fusion", fusion):
+            gathered = fusion.gather(*stages, text_features)
+            logits = fusion.classify(gathered)
+        # For each of the four stages the latest class token, as the alignment loss reads it.
+        latest = [sum(other <= stage for other in config.selecting_stages) - 1 for stage in range(4)]
+        class_tokens = torch.stack([gathered.class_tokens[number] for number in latest], dim=1)
+        return logits, class_tokens, text_features
+
+    def text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Token ids and mask [B, 4, L] int64 -> [B, 4, C], each distinct view once, without padding nobody reads."""
+        model, config = self.model, self.model.config
+        assert model.text_model is not None
+        views = 1 if config.views == "joined" else 4
+        longest = int(attention_mask.sum(dim=-1).max()) if config.pooling == "masked" else None
+        ids, mask = (item[:, :views, :longest].flatten(0, 1) for item in (input_ids, attention_mask))
+        text = FusedText(model.text_model, model.l_proj, config)
+        with self.rounding("text", text):
+            features: Tensor = text(ids, mask)
+        return features.unflatten(0, (-1, views)).expand(-1, 4, -1)
+
+    def rounding(self, branch: str, module: nn.Module) -> contextlib.AbstractContextManager[object]:
+        """The products of a branch, rounded while it runs."""
+        products = self.products.get(branch, {})
+        met = self.met[branch] = set()
+
+        def quantise(name: str, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+            met.add(name)
+            if name not in products:
+                return x, weight
+            log_range = self.ranges.log_range(branch, products[name])
+            return fake_quantise(x, log_range), fake_quantise_weight(weight)
+
+        quantiser: Quantiser = quantise
+        return NamedProducts(module, quantiser)
+
+
+@torch.no_grad()
+def products_of(model: MGHFT) -> dict[str, set[str]]:
+    """Names of the products that training runs through, by branch; the text's only if the model has its encoder."""
+    config = model.config
+    network = QuantisedTraining(model, LearnedRanges({}), {})
+    device = model.pos_embed.device
+    image = torch.zeros(1, 3, *config.image_size, device=device)
+    if model.text_model is None:
+        network(image, torch.zeros(1, 4, config.bert_dim, device=device))
+    else:
+        ids = torch.ones(1, 4, 2, dtype=torch.int64, device=device)
+        network(image, None, ids, ids)
+    return network.met

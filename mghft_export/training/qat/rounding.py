@@ -1,0 +1,40 @@
+"""What QuantizeLinear and DequantizeLinear do to a tensor, with gradients.
+
+Rounding passes gradients straight through. The range of an activation is learned as its logarithm, so a step changes
+small and large ranges alike (arXiv 1903.08066), with the gradient of a learned step size (LSQ, arXiv 1902.08153).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mghft_export.precision.qdq import LEVELS, scale_of
+
+
+def fake_quantise(x: Tensor, log_range: Tensor) -> Tensor:
+    """An activation, symmetric per tensor, with the scale that the export makes of the range.
+
+    Args:
+        log_range: natural logarithm of the largest magnitude that the range holds, a scalar.
+    """
+    largest = log_range.exp()
+    # LSQ's factor: without it the gradient grows with the tensor.
+    learned = largest / LEVELS * (x.numel() * LEVELS) ** -0.5
+    scale = _scale(largest) + (learned - learned.detach())
+    # QuantizeLinear saturates at -128, although no value inside the range gets there.
+    levels = (x / scale).clamp(-LEVELS - 1, LEVELS)
+    return (levels + (levels.round() - levels).detach()) * scale
+
+
+def fake_quantise_weight(weight: Tensor) -> Tensor:
+    """A weight [out, in], symmetric per output channel, with the scales of :func:`.quantise_weight`."""
+    scale = _scale(weight.abs().amax(dim=1, keepdim=True))
+    levels = (weight.detach() / scale).round().clamp(-LEVELS, LEVELS)
+    return weight + (levels * scale - weight).detach()
+
+
+def _scale(largest: Tensor) -> Tensor:
+    """The export's own scales, by its own function: constants."""
+    return torch.from_numpy(np.asarray(scale_of(largest.detach().cpu().numpy()))).to(largest)

@@ -1,0 +1,54 @@
+"""Quantisation-aware training inside a run: its network, its state, and the recipes beside its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import MGHFTError
+from mghft_export.hashing import sha256
+from mghft_export.model.mghft import MGHFT
+from mghft_export.precision.recipe import write_recipe
+from mghft_export.training.qat.network import QuantisedTraining, products_of
+from mghft_export.training.qat.plan import QatPlan
+from mghft_export.training.qat.ranges import LearnedRanges
+
+
+def quantised(model: MGHFT, plan: QatPlan) -> tuple[QuantisedTraining, LearnedRanges, list[str]]:
+    """The network to train, its ranges, and the quantised products that it does not run through."""
+    met = products_of(model)
+    products = plan.learnable(met)
+    ranges = LearnedRanges(plan.start(products))
+    return QuantisedTraining(model, ranges, products), ranges, plan.left_out(met)
+
+
+def restore_ranges(ranges: LearnedRanges | None, saved: Mapping[str, Tensor], output: Path) -> None:
+    """Go on with the ranges of a saved run.
+
+    Raises:
+        MGHFTError: it had none, or others.
+    """
+    own = {} if ranges is None else ranges.state_dict()
+    if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in saved.items()}:
+        how = "with the --qat recipe that it had" if saved else "without --qat"
+        raise MGHFTError(f"{output} was started {how}; resume it so")
+    if ranges is not None:
+        ranges.load_state_dict(dict(saved))
+
+
+def write_learned(output: Path, name: str, plan: QatPlan, ranges: LearnedRanges) -> None:
+    """Write `NAME.recipe.json`, with which `NAME.safetensors` is exported.
+
+    The graphs of that export do not exist yet, so the recipe names the checkpoint instead.
+    """
+    learned = ranges.values()
+    update = {
+        "ranges": {branch: found | learned.get(branch, {}) for branch, found in plan.recipe.ranges.items()},
+        "graphs": {},
+        "checkpoint": sha256(output / f"{name}.safetensors"),
+    }
+    with replacing_file(output / f"{name}.recipe.json") as partial:
+        write_recipe(partial, plan.recipe.model_copy(update=update))

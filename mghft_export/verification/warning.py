@@ -1,0 +1,46 @@
+"""What is said when a precision is used that costs more than it may."""
+
+from __future__ import annotations
+
+from mghft_export.bundle import Manifest
+from mghft_export.verification.budget import ROUNDING
+from mghft_export.verification.record import is_stale, recorded_verification
+from mghft_export.verification.result import PrecisionVerification
+
+
+def precision_warning(manifest: Manifest, precision: str) -> str | None:
+    """One sentence where the manifest speaks against a precision; None where it does not, or says nothing of it."""
+    found = recorded_verification(manifest, precision)
+    if found is None:
+        return None
+    if is_stale(manifest, precision, found):
+        return (
+            f"{precision} was verified with other graphs than those in the bundle; "
+            "verify it again with `mghft-export verify`"
+        )
+    if found.passed is False:
+        return (
+            f"{precision} misses its budget ({missed(found)}; {found.data}); "
+            "use another precision, or quantise it in another way and run `mghft-export verify` again"
+        )
+    return None
+
+
+def missed(verification: PrecisionVerification) -> str:
+    """The limits that do not hold, with the numbers."""
+    budget, f1 = verification.budget, verification.macro_f1
+    parts = []
+    if verification.top1_agreement < budget.min_agreement - ROUNDING:
+        parts.append(
+            f"same class as fp32 for {verification.top1_agreement:.2%} of the stickers instead of "
+            f"{_short(100 * budget.min_agreement)} %"
+        )
+    if f1 is not None and -f1.change > budget.max_drop + ROUNDING:
+        parts.append(
+            f"macro F1 lower by {-100 * f1.change:.2f} points instead of at most {_short(100 * budget.max_drop)}"
+        )
+    return " and ".join(parts)
+
+
+def _short(value: float) -> str:
+    return f"{value:.10g}"

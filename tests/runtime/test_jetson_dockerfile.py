@@ -1,0 +1,33 @@
+"""The Jetson's Dockerfile, which is not built here: what it copies exists, and it stays without torch."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def instructions():
+    text = (ROOT / "docker" / "jetson.Dockerfile").read_text()
+    joined = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    return [line.split(None, 1) for line in joined.splitlines() if line.strip()]
+
+
+def test_base_is_pinned_and_only_files_of_the_repository_are_copied():
+    found = instructions()
+    assert found[0][0] == "FROM"
+    assert re.search(r":r36\.\d", found[0][1])
+    assert {name for name, _ in found} <= {"FROM", "RUN", "COPY", "ENV", "VOLUME", "ENTRYPOINT", "CMD"}
+    copied = {source for name, rest in found if name == "COPY" for source in rest.split()[:-1]}
+    assert all((ROOT / source).exists() for source in copied)
+    included = re.search(r"force-include\]\n\"([^\"]+)\"", (ROOT / "pyproject.toml").read_text())
+    assert {included[1], "pyproject.toml", "README.md", "LICENSE", "mghft_export"} <= copied
+
+
+def test_nothing_is_installed_that_brings_torch_or_another_tensorrt():
+    runs = [shlex.split(rest) for name, rest in instructions() if name == "RUN"]
+    installed = {word for words in runs if any("pip" in word for word in words) for word in words}
+    assert "/src" in installed
+    assert not {word for word in installed if re.match(r"(torch|tensorrt|.*\[)", word)}

@@ -1,0 +1,137 @@
+"""The pipeline over real networks: splitting, caching, intermediates on the device, and three implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mghft_export.bundle import BRANCHES, load_bundle
+from mghft_export.errors import MGHFTError
+from mghft_export.export.verify import synthetic_stickers
+from mghft_export.fused.mghft import fuse
+from mghft_export.runtime.branches import Branches, onnx_branches
+from mghft_export.runtime.onnx_session import OnnxSession
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.runtime.session import DeviceArray
+from mghft_export.runtime.text_cache import TextCache
+from mghft_export.runtime.torch_session import torch_branches
+
+IMAGES, TEXTS = synthetic_stickers(7)
+
+
+class Watched(OnnxSession):
+    """Takes only some batches, and remembers those that it ran."""
+
+    sizes = None
+
+    def batch_sizes(self, shapes):
+        return self.sizes
+
+    def run_device(self, feeds, stream=None):
+        self.batches = [*getattr(self, "batches", []), next(iter(feeds.values())).shape[0]]
+        return super().run_device(feeds, stream)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle):
+    return load_bundle(tiny_bundle)
+
+
+@pytest.fixture
+def watched(bundle):
+    return Branches(*(Watched(bundle.graph(branch)) for branch in BRANCHES), "watched", "fp32")
+
+
+@pytest.fixture(scope="module")
+def expected(bundle):
+    """Through the host: nothing of the pipeline but preprocessing."""
+    pipeline = Pipeline(bundle)
+    tokens = pipeline.vision.run({"image": pipeline.preprocess(IMAGES)})
+    features = pipeline.encode_texts(TEXTS)
+    return pipeline.fusion.run({**tokens, "text_features": features})["logits"]
+
+
+def test_texts_and_their_features_give_the_logits_of_the_branches(bundle, expected):
+    pipeline = Pipeline(bundle)
+    pixels = pipeline.preprocess(IMAGES)
+    np.testing.assert_allclose(pipeline.logits(pixels, TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(pipeline.logits(pixels, pipeline.encode_texts(TEXTS)), expected, atol=1e-5)
+    assert pipeline.logits(pixels[:0], []).shape == (0, 7)
+    labels = [item.label for item in pipeline.predict(IMAGES, TEXTS)]
+    assert labels == [bundle.manifest.class_names[row] for row in expected.argmax(axis=1)]
+
+
+def test_a_batch_above_the_most_is_split_to_the_same_logits(bundle, watched, expected):
+    watched.vision.sizes, watched.fusion.sizes = (range(1, 5),), (range(1, 4),)
+    watched.text.sizes = (range(1, 3),)
+    pipeline = Pipeline(bundle, branches=watched)
+    found = pipeline.logits(pipeline.preprocess(IMAGES), TEXTS)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert watched.vision.batches == watched.fusion.batches == [3, 2, 2]
+    assert max(watched.text.batches) == 2
+    assert sum(watched.text.batches) == len(set(TEXTS))
+
+
+def test_a_text_is_encoded_once_and_forgotten_with_its_branch(bundle, watched, tmp_path):
+    pipeline = Pipeline(bundle, branches=watched, texts=TextCache(most=3))
+    first = pipeline.encode_texts(TEXTS[:2])
+    pipeline.encode_texts([TEXTS[1], TEXTS[2], TEXTS[1]])
+    assert watched.text.batches == [2, 1]
+    np.testing.assert_array_equal(pipeline.encode_texts(TEXTS[:2]), first)
+    assert watched.text.batches == [2, 1]
+    pipeline.encode_texts([TEXTS[3]])  # the fourth: the one unused longest goes
+    pipeline.encode_texts([TEXTS[2]])
+    assert watched.text.batches == [2, 1, 1, 1]
+    pipeline.text = other = Watched(bundle.graph("text"))
+    pipeline.encode_texts(TEXTS[:2])
+    assert other.batches == [2]
+
+
+def test_a_shared_cache_keeps_what_runs_differently_apart(bundle, watched):
+    cache = TextCache()
+    for how, runs in (("a", 1), ("a", 1), ("b", 2)):
+        branches = Branches(watched.vision, watched.text, watched.fusion, how, "fp32")
+        Pipeline(bundle, branches=branches, texts=cache).encode_texts(TEXTS[:1])
+        assert len(watched.text.batches) == runs
+    assert len(cache) == 2
+    Pipeline(bundle, branches=watched, texts=TextCache(0)).encode_texts(TEXTS[:1] * 2)
+    assert watched.text.batches[2:] == [1]
+
+
+def test_pytorch_runs_behind_the_same_protocol(bundle, tiny_model, expected):
+    branches = torch_branches(fuse(tiny_model))
+    pipeline = Pipeline(bundle, branches=branches)
+    np.testing.assert_allclose(pipeline.logits(pipeline.preprocess(IMAGES), TEXTS), expected, atol=1e-4)
+    onnx = onnx_branches(bundle)
+    for branch in BRANCHES:
+        ours, theirs = getattr(branches, branch), getattr(onnx, branch)
+        assert list(ours.inputs.values()) == list(theirs.inputs.values())
+        assert list(ours.outputs) == list(theirs.outputs)
+
+
+def test_intermediates_go_from_one_implementation_to_another_where_they_are(bundle, tiny_model, expected):
+    torch, onnx = torch_branches(fuse(tiny_model)), onnx_branches(bundle)
+    for mixed in (
+        Branches(torch.vision, onnx.text, onnx.fusion, "mixed", "fp32"),
+        Branches(onnx.vision, torch.text, torch.fusion, "mixed", "fp32"),
+    ):
+        pipeline = Pipeline(bundle, branches=mixed)
+        found = pipeline.logits(pipeline.preprocess(IMAGES), TEXTS)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", ["onnx", "torch"])
+def test_wrong_inputs_are_named(bundle, tiny_model, make):
+    branches = onnx_branches(bundle) if make == "onnx" else torch_branches(fuse(tiny_model))
+    session, image = branches.vision, np.zeros((1, 3, 96, 96), np.float32)
+    for feeds, words in [
+        ({}, "'image' is missing"),
+        ({"image": image, "other": image}, "'other' is not known"),
+        ({"image": image[:, :, 1:]}, r"must be float32 \[any, 3, 96, 96\]"),
+        ({"image": image.astype(np.int64)}, "not int64"),
+    ]:
+        with pytest.raises(MGHFTError, match=words):
+            session.run(feeds)
+    on_gpu = DeviceArray(1, image.shape, image.dtype, "cuda", None)
+    with pytest.raises(MGHFTError, match="is on cuda, the session runs on cpu"):
+        session.run_device({"image": on_gpu}, None)
