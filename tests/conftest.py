@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from mghft_export.config import MGHFTConfig
@@ -58,26 +57,9 @@ def tiny_model(tiny_config: MGHFTConfig) -> MGHFT:
     """Formula weights, whose selections are well separated; do not change them in place."""
     pytest.importorskip("torch")
     pytest.importorskip("mghft_export.model.mghft", exc_type=ImportError)
+    from goldens.model import formula_model
+
     return formula_model(tiny_config)
-
-
-def formula_model(config: MGHFTConfig) -> MGHFT:
-    """A model with the weights of the goldens' formula.
-
-    Freshly initialised attention is nearly uniform, so that rounding alone would reorder its selection.
-    """
-    import torch
-    from goldens.formula import golden_tensor
-
-    from mghft_export.model.mghft import MGHFT
-
-    model = MGHFT(config)
-    state = {
-        name: torch.from_numpy(np.asarray(golden_tensor(name, tuple(value.shape))))
-        for name, value in model.state_dict().items()
-    }
-    model.load_state_dict(state)
-    return model.eval()
 
 
 @pytest.fixture(scope="session")

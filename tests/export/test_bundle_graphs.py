@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from conftest import formula_model  # noqa: E402
+from goldens.model import formula_model  # noqa: E402
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError  # noqa: E402

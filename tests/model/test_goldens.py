@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from conftest import formula_model  # noqa: E402
 from goldens.formula import golden_image, golden_tokens  # noqa: E402
+from goldens.model import formula_model  # noqa: E402
 
 from mghft_export.config import MGHFTConfig  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
