@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 BUNDLE ?= mghft-bundle
 SMALL := calibration/stickers-small
+ALL := --no-verify --precision fp16 --precision int8 --precision int8-fp16
 DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
 
 .PHONY: demo test lint bench clean
@@ -28,9 +29,14 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed ## the CPU comparison of the README (several minutes; leave the machine alone)
-	$(BIN)/mghft-export onnx --arch paper --random-weights --no-verify -o $(BUNDLE)-paper
+bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour; leave the machine alone)
+	$(BIN)/mghft-export onnx $(ALL) -o $(BUNDLE)
+	$(BIN)/mghft-export onnx --arch paper --random-weights $(ALL) -o $(BUNDLE)-paper
 	$(BIN)/python benchmarks/cpu.py $(BUNDLE)-paper
+	$(BIN)/python benchmarks/int8_speed.py $(BUNDLE)-paper
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/rtx_builds.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
+	$(BIN)/python benchmarks/readme.py
 
 clean:
 	rm -rf $(VENV) $(BUNDLE) $(BUNDLE)-paper

@@ -60,12 +60,61 @@ def performance(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def int8(results: dict[str, Any]) -> str:
+    """A sentence on `benchmarks/results/int8_speed.json`."""
+    gains = []
+    for comparison in results["comparisons"]:
+        gain = comparison["rows"][1]["speed_up"]
+        gains.append(
+            f"{gain['median']:.2f}× at batch {comparison['batch']} ({gain['low']:.2f}–{gain['high']:.2f})"
+        )
+    share = results["bytes"]["int8"] / results["bytes"]["fp32"]
+    return (
+        f"INT8 vision branch against float32, both in ONNX Runtime on the same CPU: {' and '.join(gains)}; "
+        f"its file is {share:.0%} of float32's."
+    )
+
+
+def scaling(sizes: dict[str, Any]) -> str:
+    """Markdown of `benchmarks/results/scaling.json`: milliseconds a sticker."""
+    columns = [
+        (side, row["name"])
+        for side, record in sizes.items()
+        for row in record["comparisons"][0]["rows"]
+        if row["latency"] is not None
+    ]
+    names = {"fused": "PyTorch, fused", "onnxruntime fp32": "ONNX Runtime, fused"}
+    lines = [
+        "| ms a sticker, batch | " + " | ".join(f"{names[name]}, {side} px" for side, name in columns) + " |",
+        "|---:|" + "---:|" * len(columns),
+    ]
+    batches = [comparison["batch"] for comparison in next(iter(sizes.values()))["comparisons"]]
+    for number, batch in enumerate(batches):
+        cells = [
+            f"{row['latency']['median'] / batch:.0f}"
+            for record in sizes.values()
+            for row in record["comparisons"][number]["rows"]
+            if row["latency"] is not None
+        ]
+        lines.append(f"| {batch} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def result(name: str) -> dict[str, Any]:
+    """A committed result."""
+    found: dict[str, Any] = json.loads(
+        (ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
 def updated(readme: str) -> str:
     """The README with its generated part made anew."""
-    results = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text(encoding="utf-8"))
+    parts = [performance(result("cpu")), int8(result("int8_speed")), scaling(result("scaling"))]
+    generated = "\n\n".join(parts)
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{performance(results)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ PROVIDERS: tuple[Provider, ...] = ("cpu", "cuda", "tensorrt")
 DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
 """Those that PyTorch has."""
 RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
-FUSED_MODES: dict[str, tuple[Mode, ...]] = {"cpu": ("eager",), "cuda": ("eager", "compile", "autocast")}
+FUSED_MODES: dict[str, tuple[Mode, ...]] = {
+    "cpu": ("eager",),
+    "cuda": ("eager", "compile", "autocast", "compile-fp16", "compile-bf16"),
+}
 
 
 def all_rows(

@@ -9,7 +9,7 @@ from typing import Literal
 Implementation = Literal["as-released", "fused", "onnxruntime", "engine"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
 Provider = Literal["cpu", "cuda", "tensorrt"]
-Mode = Literal["eager", "compile", "autocast"]
+Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
 
 GEMM_SIDE = 2048
 COPY_BYTES = 2**28
@@ -27,7 +27,7 @@ class Subject:
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
         provider: of ONNX Runtime; for PyTorch `cpu` or `cuda`.
-        mode: of PyTorch: as it is, with `torch.compile`, or with autocast.
+        mode: of PyTorch: as it is, with `torch.compile`, with autocast, or compiled under autocast to 16 bits.
         engine: the name of a folder in the bundle's `engines/`.
         length: tokens of a text; by default what the stickers' texts have.
         stickers: a calibration set; by default the one that comes along.

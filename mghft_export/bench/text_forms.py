@@ -92,4 +92,4 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

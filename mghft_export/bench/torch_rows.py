@@ -55,7 +55,7 @@ def prepare_torch(subject: Subject) -> Callable[[], object]:
     bundle = load_bundle(subject.bundle)
     config = MGHFTConfig.from_dict(bundle.manifest.model)
     step = _released(subject, config) if subject.implementation == "as-released" else _fused(subject, config)
-    if subject.mode == "compile":
+    if subject.mode.startswith("compile"):
         step = torch.compile(step, dynamic=False)
     batches = sticker_batches(subject)
     views = 4 if subject.implementation == "as-released" else distinct_views(bundle)
@@ -82,9 +82,14 @@ def _moved(tensors: Tensors, device: str) -> Tensors:
 
 
 def _autocast(subject: Subject) -> contextlib.AbstractContextManager[object]:
-    if subject.mode != "autocast":
+    dtypes = {
+        "autocast": AUTOCAST[subject.provider],
+        "compile-fp16": torch.float16,
+        "compile-bf16": torch.bfloat16,
+    }
+    if subject.mode not in dtypes:
         return contextlib.nullcontext()
-    return torch.autocast(subject.provider, dtype=AUTOCAST[subject.provider])
+    return torch.autocast(subject.provider, dtype=dtypes[subject.mode])
 
 
 def _released(subject: Subject, config: MGHFTConfig) -> Step:

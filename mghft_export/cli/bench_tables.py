@@ -18,18 +18,15 @@ from mghft_export.bench.text_forms import HEADINGS, cells_of
 
 def table(rows: list[Row], part: str, batch: int) -> Table:
     """Rows as they were measured, without accuracy and roofline; the reference is 1.0x."""
-    result = _empty(f"{part}, batch {batch}")
     for row in rows:
         assert isinstance(row.subject, Subject)
-        _add(result, {**row_dict(row), "price": None, "roofline_share": None})
-    return result
+    values = [{**row_dict(row), "price": None, "roofline_share": None} for row in rows]
+    return _table(f"{part}, batch {batch}", values)
 
 
 def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
     """A comparison of a record, and a line for each reason why rows did not run."""
-    result = _empty(
-        f"{comparison['part']}, batch {comparison['batch']}, {comparison['tokens']} tokens a text"
-    )
+    measured = []
     reasons: dict[str, list[str]] = {}
     noisy = alone = False
     for row in comparison["rows"]:
@@ -38,9 +35,10 @@ def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
             continue
         noisy |= row["latency"]["variation"] > NOISY
         alone |= row["alone"]
-        _add(result, row)
-    if result.row_count:
-        yield result
+        measured.append(row)
+    if measured:
+        title = f"{comparison['part']}, batch {comparison['batch']}, {comparison['tokens']} tokens a text"
+        yield _table(title, measured)
     for reason, names in reasons.items():
         yield Text(f"not run ({reason}): {', '.join(names)}", "yellow")
     rates = comparison["machine_rates"]
@@ -76,19 +74,24 @@ def _milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _empty(title: str) -> Table:
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Columns that nothing is known for are left out: eighty have to do."""
+    cells = [cells_of(row) for row in rows]
+    known = [
+        number
+        for number in range(len(HEADINGS))
+        if any(found is not None and found[number] != "-" for found in cells)
+    ]
     result = Table(box=SIMPLE_HEAD, title=title, padding=(0, 1, 0, 0))
-    for number, heading in enumerate(HEADINGS):
-        result.add_column(heading, justify="right" if number else "left", no_wrap=number in (0, 1, 4, 5))
-    return result
-
-
-def _add(result: Table, row: Mapping[str, Any]) -> None:
-    cells = cells_of(row)
-    if cells is None:
-        result.add_row(Text(row["name"]), Text(f"not run: {row['failure']}"))
-    else:
-        # The interval of a speed-up is for the files: eighty columns have no room for it.
-        result.add_row(
-            *(Text(cell.partition(" (")[0] if number else cell) for number, cell in enumerate(cells))
+    for number in known or [0, 1]:
+        result.add_column(
+            HEADINGS[number], justify="right" if number else "left", no_wrap=number > 0, overflow="fold"
         )
+    for row, found in zip(rows, cells, strict=True):
+        if found is None:
+            result.add_row(Text(row["name"]), Text(f"not run: {row['failure']}"))
+            continue
+        # The interval of a speed-up is for the files.
+        short = [cell.partition(" (")[0] if number else cell for number, cell in enumerate(found)]
+        result.add_row(*(Text(short[number]) for number in known))
+    return result

@@ -135,6 +135,7 @@ def test_every_part_of_a_bundle_runs_in_onnx_runtime(tiny_bundle, part):
         ("fused", "pipeline", "eager"),
         ("as-released", "vision", "eager"),
         ("fused", "text", "autocast"),
+        ("fused", "vision+fusion", "compile-bf16"),
     ],
 )
 def test_rows_of_pytorch_run(tiny_bundle, implementation, part, mode):
