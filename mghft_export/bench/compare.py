@@ -109,14 +109,19 @@ def compare(
                 except RowFailed as error:
                     found[number].failure = error
             for number in list(workers):
+                attempt(number, Worker.load)
+            for number in list(workers):
                 attempt(number, lambda worker, own=found[number]: _warm(worker, own))  # type: ignore[misc]
             on_round(WARM_UP_RUNS)
             for round_number in range(iterations):
                 for number in list(workers):
+                    # The machine's own rates are steady; one run a round will do.
+                    steady = isinstance(subjects[number], Gemm | Copy)
+                    seconds = 0.0 if steady else duration / iterations
                     attempt(
                         number,
-                        lambda worker, own=found[number]: own.rounds.append(  # type: ignore[misc]
-                            worker.burst(duration / iterations)
+                        lambda worker, own=found[number], seconds=seconds: own.rounds.append(  # type: ignore[misc]
+                            worker.burst(seconds)
                         ),
                     )
                 on_round(WARM_UP_RUNS + round_number + 1)

@@ -26,7 +26,7 @@ from mghft_export.errors import MGHFTError
 TIMEOUT = 600.0
 """Seconds after which a silent process counts as hanging."""
 
-REWARM_SECONDS = 0.3
+REWARM_SECONDS = 0.1
 REWARM_BELOW = 1.0
 """Seconds of a run above which cold caches, a matter of milliseconds, do not show."""
 
@@ -54,9 +54,6 @@ class Worker:
     Args:
         timeout: seconds that one answer may take: loading, warming up, or the runs of one round.
         memory: bytes that the process may have resident; by default all that is free but a little.
-
-    Raises:
-        RowFailed: the subject cannot be prepared.
     """
 
     def __init__(
@@ -70,12 +67,16 @@ class Worker:
         self._memory = memory
         self._process.start()
         other.close()
-        try:
-            self.loaded_bytes = int(self._receive())
-            """Resident memory after loading, before the first run."""
-        except RowFailed:
-            self.kill()
-            raise
+        self.loaded_bytes = 0
+        """Resident memory after loading, before the first run."""
+
+    def load(self) -> None:
+        """Wait until the subject is prepared, which began with the process; so several prepare at once.
+
+        Raises:
+            RowFailed: it cannot be prepared.
+        """
+        self.loaded_bytes = int(self._receive())
 
     def warm_up(self) -> WarmUp:
         """Run until stable."""

@@ -84,9 +84,8 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     ]
     result = Table(box=SIMPLE_HEAD, title=title, padding=(0, 1, 0, 0))
     for number in known or [0, 1]:
-        result.add_column(
-            HEADINGS[number], justify="right" if number else "left", no_wrap=number > 0, overflow="fold"
-        )
+        heading = HEADINGS[number].replace(" ", "\n").replace("-", "-\n").replace("roofline", "roof-\nline")
+        result.add_column(heading, justify="right" if number else "left", no_wrap=number > 0, min_width=6)
     for row, found in zip(rows, cells, strict=True):
         if found is None:
             result.add_row(Text(row["name"]), Text(f"not run: {row['failure']}"))

@@ -58,6 +58,8 @@ class OnnxSession:
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
+        # Threads that spin after a run would take the cores from the next branch's session.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
         chain = provider_chain(

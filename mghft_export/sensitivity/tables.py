@@ -16,7 +16,7 @@ from mghft_export.sensitivity.search import Search
 MOST_LISTED = 30
 """Layers that the terminal shows; JSON has all."""
 
-BAR = 16
+BAR = 8
 """Characters of the longest bar."""
 
 
@@ -40,7 +40,7 @@ def layer_table(study: Study) -> Table:
         padding=(0, 0, 0, 1),
     )
     table.add_column("", justify="right", style="dim")
-    table.add_column("layer", overflow="fold")
+    table.add_column("layer", overflow="fold", min_width=34)
     _effect_columns(table)
     table.add_column("log KL", no_wrap=True)
     scale = [math.log10(max(item.effect.kl, 1e-12)) for item in shown]
@@ -123,7 +123,7 @@ def _conclusion(study: Study, found: Search) -> Text:
 
 
 def _effect_columns(table: Table) -> None:
-    for heading in ("KL", "max |Δ logit|", "flips"):
+    for heading in ("KL", "|Δ logit|", "flips"):
         table.add_column(heading, justify="right")
 
 
