@@ -18,25 +18,6 @@ from mghft_export.config import MGHFTConfig
 VOID = {"meta", "br", "img", "link"}
 
 
-@pytest.fixture(scope="module")
-def measured(tiny_bundle, tmp_path_factory):
-    """The files of one sweep."""
-    pytest.importorskip("matplotlib")
-    root = tmp_path_factory.mktemp("bench")
-    arguments = [str(tiny_bundle), "--batches", "1,2", "--only", "onnxruntime", "--part", "vision+fusion"]
-    arguments += ["--iterations", "3", "--duration", "0", "--threads", "1", "-o", str(root / "r.json")]
-    arguments += [
-        "--csv",
-        str(root / "r.csv"),
-        "--markdown",
-        str(root / "r.md"),
-        "--html",
-        str(root / "r.html"),
-    ]
-    assert run(bench, ["sweep", *arguments]) == 0
-    return root
-
-
 def test_json_has_numbers_reasons_and_provenance(measured):
     record = json.loads((measured / "r.json").read_text())
     assert [item["batch"] for item in record["comparisons"]] == [1, 2]
