@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mghft_export.bundle import Bundle
+from mghft_export.errors import EngineError
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.features import text_branch_id
 from mghft_export.runtime.profiles import common_sizes, split_batch
@@ -20,6 +21,9 @@ from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.tokens import encode, load_tokenizer
 from mghft_export.stickers.views import view_texts
+
+TEXTS_AT_ONCE = 32
+"""Distinct texts of a run where a session takes any number: more only fill memory, and are padded more."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -148,12 +152,28 @@ class Pipeline:
         pad_to = settings.max_length if settings.pooling == "all" else None
         tokens = encode(self.tokenizer, texts, max_length=settings.max_length, pad_to=pad_to)
         feeds = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+        lengths = tokens.attention_mask.sum(axis=1)
+        order = np.argsort(
+            lengths, kind="stable"
+        )  # so that texts of a run are alike in length, and little is padding
         sizes = self._text.batch_sizes({name: array.shape for name, array in feeds.items()})
-        parts = [
-            self._run_text({name: array[part] for name, array in feeds.items()})
-            for part in split_batch(len(texts), sizes)
-        ]
-        return np.concatenate(parts).astype(np.float32, copy=False)
+        encoded = []
+        for part in split_batch(len(texts), sizes or (range(1, TEXTS_AT_ONCE + 1),)):
+            rows = order[part]
+            longest = pad_to or int(lengths[rows].max())
+            own = {name: array[rows] for name, array in feeds.items()}
+            shorter = {name: array[:, :longest] for name, array in own.items()}
+            encoded.append(self._run_text(shorter if self._takes_texts(shorter) else own))
+        features = np.concatenate(encoded).astype(np.float32, copy=False)
+        return features[np.argsort(order)]
+
+    def _takes_texts(self, feeds: Mapping[str, Array]) -> bool:
+        """Whether an engine has a profile for so few tokens."""
+        try:
+            sizes = self._text.batch_sizes({name: array.shape for name, array in feeds.items()})
+        except EngineError:
+            return False
+        return sizes is None or any(len(feeds["input_ids"]) in size for size in sizes)
 
     def _run_text(self, feeds: Mapping[str, Array]) -> Array:
         stream = self._text_stream

@@ -28,7 +28,8 @@ class Watched(OnnxSession):
         return self.sizes
 
     def run_device(self, feeds, stream=None):
-        self.batches = [*getattr(self, "batches", []), next(iter(feeds.values())).shape[0]]
+        self.shapes = [*getattr(self, "shapes", []), next(iter(feeds.values())).shape]
+        self.batches = [shape[0] for shape in self.shapes]
         return super().run_device(feeds, stream)
 
 
@@ -70,6 +71,18 @@ def test_a_batch_above_the_most_is_split_to_the_same_logits(bundle, watched, exp
     assert watched.vision.batches == watched.fusion.batches == [3, 2, 2]
     assert max(watched.text.batches) == 2
     assert sum(watched.text.batches) == len(set(TEXTS))
+
+
+def test_texts_of_a_run_are_alike_in_length_and_come_back_in_order(bundle, watched):
+    texts = [" ".join(["a sticker"] * words) for words in (9, 1, 5, 2, 14, 3)]
+    alone = np.concatenate([Pipeline(bundle).encode_texts([text]) for text in texts])
+    watched.text.sizes = (range(1, 3),)
+    found = Pipeline(bundle, branches=watched).encode_texts(texts)
+    np.testing.assert_allclose(found, alone, atol=1e-5)
+    assert watched.text.batches == [2, 2, 2]
+    lengths = [shape[1] for shape in watched.text.shapes]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[1] < lengths[2]
 
 
 def test_a_text_is_encoded_once_and_forgotten_with_its_branch(bundle, watched, tmp_path):
