@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from goldens.model import formula_model
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import MGHFTError
@@ -73,16 +76,25 @@ def test_a_batch_above_the_most_is_split_to_the_same_logits(bundle, watched, exp
     assert sum(watched.text.batches) == len(set(TEXTS))
 
 
-def test_texts_of_a_run_are_alike_in_length_and_come_back_in_order(bundle, watched):
+def test_texts_of_a_run_are_alike_in_length_and_come_back_in_order(bundle, tiny_config, monkeypatch):
+    masked = bundle.manifest.text.model_copy(update={"pooling": "masked"})
+    bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"text": masked}))
+    branches = torch_branches(fuse(formula_model(tiny_config.replace(pooling="masked"))))
     texts = [" ".join(["a sticker"] * words) for words in (9, 1, 5, 2, 14, 3)]
-    alone = np.concatenate([Pipeline(bundle).encode_texts([text]) for text in texts])
-    watched.text.sizes = (range(1, 3),)
-    found = Pipeline(bundle, branches=watched).encode_texts(texts)
-    np.testing.assert_allclose(found, alone, atol=1e-5)
-    assert watched.text.batches == [2, 2, 2]
-    lengths = [shape[1] for shape in watched.text.shapes]
+    alone = [Pipeline(bundle, branches=branches).encode_texts([text]) for text in texts]
+    shapes, run = [], branches.text.run_device
+    monkeypatch.setattr(
+        branches.text,
+        "run_device",
+        lambda feeds, stream: shapes.append(tuple(feeds["input_ids"].shape)) or run(feeds, stream),
+    )
+    monkeypatch.setattr("mghft_export.runtime.pipeline.TEXTS_AT_ONCE", 2)
+    found = Pipeline(bundle, branches=branches).encode_texts(texts)
+    np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-5)
+    assert [batch for batch, _ in shapes] == [2, 2, 2]
+    lengths = [length for _, length in shapes]
     assert lengths == sorted(lengths)
-    assert lengths[0] < lengths[1] < lengths[2]
+    assert lengths[0] < lengths[1] < lengths[2] < 64
 
 
 def test_a_text_is_encoded_once_and_forgotten_with_its_branch(bundle, watched, tmp_path):
