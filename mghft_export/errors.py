@@ -30,3 +30,7 @@ class ExportError(MGHFTError):
 
 class EngineError(MGHFTError):
     """An engine cannot be built, or does not fit this machine or bundle."""
+
+
+class InterpreterError(MGHFTError):
+    """The multimodal model that describes stickers cannot be reached or run, or its journal cannot be used."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,12 @@ class StickerSet:
 
 
 def load_dataset(
-    root: Path, *, format: Format = "auto", label_map: Mapping[str, str] | None = None, skip_bad: bool = False
+    root: Path,
+    *,
+    format: Format = "auto",
+    label_map: Mapping[str, str] | None = None,
+    skip_bad: bool = False,
+    need_texts: bool = True,
 ) -> StickerSet:
     """Read a data set for use.
 
@@ -73,17 +78,22 @@ def load_dataset(
         label_map: labels as the files say them -> names of classes, for data sets with other names.
         skip_bad: leave bad rows out instead of refusing the data set. An image in two splits stays in test
             or else in val; an image listed twice in a split stays as its first row says.
+        need_texts: a row without a text is a bad row.
 
     Raises:
         DataError: there is no data set, it has bad rows and ``skip_bad`` is not set, or all its rows are bad.
     """
-    stickers = scan_dataset(root, format=format, label_map=label_map)
+    stickers = scan_dataset(root, format=format, label_map=label_map, need_texts=need_texts)
     require_usable(stickers, skip_bad=skip_bad)
     return stickers
 
 
 def scan_dataset(
-    root: Path, *, format: Format = "auto", label_map: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    format: Format = "auto",
+    label_map: Mapping[str, str] | None = None,
+    need_texts: bool = True,
 ) -> StickerSet:
     """Read a data set to report on it, however many of its rows are bad.
 
@@ -94,6 +104,9 @@ def scan_dataset(
         raise DataError(f"there is no folder {root}; give the folder of a data set")
     layout = find_layout(root) if format == "auto" else format
     table = _READERS[layout](root, label_map or {})
+    if not need_texts:
+        rows_with_any_text = (replace(row, text=(row.text or "").strip() or None) for row in table.rows)
+        table = replace(table, rows=tuple(rows_with_any_text))
     rows, findings = check(table)
     by_split: dict[str, list[Sticker]] = {}
     for split in (*SPLITS, WHOLE):

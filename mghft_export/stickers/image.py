@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,17 @@ def open_sticker(path: Path, *, background: str = "white", frame: str | int = "m
     return _flatten(_decode(path, frame), colour, path)
 
 
+def frame_count(path: Path) -> int:
+    """How many frames an animation has; a still image has one.
+
+    Raises:
+        StickerError: the file is missing, unreadable, not an image, damaged or too large.
+    """
+    _refuse_non_file(path)
+    with _readable(path) as image:
+        return _frames(image)
+
+
 def _colour(background: str, path: Path) -> tuple[int, int, int]:
     try:
         red, green, blue = ImageColor.getrgb(background)[:3]
@@ -75,6 +88,16 @@ def _refuse_non_file(path: Path) -> None:
 
 def _decode(path: Path, frame: str | int) -> Image.Image:
     """The frame's pixels in the file's own mode, upright."""
+    with _readable(path) as image:
+        _seek(image, frame, path)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """An opened image of a size that may be decoded; what goes wrong with it becomes one sentence."""
     with warnings.catch_warnings():
         # Pillow warns of images above a limit of its own and of blemishes in metadata; here a sticker is
         # either taken or refused, and the limit is MAX_PIXELS.
@@ -83,10 +106,7 @@ def _decode(path: Path, frame: str | int) -> Image.Image:
             with path.open("rb") as file:
                 image = Image.open(file, formats=FORMATS)
                 _refuse_large(image, path)
-                _seek(image, frame, path)
-                image.load()
-                ImageOps.exif_transpose(image, in_place=True)
-                return image
+                yield image
         except (StickerError, MemoryError):
             raise
         except PermissionError as error:
@@ -113,7 +133,7 @@ def _too_large(path: Path, size: str = "") -> str:
 
 def _seek(image: ImageFile.ImageFile, frame: str | int, path: Path) -> None:
     """Move to a frame, decoding those before it where the format builds each on the last."""
-    frames = getattr(image, "n_frames", 1) if image.format in ANIMATED_FORMATS else 1
+    frames = _frames(image)
     index = _frame_index(frame, frames, path)
     if index * image.width * image.height > MAX_ANIMATION_PIXELS:
         raise StickerError(
@@ -123,6 +143,11 @@ def _seek(image: ImageFile.ImageFile, frame: str | int, path: Path) -> None:
         image.seek(number)
         # A GIF's canvas may grow with any frame.
         _refuse_large(image, path)
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    frames: int = getattr(image, "n_frames", 1) if image.format in ANIMATED_FORMATS else 1
+    return frames
 
 
 def _frame_index(frame: str | int, frames: int, path: Path) -> int:

@@ -17,6 +17,7 @@ Views = tuple[str, str, str, str]
 _MARKER = re.compile(
     r"#\s*the\s+sticker\s*['’‘ʼ′`´＇]\s*s\s+(intention|style|main\s+role|gesture)\b", re.IGNORECASE
 )
+_INNER_MARKER = re.compile(rf"(?:#\s*)+(?={_MARKER.pattern.removeprefix('#')})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,29 @@ def split_views(text: str) -> TextViews:
         views=(intention, style, main_role, gesture),
         missing=tuple(name for name in VIEWS if name not in found),
     )
+
+
+def join_views(views: Views) -> str:
+    """One text of four views, each behind its marker, that :func:`split_views` takes apart again.
+
+    White space becomes single spaces, and a marker that stands inside a view loses its ``#``: else it would begin
+    a view.
+
+    Raises:
+        StickerError: a view is empty.
+    """
+    plain = [_INNER_MARKER.sub("", " ".join(view.split())) for view in views]
+    for name, view in zip(VIEWS, plain, strict=True):
+        if not view:
+            raise StickerError(f"the view of the sticker's {name} is empty; describe it or ask again")
+    return " ".join(f"#The sticker's {name}: {view}" for name, view in zip(VIEWS, plain, strict=True))
+
+
+def view_body(view: str) -> str:
+    """What a view says behind its marker and a colon, or all of it where it has no marker."""
+    body = view.strip()
+    marker = _MARKER.match(body)
+    return body[marker.end() :].lstrip(" \t\n:：–—-") if marker else body
 
 
 def view_texts(text: str, mode: ViewMode) -> Views:

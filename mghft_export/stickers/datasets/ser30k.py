@@ -37,17 +37,11 @@ def read_ser30k(root: Path, label_map: Mapping[str, str]) -> Table:
     Raises:
         DataError: there are no annotations, or a file is damaged.
     """
-    annotations = root / (MULTI_VIEW if (root / MULTI_VIEW).is_dir() else PLAIN)
-    files = {split: annotations / "image-level" / f"{split}.json" for split in SPLITS}
-    files = {split: file for split, file in files.items() if file.is_file()}
-    if not files:
-        raise DataError(
-            f"{annotations}/image-level has no train.json, val.json or test.json; give the folder of SER30K"
-        )
     rows: list[Row] = []
     unreadable: list[Finding] = []
-    for split, file in files.items():
-        good, bad = parse(file, enumerate(_annotations(file), start=1), _Annotation)
+    for split, file in annotation_files(root).items():
+        with_texts = file.parent.parent.name == MULTI_VIEW
+        good, bad = parse(file, enumerate(read_annotations(file), start=1), _Annotation)
         unreadable += bad
         for source, annotation in good:
             rows.append(
@@ -55,7 +49,7 @@ def read_ser30k(root: Path, label_map: Mapping[str, str]) -> Table:
                     split=split,
                     folder=root / "Images",
                     image=f"{annotation.topic}/{annotation.file_name}",
-                    text=annotation.text or ("" if annotations.name == MULTI_VIEW else None),
+                    text=annotation.text or ("" if with_texts else None),
                     label=annotation.anno,
                     topic=annotation.topic,
                     source=source,
@@ -65,7 +59,28 @@ def read_ser30k(root: Path, label_map: Mapping[str, str]) -> Table:
     return Table(tuple(rows), tuple(unreadable), labels)
 
 
-def _annotations(file: Path) -> list[object]:
+def annotation_files(root: Path) -> dict[str, Path]:
+    """Split -> its file, in ``Annotations_mg`` or else in ``Annotations``.
+
+    Raises:
+        DataError: there is none.
+    """
+    annotations = root / (MULTI_VIEW if (root / MULTI_VIEW).is_dir() else PLAIN)
+    files = {split: annotations / "image-level" / f"{split}.json" for split in SPLITS}
+    files = {split: file for split, file in files.items() if file.is_file()}
+    if not files:
+        raise DataError(
+            f"{annotations}/image-level has no train.json, val.json or test.json; give the folder of SER30K"
+        )
+    return files
+
+
+def read_annotations(file: Path) -> list[object]:
+    """The annotations of one split, as they stand in its file.
+
+    Raises:
+        DataError: the file cannot be read, or has no list of them.
+    """
     content = read_json(file)
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
