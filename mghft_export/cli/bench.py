@@ -31,6 +31,7 @@ from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.cli.bench_tables import comparison_tables, diff_table, table
 from mghft_export.cli.main import run
+from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.gpu import find_gpu
 from mghft_export.errors import MGHFTError
@@ -228,6 +229,8 @@ def _measure(
     if unknown:
         known = ", ".join(opened.manifest.precisions)
         raise MGHFTError(f"{bundle} has no precision {unknown[0]!r}; it has {known}")
+    for name in precisions or opened.manifest.precisions:
+        warn_of_precision(opened.manifest, name)
     if lengths and set(parts) != {"text"}:
         raise MGHFTError("--lengths is about texts alone; add --part text")
     load_calibration_set(stickers or default_calibration_set())

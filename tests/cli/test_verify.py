@@ -11,6 +11,7 @@ import pytest
 from verification.quantised import with_negated_head
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.bench import bench
 from mghft_export.cli.main import cli, run
 
 
@@ -98,6 +99,13 @@ def test_commands_that_use_it_warn(invoke: Any, spoiled: Path, small_set: Path, 
         assert status == 0
         assert err.count("warning: int8 misses its budget") == 1
         assert "warning" not in invoke(*arguments)[2]
+
+
+def test_the_bench_warns(spoiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--only", "onnxruntime", "--provider", "cpu", "--precision", "int8", "--part", "text"]
+    status = run(bench, [str(spoiled), *options, "--iterations", "1", "--duration", "0", "--threads", "1"])
+    assert status == 0
+    assert capsys.readouterr().err.count("warning: int8 misses its budget") == 1
 
 
 def test_eval_warns_of_either_model(invoke: Any, spoiled: Path, small_set: Path) -> None:
