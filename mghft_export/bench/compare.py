@@ -20,6 +20,9 @@ WARM_UP_RUNS = 1
 PHASE_RUNS = 10
 ENERGY_SECONDS = 3.0
 
+LIMIT = 60.0
+"""Seconds of timed runs after which a row sits out the rounds that are left."""
+
 AnySubject = Subject | Gemm | Copy
 
 
@@ -72,6 +75,7 @@ def compare(
     iterations: int,
     duration: float = 0.0,
     timeout: float = TIMEOUT,
+    limit: float = LIMIT,
     memory: int | None = None,
     why_not: Callable[[AnySubject], str | None] = lambda _: None,
     on_round: Callable[[int], None] = lambda _: None,
@@ -83,6 +87,7 @@ def compare(
         iterations: rounds, and least timed runs of each.
         duration: least seconds of timed runs of each, over all rounds.
         timeout: seconds that one step of a row may take.
+        limit: seconds of timed runs after which a row sits out the rounds that are left, once it had one.
         memory: bytes that a row may have resident.
         why_not: asked before a row starts; its answer is why it does not.
         on_round: called after each round with its number.
@@ -115,6 +120,8 @@ def compare(
             on_round(WARM_UP_RUNS)
             for round_number in range(iterations):
                 for number in list(workers):
+                    if sum(sum(times) for times in found[number].rounds) > limit:
+                        continue
                     # The machine's own rates are steady; one run a round will do.
                     steady = isinstance(subjects[number], Gemm | Copy)
                     seconds = 0.0 if steady else duration / iterations
@@ -143,6 +150,12 @@ def compare(
     return _rows(subjects, measured, set(crowded))
 
 
+def _speed_up(reference: Sequence[float], other: Sequence[float]) -> SpeedUp:
+    """Over the rounds that both had."""
+    rounds = min(len(reference), len(other))
+    return speed_up(reference[:rounds], other[:rounds])
+
+
 def _warm(worker: Worker, own: _Measured) -> None:
     own.warm_up = worker.warm_up()
 
@@ -168,7 +181,7 @@ def _rows(subjects: Sequence[AnySubject], measured: dict[int, _Measured], crowde
             Row(
                 subject,
                 latency([seconds for times in own.rounds for seconds in times], batch),
-                None if number == referred else speed_up(reference, own.medians),
+                None if number == referred else _speed_up(reference, own.medians),
                 *own.memory,
                 warm_up=own.warm_up,
                 round_ms=tuple(1e3 * seconds for seconds in own.medians),

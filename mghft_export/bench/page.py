@@ -31,7 +31,8 @@ def as_html(records: Sequence[Mapping[str, Any]]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>mghft-bench</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         "<h1>mghft-bench</h1>\n<p>Times are medians of interleaved runs; speed-ups have their 95 % interval; "
-        "~ marks rows that vary by more than 2.5 %. Accuracy is that of the precision, against fp32 on the CPU.</p>\n"
+        "~ marks rows that vary by more than 2.5 % or ran fewer than ten times. "
+        "Accuracy is that of the precision, against fp32 on the CPU.</p>\n"
         f"{body}</body>\n</html>\n"
     )
 

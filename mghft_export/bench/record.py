@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,17 @@ from mghft_export.bundle import Bundle
 from mghft_export.errors import MGHFTError
 
 SCHEMA = 1
+FEW = 10
+"""Timed runs below which a row is marked."""
+
 NOISY = 0.025
 """Coefficient of variation above which a row is marked."""
+
+
+def is_noisy(row: Mapping[str, Any]) -> bool:
+    """Whether a measured row varies much, or ran a few times only."""
+    latency = row["latency"]
+    return bool(latency["variation"] > NOISY or latency["iterations"] < FEW)
 
 
 def row_dict(row: Row) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mghft_export.bench.record import NOISY
+from mghft_export.bench.record import is_noisy
 
 LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
 COLUMNS = (
@@ -80,7 +80,7 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
     speed = "1.0x" if gain is None else f"{gain['median']:.1f}x ({gain['low']:.1f}-{gain['high']:.1f})"
     return [
         row["name"] + (" (alone)" if row["alone"] else ""),
-        ("~" if latency["variation"] > NOISY else "") + _number(latency["median"]),
+        ("~" if is_noisy(row) else "") + _number(latency["median"]),
         _number(latency["p95"]),
         _number(latency["stickers_per_second"]),
         speed,

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from mghft_export import __version__
 from mghft_export.atomic import replacing_file
-from mghft_export.bench.compare import WARM_UP_RUNS, Row, compare
+from mghft_export.bench.compare import LIMIT, WARM_UP_RUNS, Row, compare
 from mghft_export.bench.diff import differences
 from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_batches, text_batches
 from mghft_export.bench.provenance import machine, provenance
@@ -120,6 +120,9 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--threads", default=os.cpu_count() or 1, show_default=True, type=positive, help="CPU threads."
         ),
+        click.option(
+            "--limit", default=LIMIT, show_default=True, help="Seconds of runs after which a row sits out."
+        ),
         click.option("--duration", default=3.0, show_default=True, help="Least seconds of each row."),
         click.option(
             "--iterations", default=10, show_default=True, type=positive, help="Rounds; least runs of a row."
@@ -214,6 +217,7 @@ def _measure(
     cuda_graph: bool,
     io_transfers: bool,
     timeout: float,
+    limit: float,
     memory: float | None,
     stickers: Path | None,
     as_json: bool,
@@ -243,6 +247,7 @@ def _measure(
         "flags": {
             "iterations": iterations,
             "duration": duration,
+            "limit": limit,
             "threads": threads,
             "cuda_graph": cuda_graph,
             "io_transfers": io_transfers,
@@ -274,6 +279,7 @@ def _measure(
                     iterations=iterations,
                     duration=duration,
                     timeout=timeout,
+                    limit=limit,
                     memory=int(memory * 1e9) if memory is not None else None,
                     why_not=obstacle(config, gpu),
                 )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mghft_export.bench.compare import Row
 from mghft_export.bench.diff import Change
-from mghft_export.bench.record import NOISY, row_dict
+from mghft_export.bench.record import FEW, NOISY, is_noisy, row_dict
 from mghft_export.bench.subjects import Subject
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 
@@ -33,7 +33,7 @@ def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
         if row["latency"] is None:
             reasons.setdefault(row["failure"], []).append(row["name"])
             continue
-        noisy |= row["latency"]["variation"] > NOISY
+        noisy |= is_noisy(row)
         alone |= row["alone"]
         measured.append(row)
     if measured:
@@ -49,7 +49,7 @@ def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
             "dim",
         )
     if noisy:
-        yield Text(f"~ varies by more than {NOISY:.1%}: leave the machine alone and measure again.", "yellow")
+        yield Text(f"~ varies by more than {NOISY:.1%}, or ran fewer than {FEW} times.", "yellow")
     if alone:
         yield Text("(alone) had no room beside the other rows, and was measured after them.", "yellow")
 

@@ -58,6 +58,13 @@ def test_a_slow_row_is_seen_to_be_slow(fake_rows):
     assert fast.latency.median == pytest.approx(10, rel=0.3)
 
 
+def test_a_row_that_takes_too_long_sits_out(fake_rows):
+    fake_rows(slow=lambda: time.sleep(0.1), fast=lambda: time.sleep(0.01))
+    slow, fast = compare(["slow", "fast"], iterations=6, limit=0.25)
+    assert (slow.latency.iterations, fast.latency.iterations) == (3, 6)
+    assert 5 < fast.speed_up.median < 11
+
+
 def test_a_row_that_dies_does_not_take_the_others_along(fake_rows):
     def fails():
         raise MemoryError("no room for the attention maps")
