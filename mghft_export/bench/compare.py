@@ -136,7 +136,7 @@ def compare(
                 attempt(number, lambda worker, own=found[number]: _finish(worker, own))  # type: ignore[misc]
         finally:
             for worker in workers.values():
-                worker.kill()
+                worker.close()
         return found
 
     measured = measure(range(len(subjects)))

@@ -30,6 +30,8 @@ REWARM_SECONDS = 0.1
 REWARM_BELOW = 1.0
 """Seconds of a run above which cold caches, a matter of milliseconds, do not show."""
 
+ENDING_SECONDS = 5.0
+
 POLL_SECONDS = 0.05
 """Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
 
@@ -106,6 +108,13 @@ class Worker:
         """Peak resident memory of the process so far."""
         return int(self._ask("peak"))
 
+    def close(self) -> None:
+        """Let the process end by itself, so that what it started ends in order; kill it where it does not."""
+        with contextlib.suppress(OSError):
+            self._connection.send(("end",))
+        self._process.join(ENDING_SECONDS)
+        self.kill()
+
     def kill(self) -> None:
         """End the process and what it started, and give its memory back."""
         with contextlib.suppress(psutil.Error):
@@ -181,6 +190,8 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
         rewarm = True
         while True:
             question, *arguments = connection.recv()
+            if question == "end":
+                return
             if question == "peak":
                 connection.send(_peak_bytes())
             elif question == "warm-up":
