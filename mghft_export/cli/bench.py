@@ -30,6 +30,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.cli.bench_tables import comparison_tables, diff_table, table
+from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.main import run
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.config import MGHFTConfig
@@ -75,15 +76,6 @@ class Percent(click.ParamType):  # type: ignore[type-arg]
             return float(str(value).removesuffix("%")) / 100
         except ValueError:
             self.fail(f"{value!r} is no percentage such as 5%", param, ctx)
-
-
-class DefaultGroup(click.Group):
-    """A group whose command `run` need not be named: `mghft-bench BUNDLE` is `mghft-bench run BUNDLE`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
 
 
 @click.group(cls=DefaultGroup)

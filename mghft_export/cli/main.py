@@ -39,6 +39,11 @@ COMMANDS = {
     ),
     "trt": ("mghft_export.cli.trt", "trt", "Build TensorRT or TensorRT-RTX engines of a bundle."),
     "inspect": ("mghft_export.cli.inspect", "inspect", "Show the layers of an engine."),
+    "interpret": (
+        "mghft_export.cli.interpret",
+        "interpret",
+        "Let a multimodal model write the texts of stickers.",
+    ),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
 }
 """Module, attribute and summary of each command; a module is imported when its command is used."""

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
 from mghft_export.cli.texts import texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
@@ -38,6 +39,15 @@ BATCH = 8
 @click.option(
     "--text-features", type=click.Path(path_type=Path), help="An .npz of `mghft-export encode-text`."
 )
+@click.option("--interpret", is_flag=True, help="Let a multimodal model describe the stickers first.")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    help="Of --interpret: an OpenAI-compatible server, to which the images are sent; its key is in OPENAI_API_KEY.",
+)
+@click.option(
+    "--interpreter-model", default="", metavar="NAME", help="Of the endpoint.  [default: its only one]"
+)
 @click.option("--background", help="Colour under transparent stickers.  [default: the bundle's]")
 @click.option(
     "--frame", default="middle", show_default=True, help="Of an animation: first, middle or a number."
@@ -57,6 +67,9 @@ def predict(
     texts: tuple[str, ...],
     text_file: Path | None,
     text_features: Path | None,
+    interpret: bool,
+    endpoint: str | None,
+    interpreter_model: str,
     background: str | None,
     frame: str,
     precision: str,
@@ -70,7 +83,8 @@ def predict(
     manifest = opened_bundle.manifest
     if text_features is not None and (texts or text_file is not None):
         raise StickerError("give either texts or --text-features, not both")
-    by_image = {} if text_features is not None else texts_of_images(images, texts, text_file)
+    refuse_beside_interpreter(interpret, endpoint, interpreter_model, texts, text_file, text_features)
+    by_image = {} if interpret or text_features is not None else texts_of_images(images, texts, text_file)
     refuse_with_engine(ctx, engine, "precision", "provider")
     pipeline = Pipeline(opened_bundle, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)
@@ -80,6 +94,9 @@ def predict(
         saved = load_features(text_features, opened_bundle)
         texts_or_features = _features_of(list(opened), saved.names, saved.features, text_features)
     else:
+        if endpoint is not None:
+            by_image = interpreted_texts(list(opened), endpoint, interpreter_model, manifest, errors)
+            opened = {path: image for path, image in opened.items() if path in by_image}
         texts_or_features = [by_image[path] for path in opened]
         warn_of_missing_views(errors, manifest, [path.name for path in opened], texts_or_features)
     paths = list(opened)
@@ -90,6 +107,8 @@ def predict(
     if as_json:
         for path, prediction in zip(paths, predictions, strict=True):
             row = {"image": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+            if interpret:
+                row["text"] = by_image[path]
             click.echo(json.dumps({**row, "trained": manifest.trained}))
     elif predictions:
         Console().print(prediction_table(paths, predictions, manifest.class_names, trained=manifest.trained))

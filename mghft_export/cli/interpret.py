@@ -1,0 +1,279 @@
+"""`mghft-export interpret`: a multimodal model writes the texts of stickers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mghft_export.cli.default_group import DefaultGroup
+from mghft_export.cli.interpret_check import check
+from mghft_export.cli.interpret_merge import merge
+from mghft_export.cli.interpret_tables import print_result, usage_words
+from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.backend import Backend
+from mghft_export.interpretation.corpus import (
+    Corpus,
+    Item,
+    Shard,
+    dataset_items,
+    find_images,
+    parse_shard,
+    read_corpus,
+)
+from mghft_export.interpretation.cost import Prices
+from mghft_export.interpretation.describe import ATTEMPTS, Manner
+from mghft_export.interpretation.endpoint import RETRIES, Endpoint
+from mghft_export.interpretation.endpoint_address import KEY_VARIABLE, key_from_environment
+from mghft_export.interpretation.frames import LARGEST_SIDE
+from mghft_export.interpretation.interpret import Result
+from mghft_export.interpretation.interpret import interpret as interpret_corpus
+from mghft_export.interpretation.local_model import LocalModel
+from mghft_export.interpretation.rules import Rules
+from mghft_export.interpretation.running import Progress as RunProgress
+from mghft_export.interpretation.text_outputs import check_output, default_journal
+from mghft_export.stickers.dataset import Format, StickerSet, load_dataset
+from mghft_export.stickers.datasets.labels import SER30K_CLASSES
+
+SECONDS_BETWEEN_LINES = 60
+"""Of progress, where the output is a file."""
+
+OF_ENDPOINTS = ("model", "key_variable", "concurrency", "retries", "timeout")
+OF_LOCAL_MODELS = ("device", "batch")
+
+
+@click.group(cls=DefaultGroup)
+def interpret() -> None:
+    """Let a multimodal model write the texts of stickers, in the four views that MGHFT reads.
+
+    `mghft-export interpret IMAGE...` is `mghft-export interpret run IMAGE...`; its options are listed by
+    `mghft-export interpret run --help`.
+    """
+
+
+interpret.add_command(check)
+interpret.add_command(merge)
+
+
+@interpret.command()
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, metavar="IMAGE...")
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Describe this data set instead."
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["auto", "ser30k", "met-meme", "folder"]),
+    default="auto",
+    show_default=True,
+    help="The layout of ROOT.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="FILE.jsonl; or, with --data, a folder: a new data set that train, calibrate and eval read.",
+)
+@click.option(
+    "--journal", type=click.Path(path_type=Path), help="What is done so far.  [default: OUTPUT.journal.jsonl]"
+)
+@click.option("--endpoint", metavar="URL", help="OpenAI-compatible server, such as http://localhost:8000/v1.")
+@click.option("--model", default="", metavar="NAME", help="Of the endpoint.  [default: its only one]")
+@click.option("--local", metavar="MODEL", help="Instead: a model of transformers, by folder or hub name.")
+@click.option("--device", help="Of a local model, as PyTorch names it.  [default: a GPU, if any]")
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Of a local model.")
+@click.option(
+    "--key-variable", default=KEY_VARIABLE, show_default=True, help="Environment variable with the key."
+)
+@click.option("--language", default="English", show_default=True, help="Of the texts.")
+@click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
+@click.option(
+    "--labels", help="Names, with commas, that texts must not use.  [default: the data set's classes]"
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 4096), default=16, show_default=True, help="Requests under way."
+)
+@click.option(
+    "--attempts", type=click.IntRange(1), default=ATTEMPTS, show_default=True, help="Requests a sticker."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=RETRIES,
+    show_default=True,
+    help="Of a request that got no answer.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(1), default=120, show_default=True, help="Seconds a request."
+)
+@click.option("--max-tokens", type=click.IntRange(64), default=1024, show_default=True, help="Of an answer.")
+@click.option(
+    "--image-size",
+    type=click.IntRange(56, 4096),
+    default=LARGEST_SIDE,
+    show_default=True,
+    help="Longest side of what the model is shown.",
+)
+@click.option("--background", default="white", show_default=True, help="Colour under transparent stickers.")
+@click.option("--shard", metavar="I/N", help="Describe the I-th of N parts, for a job array.")
+@click.option("--retry-failed", is_flag=True, help="Try again what has failed before.")
+@click.option("--price-in", type=click.FloatRange(0), default=0.0, help="Of a million tokens sent.")
+@click.option("--price-out", type=click.FloatRange(0), default=0.0, help="Of a million tokens received.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    images: tuple[Path, ...],
+    data: Path | None,
+    layout: str,
+    skip_bad: bool,
+    output: Path,
+    journal: Path | None,
+    endpoint: str | None,
+    model: str,
+    local: str | None,
+    device: str | None,
+    batch: int,
+    key_variable: str,
+    language: str,
+    allow_labels: bool,
+    labels: str | None,
+    concurrency: int,
+    attempts: int,
+    retries: int,
+    timeout: float,
+    max_tokens: int,
+    image_size: int,
+    background: str,
+    shard: str | None,
+    retry_failed: bool,
+    price_in: float,
+    price_out: float,
+    as_json: bool,
+) -> int:
+    """Describe each IMAGE, or all images of a folder, or a data set.
+
+    Run the same command again to go on after a stop. Stickers that could not be described are listed and left out;
+    the exit status is 1 then.
+    """
+    if (endpoint is None) == (local is None):
+        raise InterpreterError(
+            "say who describes the stickers: --endpoint URL (images are sent there) or --local MODEL"
+        )
+    _refuse_given(ctx, OF_LOCAL_MODELS if endpoint else OF_ENDPOINTS, "--endpoint" if endpoint else "--local")
+    if bool(images) == (data is not None):
+        raise InterpreterError("give either images or a data set with --data")
+    if allow_labels and labels is not None:
+        raise InterpreterError("give either --labels or --allow-labels, not both")
+    check_output(output, data is not None)
+    part = parse_shard(shard) if shard is not None else None
+    dataset = None
+    if data is not None:
+        dataset = load_dataset(data, format=cast(Format, layout), skip_bad=skip_bad, need_texts=False)
+    rules = Rules(labels=_forbidden(allow_labels, labels, dataset))
+    manner = Manner(language, rules, attempts, background, image_size)
+    backend: Backend
+    if endpoint is not None:
+        backend = Endpoint(
+            endpoint,
+            model,
+            key=key_from_environment(key_variable),
+            key_variable=key_variable,
+            concurrency=concurrency,
+            retries=retries,
+            timeout=timeout,
+            max_tokens=max_tokens,
+        )
+    else:
+        assert local is not None
+        backend = LocalModel(local, device=device, batch=batch, max_tokens=max_tokens)
+    prices = Prices(price_in, price_out)
+    corpus = read_items(dataset_items(dataset) if dataset else find_images(images), dataset, part)
+    journal = journal or default_journal(output)
+    with _progress() as shown:
+        task = shown.add_task("describing", total=None, values="")
+        said = time.monotonic()
+
+        def on_progress(progress: RunProgress) -> None:
+            nonlocal said
+            words = usage_words(progress, prices)
+            shown.update(task, total=progress.total, completed=progress.done, values=words)
+            if shown.disable and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                click.echo(f"{progress.done} of {progress.total}, {words}", err=True)
+
+        result = asyncio.run(
+            interpret_corpus(
+                corpus,
+                backend,
+                manner,
+                journal=journal,
+                output=output,
+                retry_failed=retry_failed,
+                on_progress=on_progress,
+            )
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(result, prices, output, journal), ensure_ascii=False, indent=1))
+    else:
+        print_result(result, prices, output, journal, Console())
+    return int(bool(result.failures))
+
+
+def read_items(items: Sequence[Item], dataset: StickerSet | None, shard: Shard | None) -> Corpus:
+    """Hash the images, and show how far that is."""
+    with _progress() as shown:
+        task = shown.add_task("reading images", total=len(items), values="")
+        return read_corpus(items, dataset=dataset, shard=shard, on_image=lambda: shown.advance(task))
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[values]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _forbidden(allow: bool, labels: str | None, dataset: StickerSet | None) -> tuple[str, ...]:
+    if allow:
+        return ()
+    if labels is not None:
+        return tuple(name.strip() for name in labels.split(",") if name.strip())
+    return dataset.class_names if dataset else SER30K_CLASSES
+
+
+def _refuse_given(ctx: click.Context, names: Sequence[str], backend: str) -> None:
+    given = next(
+        (name for name in names if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE), None
+    )
+    if given is not None:
+        raise InterpreterError(f"--{given.replace('_', '-')} has no meaning with {backend}; leave it out")
+
+
+def _as_json(result: Result, prices: Prices, output: Path, journal: Path) -> dict[str, object]:
+    values = asdict(result)
+    values["failures"] = [{"image": str(item.image), "reason": item.reason} for item in result.failures]
+    return {
+        **values,
+        "cost": result.usage.cost(prices),
+        "output": str(output) if result.written else None,
+        "journal": str(journal),
+    }

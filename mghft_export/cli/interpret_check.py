@@ -1,0 +1,95 @@
+"""`mghft-export interpret check`: are the texts what MGHFT can learn from?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.interpret_tables import influence_table, report_tables
+from mghft_export.cli.warnings import warn_of_precision
+from mghft_export.interpretation.checking import TextReport, check_texts
+from mghft_export.interpretation.influence import InfluenceReport, measure_influence
+from mghft_export.interpretation.rules import Rules
+from mghft_export.interpretation.texts_to_check import Texts, read_texts_to_check
+from mghft_export.runtime.pipeline import Pipeline
+
+DEFAULT_STICKERS = 256
+
+
+@click.command()
+@click.argument("texts", type=click.Path(path_type=Path))
+@click.option(
+    "--bundle", type=click.Path(path_type=Path), help="Also measure how much each view moves this model."
+)
+@click.option(
+    "--stickers",
+    type=click.IntRange(1),
+    default=DEFAULT_STICKERS,
+    show_default=True,
+    help="That the bundle runs on, at even distances.",
+)
+@click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
+@click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
+@click.option(
+    "--labels", help="Names, with commas, that texts must not use.  [default: the data set's classes]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def check(
+    texts: Path,
+    bundle: Path | None,
+    stickers: int,
+    precision: str,
+    allow_labels: bool,
+    labels: str | None,
+    as_json: bool,
+) -> int:
+    """Check TEXTS, a .jsonl file of texts or a data set's folder; the exit status is 1 where a text breaks a rule.
+
+    A rule is broken by a missing view, by fewer than 8 or more than 80 words, and by the name of a class.
+    """
+    read = read_texts_to_check(texts)
+    names = read.class_names
+    if labels is not None:
+        names = tuple(name.strip() for name in labels.split(",") if name.strip())
+    report = check_texts(read.rows, Rules(labels=() if allow_labels else names))
+    influence, trained = _influence(read, bundle, precision, stickers) if bundle is not None else (None, True)
+    if as_json:
+        click.echo(json.dumps(_as_json(report, influence), ensure_ascii=False, indent=1))
+        return int(not report.sound)
+    console = Console()
+    for table in report_tables(report):
+        console.print(table)
+    if report.repeated_texts:
+        console.print(Text(f"{report.repeated_texts} stickers share their whole text with another one."))
+    if influence is not None:
+        console.print(influence_table(influence, trained=trained))
+        if influence.left_out:
+            console.print(Text(f"Left out: {len(influence.left_out)} (first: {influence.left_out[0]})"))
+    return int(not report.sound)
+
+
+def _influence(texts: Texts, root: Path, precision: str, most: int) -> tuple[InfluenceReport, bool]:
+    bundle = load_bundle(root)
+    pipeline = Pipeline(bundle, precision=precision)
+    warn_of_precision(bundle.manifest, pipeline.precision)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("running without each view", total=min(most, len(texts.rows)))
+        report = measure_influence(
+            texts.rows, pipeline, most=most, on_batch=lambda done: shown.update(task, completed=done)
+        )
+    return report, bundle.manifest.trained
+
+
+def _as_json(report: TextReport, influence: InfluenceReport | None) -> dict[str, object]:
+    values = asdict(report)
+    values["examples"] = [{**asdict(example), "image": str(example.image)} for example in report.examples]
+    return {**values, "sound": report.sound, "influence": influence and asdict(influence)}

@@ -1,0 +1,143 @@
+"""From what a model answers to views: JSON, JSON with faults, or headings; whatever can be understood is taken."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.stickers.views import VIEWS, split_views, view_body
+
+KEYS = {view: view.replace(" ", "_") for view in VIEWS}
+"""View -> its key in JSON."""
+
+LONGEST_ANSWER = 20_000
+"""Characters that are read; what a model writes beyond them is a loop."""
+
+_NAMES = {
+    "intention": ("intent",),
+    "style": ("style",),
+    "main role": ("mainrole", "maincharacter", "role", "character"),
+    "gesture": ("gesture", "posture"),
+}
+"""View -> how names of it begin, in small letters."""
+
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+
+_HEADING = re.compile(
+    r"""^[\s>*_#\-•\d.)(]*                                        # bullets, numbers, Markdown
+        (?:the\s+)?(?:sticker['’]s\s+)?
+        (intentions?|intent|styles?|main[\s_-]*(?:role|character)|role|character|gestures?|posture)
+        (?:\s*(?:\([^)\n]*\)|(?:and|&|/)\s*\w+))?                  # "(posture)", "and expression"
+        [*_\s]*(?:[:：]|\s[-–—]\s|\sis\s|[ \t*_]*$)""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+_PREAMBLE = re.compile(
+    r"^(?:the\s+)?(?:sticker['’]s\s+)?(?:intention|style|main\s+role|gesture)\s*(?:is\b|:)\s*", re.IGNORECASE
+)
+
+
+def json_schema(views: Sequence[str]) -> dict[str, Any]:
+    """JSON schema of an answer with these views, as OpenAI's strict mode wants it: all required, no others."""
+    keys = [KEYS[view] for view in views]
+    return {
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in keys},
+        "required": keys,
+        "additionalProperties": False,
+    }
+
+
+def parse_answer(text: str, views: Sequence[str]) -> dict[str, str]:
+    """The views of an answer, in one line each; those that were not asked for or not answered are not in it.
+
+    Read are JSON objects, alone or with text around them, with the usual faults (code fences, trailing commas, single
+    quotes, a missing end), the `#The sticker's ...` form and headings. Plain words are no view: they may be a refusal.
+    """
+    text = _THOUGHTS.sub("", text).strip()[:LONGEST_ANSWER]
+    found = _from_json(text) or _from_markers(text) or _from_headings(text)
+    cleaned = {view: _clean(found[view]) for view in views if view in found}
+    return {view: words for view, words in cleaned.items() if any(map(str.isalnum, words))}
+
+
+def _from_json(text: str) -> dict[str, str]:
+    start = re.search(r"[{\[]", text)
+    if start is None:
+        return {}
+    try:
+        values = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        try:
+            values = interpreter_module("json_repair").loads(text[start.start() :])
+        except (ValueError, RecursionError):
+            return {}
+    found: dict[str, str] = {}
+    for name, value in _entries(values):
+        view = _named_view(name)
+        if view is not None and (words := _words(value)):
+            found[view] = (
+                words  # of several objects the last counts: drafts and echoes of the request come before
+            )
+    return found
+
+
+def _named_view(name: str) -> str | None:
+    """The view that a key or heading means: "mainRole", "The sticker's style", "Gesture and expression"."""
+    letters = re.sub(r"^(?:the)?(?:stickers?)?", "", re.sub(r"[^a-z]", "", name.casefold()))
+    return next((view for view, names in _NAMES.items() if letters.startswith(names)), None)
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of an object, of the objects in it, and of `{"view": name, "text": value}`."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _entries(item)
+    elif isinstance(value, dict):
+        named = next((value[key] for key in ("view", "name") if isinstance(value.get(key), str)), None)
+        text = next((value[key] for key in ("text", "description", "value") if key in value), None)
+        if named is not None and text is not None:
+            yield named, text
+        for name, item in value.items():
+            yield str(name), item
+            yield from _entries(item)
+
+
+def _words(value: Any) -> str:
+    """A view's value as text: strings, and strings in lists and objects."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_words, value)))
+    if isinstance(value, dict):
+        return "; ".join(filter(None, map(_words, value.values())))
+    return ""
+
+
+def _from_markers(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    split = split_views(text)
+    return {
+        view: view_body(body)
+        for view, body in zip(VIEWS, split.views, strict=True)
+        if view not in split.missing
+    }
+
+
+def _from_headings(text: str) -> dict[str, str]:
+    headings = list(_HEADING.finditer(text))
+    ends = [*(heading.start() for heading in headings), len(text)][1:]
+    found = {}
+    for heading, end in zip(headings, ends, strict=True):
+        body = text[heading.end() : end].strip()
+        view = _named_view(heading[1])
+        if view is not None and body:
+            found[view] = body.split("\n\n")[0]  # what follows an empty line is a closing remark
+    return found
+
+
+def _clean(words: str) -> str:
+    plain = " ".join(re.sub(r"[*`]+", "", words).split()).strip("\"'“” ,")
+    return _PREAMBLE.sub("", plain).removeprefix("is ")

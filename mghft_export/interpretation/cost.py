@@ -1,0 +1,34 @@
+"""What a run used and costs: tokens as the endpoint counts them, times its prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mghft_export.interpretation.record import Record
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of a million tokens, in any currency."""
+
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+
+
+@dataclass
+class Usage:
+    """Sums over records."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def add(self, record: Record) -> None:
+        """Count one more."""
+        self.requests += record.requests
+        self.tokens_in += record.tokens_in
+        self.tokens_out += record.tokens_out
+
+    def cost(self, prices: Prices) -> float:
+        """In the currency of the prices."""
+        return (self.tokens_in * prices.tokens_in + self.tokens_out * prices.tokens_out) / 1e6

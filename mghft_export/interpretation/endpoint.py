@@ -1,0 +1,278 @@
+"""A model behind an OpenAI-compatible endpoint: vLLM, TensorRT-LLM, SGLang, Ollama, a hosted one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
+
+from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.answer import json_schema
+from mghft_export.interpretation.backend import Answer, Request, Unanswered
+from mghft_export.interpretation.endpoint_address import checked_address
+from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.interpretation.picture import data_url
+
+RETRIES = 6
+"""Of one request; with the waits below, a server may be away for half a minute."""
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+"""Seconds; waits double in between."""
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds that a server may ask to wait; longer is a limit of the day, and the run ends."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds until a server counts as not there."""
+WORDS_OF_SERVER = 200
+"""Characters of a server's own message that are shown."""
+
+_REFUSED_FORM = (400, 422)
+_TRANSIENT = (408, 409, 425, 429)
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which of the protocol's newer fields a request uses."""
+
+    schema: bool
+    """Whether the answer's form is prescribed by a JSON schema."""
+    limit: str
+    """How the most tokens of an answer are called."""
+
+
+FORMS = (
+    Form(schema=True, limit="max_tokens"),
+    Form(schema=True, limit="max_completion_tokens"),  # OpenAI's newer models know only this one
+    Form(schema=False, limit="max_tokens"),
+    Form(schema=False, limit="max_completion_tokens"),
+)
+"""In the order in which they are tried, until an endpoint accepts one."""
+
+
+class Endpoint:
+    """Chat completions with images.
+
+    Retries are made here and not by the client, so that workers wait together where the server asks for it.
+
+    Args:
+        address: the base URL, which usually ends in `/v1`.
+        key: sent as the bearer token; it appears in no message.
+        key_variable: where the key came from, for messages.
+        concurrency: requests under way.
+        retries: of one request that met 408, 409, 425, 429, 5xx, a broken connection or an answer that is none.
+        timeout: seconds until a request counts as lost.
+        max_tokens: of an answer.
+        first_wait: seconds before the first retry.
+
+    Raises:
+        InterpreterError: openai is not installed, or the address is none.
+    """
+
+    batch = 1
+
+    def __init__(
+        self,
+        address: str,
+        model: str = "",
+        *,
+        key: str,
+        key_variable: str,
+        concurrency: int = 16,
+        retries: int = RETRIES,
+        timeout: float = 120,
+        max_tokens: int = 1024,
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self.address, self.model, self.concurrency = checked_address(address), model, concurrency
+        self._openai = interpreter_module("openai")
+        self._client = self._openai.AsyncOpenAI(
+            base_url=self.address,
+            api_key=key,
+            max_retries=0,
+            timeout=self._openai.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+        )
+        self._key, self._key_variable = key, key_variable
+        self._retries, self._first_wait, self._max_tokens = retries, first_wait, max_tokens
+        self._form: Form | None = None
+        self._resume_at = 0.0
+
+    async def open(self) -> None:
+        """Take the endpoint's only model where none was named.
+
+        Raises:
+            InterpreterError: it has several, or does not say.
+        """
+        if self.model:
+            return
+        try:
+            listed = await self._client.models.list()
+            names = [str(model.id) for model in listed.data]
+        except self._openai.APIConnectionError as error:
+            raise self._unreachable(error) from error
+        except (self._openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+            if getattr(error, "status_code", None) in (401, 403):
+                raise self._key_refused() from error
+            raise InterpreterError(
+                f"{self.address} lists no models; check the address, which usually ends in /v1, "
+                "or name the model"
+            ) from error
+        if len(names) != 1:
+            known = ", ".join(names[:5]) or "none"
+            raise InterpreterError(f"{self.address} has {len(names)} models ({known}); name the one to ask")
+        self.model = names[0]
+
+    async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
+        """Answer each request; see :class:`~mghft_export.interpretation.backend.Backend`."""
+        return list(await asyncio.gather(*map(self._answer, requests)))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _answer(self, request: Request) -> Answer | Unanswered:
+        content = [{"type": "image_url", "image_url": {"url": data_url(frame)}} for frame in request.frames]
+        content.append({"type": "text", "text": request.prompt})
+        messages = [{"role": "user", "content": content}]
+        problem = ""
+        for attempt in range(self._retries + 1):
+            await self._wait_with_the_others()
+            asked_to_wait = None
+            try:
+                return await self._in_a_known_form(messages, request.views)
+            except self._openai.APIStatusError as error:
+                self._refuse_hopeless(error)
+                if error.status_code not in _TRANSIENT and error.status_code < 500:
+                    return Unanswered(self._said(error))
+                problem, asked_to_wait = self._said(error), self._retry_after(error)
+            except self._openai.APIConnectionError as error:
+                timed_out = isinstance(error, self._openai.APITimeoutError)
+                if self._form is None and _never_connected(error):
+                    raise self._unreachable(error) from error
+                problem = "no answer in time" if timed_out else "the connection broke"
+            except (self._openai.APIError, ValueError):  # ValueError: the body is no JSON
+                problem = "an answer that is no chat completion"
+            if attempt < self._retries:
+                await self._back_off(attempt, asked_to_wait)
+        return Unanswered(f"{problem}, {self._retries + 1} times")
+
+    async def _in_a_known_form(self, messages: list[Any], views: tuple[str, ...]) -> Answer:
+        """Ask in the form that the endpoint has accepted before; the first time, in each until one is accepted."""
+        if self._form is not None:
+            return await self._complete(messages, self._form, views)
+        refused: Exception | None = None
+        for form in FORMS:
+            try:
+                answer = await self._complete(messages, form, views)
+            except self._openai.APIStatusError as error:
+                if error.status_code not in _REFUSED_FORM:
+                    raise
+                refused = refused or error
+            else:
+                self._form = self._form or form
+                return answer
+        assert refused is not None
+        raise refused
+
+    async def _complete(self, messages: list[Any], form: Form, views: tuple[str, ...]) -> Answer:
+        options: dict[str, Any] = {form.limit: self._max_tokens}
+        if form.schema:
+            schema = {"name": "sticker", "strict": True, "schema": json_schema(views)}
+            options["response_format"] = {"type": "json_schema", "json_schema": schema}
+        completion = await self._client.chat.completions.create(
+            model=self.model, messages=messages, **options
+        )
+        if isinstance(completion, str) and self._form is None:
+            raise InterpreterError(
+                f"{self.address} answers with a page instead of a chat completion; "
+                "check the address, which usually ends in /v1"
+            )
+        try:
+            choice, usage = completion.choices[0], completion.usage
+            return Answer(
+                text=str(choice.message.content or ""),
+                tokens_in=int(usage.prompt_tokens) if usage else 0,
+                tokens_out=int(usage.completion_tokens) if usage else 0,
+                cut=choice.finish_reason == "length",
+            )
+        except (AttributeError, IndexError, TypeError) as error:  # the client checks no fields
+            raise ValueError("no chat completion") from error
+
+    def _refuse_hopeless(self, error: Any) -> None:
+        """Raise what no repetition and no other sticker can change."""
+        if error.status_code in (401, 403):
+            raise self._key_refused() from error
+        if error.status_code == 404:
+            raise InterpreterError(
+                f"{self.address} has no model {self.model!r} or no chat completions (404); check the model's name, "
+                "and the address, which usually ends in /v1"
+            ) from error
+        if getattr(error, "code", None) == "insufficient_quota":
+            raise InterpreterError(
+                f"{self.address} says that the quota is used up; go on when there is more"
+            ) from error
+        wait = self._retry_after(error)
+        if wait is not None and wait > LONGEST_RETRY_AFTER:
+            raise InterpreterError(
+                f"{self.address} asks to wait {wait:.0f} s; run the same command again then, nothing is lost"
+            ) from error
+
+    def _key_refused(self) -> InterpreterError:
+        return InterpreterError(
+            f"{self.address} refuses the key (401 or 403); put the right one into the environment variable "
+            f"{self._key_variable}"
+        )
+
+    def _unreachable(self, error: Exception) -> InterpreterError:
+        cause = str(error.__cause__ or "")
+        why = f" ({self._without_key(cause)})" if cause else ""
+        return InterpreterError(
+            f"cannot reach {self.address}{why}; check the address and that the server runs"
+        )
+
+    def _said(self, error: Any) -> str:
+        """Status and the server's own words."""
+        body = error.body if isinstance(error.body, dict) else {}
+        words = str(body.get("message") or body.get("detail") or "")
+        words = self._without_key(" ".join(words.split()))[:WORDS_OF_SERVER]
+        return f"HTTP {error.status_code}" + (f": {words}" if words else "")
+
+    def _without_key(self, words: str) -> str:
+        return words.replace(self._key, "***") if len(self._key) > 4 else words
+
+    @staticmethod
+    def _retry_after(error: Any) -> float | None:
+        """Seconds of the Retry-After header, which may also be a date."""
+        header = error.response.headers.get("retry-after", "")
+        try:
+            seconds = float(header)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(header).timestamp() - time.time()
+            except ValueError:
+                return None
+        return max(0.0, seconds) if isfinite(seconds) else None
+
+    async def _back_off(self, attempt: int, asked_to_wait: float | None) -> None:
+        """Wait, longer each time and never as long as the others; as long as asked, then all wait."""
+        wait = min(LONGEST_WAIT, self._first_wait * 2**attempt) * random.uniform(0.5, 1)
+        if asked_to_wait is None:
+            await asyncio.sleep(wait)
+            return
+        now = asyncio.get_running_loop().time()
+        self._resume_at = max(self._resume_at, now + asked_to_wait)
+        await self._wait_with_the_others()
+        await asyncio.sleep(wait)
+
+    async def _wait_with_the_others(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (wait := self._resume_at - loop.time()) > 0:
+            await asyncio.sleep(wait + random.uniform(0, self._first_wait))
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether nobody was there; the client's HTTP library says so in the name of its exception."""
+    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "UnsupportedProtocol")

@@ -1,0 +1,48 @@
+"""The address of an endpoint and the key for it: the one from the command line, the other from the environment only."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from mghft_export.errors import InterpreterError
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+NO_KEY = "none"
+"""Sent where there is no key; servers of one's own ignore it, and the client insists on one."""
+
+
+def checked_address(url: str) -> str:
+    """The address without a slash at its end.
+
+    Raises:
+        InterpreterError: it is none of a web server, or carries a password or key.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InterpreterError(
+            "the endpoint is no address of a web server; give one such as http://localhost:8000/v1"
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InterpreterError(
+            "the endpoint's address carries a password or a query, which ends up in logs; "
+            f"put the key into the environment variable {KEY_VARIABLE}"
+        )
+    return url.rstrip("/")
+
+
+def key_from_environment(variable: str = KEY_VARIABLE) -> str:
+    """The key, or :data:`NO_KEY`.
+
+    Raises:
+        InterpreterError: it has characters that no HTTP header can carry.
+    """
+    key = os.environ.get(variable, "").strip() or NO_KEY
+    if not (key.isascii() and key.isprintable()):
+        raise InterpreterError(f"the key in {variable} has signs that no key has; copy it again")
+    return key

@@ -1,0 +1,39 @@
+"""What the model is shown of a sticker: one image, or three frames of an animation, of a bounded size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from mghft_export.stickers.image import frame_count, open_sticker
+
+LARGEST_SIDE = 768
+"""Pixels; larger than most stickers, and 27 x 27 tokens of Qwen2.5-VL, which sees 28 x 28 pixels a token."""
+
+SMALLEST_SIDE = 56
+"""Pixels; Qwen's processors refuse sides below 28 (two patches of 14), and an icon says more when it is enlarged."""
+
+Frames = tuple[Image.Image, ...]
+
+
+def sticker_frames(path: Path, *, background: str = "white", largest_side: int = LARGEST_SIDE) -> Frames:
+    """The first, middle and last frame of an animation, or the one image of a still sticker; RGB.
+
+    Raises:
+        StickerError: the file cannot be read as an image, or the background is no colour.
+    """
+    frames = frame_count(path)
+    numbers = sorted({0, frames // 2, frames - 1})
+    return tuple(
+        _of_bounded_size(open_sticker(path, background=background, frame=number), largest_side)
+        for number in numbers
+    )
+
+
+def _of_bounded_size(image: Image.Image, largest_side: int) -> Image.Image:
+    scale = min(largest_side / max(image.size), max(1.0, SMALLEST_SIDE / min(image.size)))
+    if scale == 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)

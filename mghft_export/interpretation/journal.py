@@ -1,0 +1,162 @@
+"""The journal: every finished image is a line of a file at once, so that a killed run loses and repeats nothing.
+
+Lines are only ever appended, each in one write and forced to the disk. A line that a kill or a power cut tore is
+removed when the journal is opened again. Of several lines about one image the last counts. In memory there are only
+the places of the lines.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from pydantic import ValidationError
+
+from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.interpretation.record import Record, Source
+from mghft_export.interpretation.rules import Rules
+
+_BEGINNING = b'{"image":"'
+"""Of every line that is written here."""
+
+Place = tuple[int, int]
+"""Offset and bytes of a line."""
+
+
+class Journal:
+    """The lines of one source in a journal, which this process alone may write.
+
+    Args:
+        path: created where it is not there.
+        source: lines of other sources stay in the file and are not looked at.
+
+    Raises:
+        InterpreterError: another process has it open, it cannot be read or written, or it is none.
+    """
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self.path, self.source = path, source
+        self._places: dict[str, Place] = {}
+        filelock = interpreter_module("filelock")
+        self._lock: Any = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            self._file = path.open("a+b", buffering=0)
+        except filelock.Timeout as error:
+            raise InterpreterError(
+                f"another process writes to {path}; wait for it, or give this one another --journal or -o"
+            ) from error
+        except OSError as error:
+            self._lock.release()
+            raise InterpreterError(
+                f"cannot write {path}: {error.strerror}; choose another --journal or -o"
+            ) from error
+        try:
+            end = 0
+            for place, record in _lines(path):
+                end = sum(place)
+                if record.source == source:
+                    self._places[record.image] = place
+            self._file.truncate(end)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, record: Record) -> None:
+        """Write a record to the disk.
+
+        Raises:
+            InterpreterError: the disk is full or gone.
+        """
+        line = record.model_dump_json(exclude_defaults=True).encode() + b"\n"
+        try:
+            start = self._file.seek(0, os.SEEK_END)
+            written = self._file.write(line)
+            if written != len(line):  # a full disk may take a part
+                self._file.truncate(start)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InterpreterError(
+                f"cannot write {self.path}: {error.strerror}; free some space and run the same command again"
+            ) from error
+        self._places[record.image] = (start, len(line))
+
+    def find(self, sha256: str) -> Record | None:
+        """The last record of an image."""
+        place = self._places.get(sha256)
+        return _read(self._file, place, self.path) if place else None
+
+    def description(self, sha256: str, rules: Rules) -> Record | None:
+        """The last record of an image, where it is a description that the rules allow."""
+        record = self.find(sha256)
+        return record if record is not None and record.complete(rules) else None
+
+    def close(self) -> None:
+        """Let other processes write."""
+        self._file.close()
+        self._lock.release()
+
+
+def read_journal(path: Path) -> Iterator[Record]:
+    """All records of a journal, oldest first; a torn last line is passed over.
+
+    Raises:
+        InterpreterError: it is not there, or none.
+    """
+    if not path.is_file():
+        raise InterpreterError(f"there is no journal {path}; give one that `mghft-export interpret` wrote")
+    for _, record in _lines(path):
+        yield record
+
+
+def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
+    """Whole lines and where they are; what follows the last of them is torn."""
+    start = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = Record.model_validate_json(line)
+                except ValidationError as error:
+                    if _is_torn(line) and not file.read(1):
+                        return
+                    raise InterpreterError(
+                        f"line {number} of {path} is no record of the interpreter; "
+                        "give the journal of an earlier run, or a new name"
+                    ) from error
+                if not line.endswith(b"\n"):
+                    return
+                yield (start, len(line)), record
+                start += len(line)
+    except OSError as error:
+        raise InterpreterError(f"cannot read {path}: {error.strerror}; check its permissions") from error
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line began as a record; a power cut may leave zeros in its place."""
+    return line.startswith((_BEGINNING, b"\0")) or _BEGINNING.startswith(line)
+
+
+def _read(file: IO[bytes], place: Place, path: Path) -> Record:
+    file.seek(place[0])
+    try:
+        return Record.model_validate_json(file.read(place[1]))
+    except ValidationError as error:
+        raise InterpreterError(
+            f"{path} was changed while it was in use; run the same command again"
+        ) from error
