@@ -7,7 +7,10 @@ SMALL := calibration/stickers-small
 ALL := --no-verify --precision fp16 --precision int8 --precision int8-fp16
 DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
 
-.PHONY: demo test lint bench clean
+ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])")
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test lint bench cpp cpp-sanitize fuzz clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +25,7 @@ demo: $(VENV)/.installed ## export a model, verify it, and run real stickers thr
 	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
 
 test: lint ## lint, types and all tests
+	cpp/prepare_debian.sh --try
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed
@@ -38,5 +42,22 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour;
 	$(BIN)/python benchmarks/rtx_builds.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(BIN)/python benchmarks/readme.py
 
+cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
+	cpp/prepare_debian.sh
+	cmake -S . -B build/cpp -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON
+	cmake --build build/cpp --parallel
+	ctest --test-dir build/cpp --output-on-failure
+
+cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSanitizer and UndefinedBehaviorSanitizer
+	cpp/prepare_debian.sh
+	MGHFT_SANITIZE=address,undefined $(BIN)/python -m pytest tests/cpp
+
+fuzz: $(VENV)/.installed ## each fuzzer for FUZZ_SECONDS, with clang; for a nightly run
+	cpp/prepare_debian.sh
+	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
+	  -DMGHFT_CUDA=OFF -DMGHFT_SANITIZE=address,undefined
+	cmake --build build/fuzz --parallel
+	cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+
 clean:
-	rm -rf $(VENV) $(BUNDLE) $(BUNDLE)-paper
+	rm -rf $(VENV) $(BUNDLE) $(BUNDLE)-paper build

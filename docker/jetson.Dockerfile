@@ -2,6 +2,29 @@
 #
 #   docker build -f docker/jetson.Dockerfile -t mghft-jetson .
 #   docker run --rm --runtime nvidia -v "$PWD/bundle:/bundle" -v mghft-cache:/cache mghft-jetson trt /bundle --fp16
+#
+# The C++ runner alone, without Python (docs/cpp.md); built on a Jetson, with ONNX Runtime's release unpacked beside:
+#
+#   docker build -f docker/jetson.Dockerfile --target cpp --build-arg ONNXRUNTIME=onnxruntime-linux-aarch64 -t mghft-run .
+FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0 AS cpp
+ARG ONNXRUNTIME=onnxruntime-linux-aarch64
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends cmake doctest-dev g++ libcli11-dev libgif-dev \
+      libopencv-imgcodecs-dev libssl-dev libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config \
+ && rm -rf /var/lib/apt/lists/*
+COPY ${ONNXRUNTIME} /opt/onnxruntime
+COPY CMakeLists.txt /src/
+COPY cpp /src/cpp
+COPY mghft_export/__init__.py /src/mghft_export/__init__.py
+RUN cmake -S /src -B /build -DONNXRUNTIME_ROOT=/opt/onnxruntime -DMGHFT_TENSORRT=ON -DMGHFT_CUDA_ARCHITECTURES=87 \
+      -DCMAKE_CUDA_COMPILER=/usr/local/cuda/bin/nvcc \
+ && cmake --build /build --parallel \
+ && ctest --test-dir /build --output-on-failure -E cuda \
+ && cmake --install /build --prefix /usr/local \
+ && ldconfig
+ENTRYPOINT ["mghft-run"]
+CMD ["--help"]
+
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 RUN apt-get update \

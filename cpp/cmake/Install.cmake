@@ -1,0 +1,30 @@
+# Library, program, headers, and what find_package(mghft) reads.
+set_target_properties(mghft PROPERTIES INSTALL_RPATH "$ORIGIN")
+install(TARGETS mghft EXPORT mghftTargets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET mghft-run)
+  set_target_properties(mghft-run PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS mghft-run DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY include/mghft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+# A library of ONNX Runtime that the loader does not find by itself is installed beside libmghft.
+if(ONNXRUNTIME_ROOT)
+  get_filename_component(library ${ONNXRUNTIME_LIBRARY} REALPATH)
+  get_filename_component(name ${ONNXRUNTIME_LIBRARY} NAME)
+  string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" name ${name})
+  install(FILES ${library} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME ${name})
+endif()
+
+if(BUILD_SHARED_LIBS)
+  set(package ${CMAKE_INSTALL_LIBDIR}/cmake/mghft)
+  install(EXPORT mghftTargets NAMESPACE mghft:: DESTINATION ${package})
+  write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/mghftConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/mghftConfig.cmake
+    "include(\${CMAKE_CURRENT_LIST_DIR}/mghftTargets.cmake)\n")
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mghftConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/mghftConfigVersion.cmake
+    DESTINATION ${package})
+else()
+  summary_add("find_package(mghft)" "left out: BUILD_SHARED_LIBS is off, and a static library would need its dependencies")
+endif()

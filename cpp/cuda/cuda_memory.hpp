@@ -1,0 +1,112 @@
+// CUDA's memory and events with owners, and its errors as sentences.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "mghft/mghft.hpp"
+
+namespace mghft {
+
+inline void check_cuda(cudaError_t error, const char* call) {
+    if (error == cudaSuccess) return;
+    throw Error(std::string("the GPU failed in ") + call + " (" + cudaGetErrorString(error) +
+                "); look at nvidia-smi or dmesg, and run again");
+}
+
+inline void check_allocation(cudaError_t error, std::size_t size, const char* what) {
+    if (error != cudaErrorMemoryAllocation) return check_cuda(error, "an allocation");
+    (void)cudaGetLastError();  // so that the next call does not report it again
+    throw Error(std::to_string(size >> 20) + " MiB of " + what +
+                " memory cannot be had; run a smaller batch, or close what else uses the memory");
+}
+
+// Memory that is kept and grows. The address changes when it grows and not otherwise.
+template <cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
+class CudaMemory {
+  public:
+    explicit CudaMemory(const char* what) : what_(what) {}
+    ~CudaMemory() { free(); }
+    CudaMemory(CudaMemory&& other) noexcept
+        : what_(other.what_), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    CudaMemory& operator=(CudaMemory&&) = delete;
+
+    void* reserve(std::size_t size) {
+        if (size > size_) {
+            free();
+            check_allocation(allocate(&data_, size), size, what_);
+            size_ = size;
+        }
+        return data_;
+    }
+    void* data() const { return data_; }
+    std::size_t size() const { return size_; }
+
+  private:
+    void free() {
+        if (data_ != nullptr) (void)release(std::exchange(data_, nullptr));
+        size_ = 0;
+    }
+
+    const char* what_;
+    void* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+inline cudaError_t allocate_device(void** data, std::size_t size) {
+    return cudaMalloc(data, size);
+}
+
+inline cudaError_t allocate_pinned(void** data, std::size_t size) {
+    return cudaHostAlloc(data, size, cudaHostAllocDefault);
+}
+
+// Not while a stream may use the memory: the owner waits before.
+class DeviceMemory : public CudaMemory<allocate_device, cudaFree> {
+  public:
+    DeviceMemory() : CudaMemory("GPU") {}
+};
+
+class PinnedMemory : public CudaMemory<allocate_pinned, cudaFreeHost> {
+  public:
+    PinnedMemory() : CudaMemory("pinned host") {}
+};
+
+// A mark that a stream can pass.
+class CudaEvent {
+  public:
+    CudaEvent() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
+    ~CudaEvent() {
+        if (event_ != nullptr) (void)cudaEventDestroy(event_);
+    }
+    CudaEvent(CudaEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
+    CudaEvent& operator=(CudaEvent&&) = delete;
+
+    void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+    // At once for a mark that was never recorded.
+    void wait() { check_cuda(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+
+  private:
+    cudaEvent_t event_ = nullptr;
+};
+
+class CudaStream {
+  public:
+    CudaStream() {
+        check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    }
+    ~CudaStream() { (void)cudaStreamDestroy(stream_); }
+    CudaStream(const CudaStream&) = delete;
+    CudaStream& operator=(const CudaStream&) = delete;
+
+    cudaStream_t get() const { return stream_; }
+    void synchronize() { check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+
+  private:
+    cudaStream_t stream_ = nullptr;
+};
+
+}  // namespace mghft

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Unpacks ONNX Runtime's C++ headers beside the build, without root: Debian has them since release 13 (trixie), and the
+# Python package, whose shared library they go with, has none. Newer libraries keep what older headers ask for.
+#
+#   cpp/get_onnxruntime_headers.sh [FOLDER]
+set -euo pipefail
+target=$(realpath -m "${1:-build/onnxruntime-headers}")
+release=trixie
+[ -e "$target/usr/include/onnxruntime/onnxruntime_cxx_api.h" ] && exit 0
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/unpacked"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" \
+  > "$work/sources.list"
+options=(-qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1
+  -o "APT::Sandbox::User=$(id -un)")
+apt-get "${options[@]}" update
+(cd "$work" && apt-get "${options[@]}" download libonnxruntime-dev)
+dpkg -x "$work"/libonnxruntime-dev_*.deb "$work/unpacked"
+mkdir -p "$(dirname "$target")"
+rm -rf "$target"
+mv "$work/unpacked" "$target"
+echo "ONNX Runtime's headers are in $target/usr/include/onnxruntime"

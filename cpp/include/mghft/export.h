@@ -1,0 +1,11 @@
+/* Which symbols the shared library shows. */
+#ifndef MGHFT_EXPORT_H
+#define MGHFT_EXPORT_H
+
+#if defined(MGHFT_STATIC) || defined(_WIN32)
+#define MGHFT_API
+#else
+#define MGHFT_API __attribute__((visibility("default")))
+#endif
+
+#endif

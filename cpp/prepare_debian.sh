@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the C++ part is built with, on Debian 12 and later. Root installs packages; others are told which.
+#
+#   cpp/prepare_debian.sh          fails where something is missing that cannot be installed
+#   cpp/prepare_debian.sh --try    says so and succeeds: the tests of the C++ part are skipped then
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+packages=(cmake doctest-dev g++ libcli11-dev libgif-dev libopencv-core-dev libopencv-imgcodecs-dev libssl-dev
+  libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config)
+
+give_up() {
+  echo "the C++ part cannot be built: $1" >&2
+  [ "$try" = no ] || exit 0
+  exit 2
+}
+try=no
+[ "${1:-}" = --try ] && try=yes
+command -v dpkg-query > /dev/null || give_up "this is no Debian; docs/cpp.md lists what it needs"
+
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${Status}' "$package" 2> /dev/null)" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  [ "$(id -u)" = 0 ] || give_up "install with: sudo apt-get install --no-install-recommends ${missing[*]}"
+  apt-get -qq update || true # a source that is out of reach need not be the one that has the packages
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}" > /dev/null \
+    || give_up "apt-get could not install ${missing[*]}"
+fi
+cpp/get_onnxruntime_headers.sh || give_up "ONNX Runtime's headers cannot be had; docs/cpp.md says from where else"

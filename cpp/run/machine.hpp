@@ -1,0 +1,14 @@
+// What was measured on, in the fields of mghft-bench.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace mghft::run {
+
+nlohmann::ordered_json machine();
+
+// Everything else that a number depends on.
+nlohmann::ordered_json provenance(const std::string& bundle);
+
+}  // namespace mghft::run

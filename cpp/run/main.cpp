@@ -1,0 +1,106 @@
+// mghft-run: a bundle on devices without Python.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <map>
+#include <string>
+
+#include "commands.hpp"
+
+namespace {
+
+using mghft::Options;
+using mghft::Overlap;
+
+constexpr int kMisuse = 2;  // the exit status of everything that a user can cause
+
+void add_running_options(CLI::App* command, Options& options) {
+    command->add_option("--provider", options.provider, "Of ONNX Runtime: cpu, cuda or tensorrt.")
+        ->capture_default_str();
+    command->add_option("--engine", options.engine, "Run engines: a folder, or its name in the bundle's engines/.");
+    command->add_option("--threads", options.threads, "CPU threads of one operator; 0 for ONNX Runtime's choice.")
+        ->capture_default_str();
+    const std::map<std::string, Overlap> overlaps = {
+        {"auto", Overlap::kAuto}, {"off", Overlap::kOff}, {"on", Overlap::kOn}};
+    command->add_option("--overlap", options.overlap, "Text beside vision: auto (not on the CPU), on or off.")
+        ->transform(CLI::CheckedTransformer(overlaps, CLI::ignore_case).description(""));
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("Classify stickers with a bundle of mghft-export, without Python.");
+    app.set_version_flag("--version", std::string("mghft-run ") + mghft::version());
+    app.require_subcommand(1);
+
+    mghft::run::PredictOptions predict;
+    CLI::App* predict_command = app.add_subcommand(
+        "predict", "Classify each image with its text. Broken images are named and left out; the exit status is 1 then.");
+    predict_command->add_option("bundle", predict.bundle)->required();
+    predict_command->add_option("images", predict.images, "PNG, JPEG, WebP, GIF (first frame).")->required();
+    predict_command->add_option("--text", predict.texts, "The sticker's text; once for all images, or once for each.")
+        ->expected(1)
+        ->take_all();
+    predict_command->add_option("--text-file", predict.text_file,
+                                "Plain text, .jsonl (image, text) or SER30K .json.");
+    predict_command->add_option("--text-features", predict.text_features, "An .npz of `mghft-export encode-text`.");
+    auto* precision = predict_command->add_option("--precision", predict.options.precision,
+                                                  "Which of the bundle's precisions.");
+    precision->capture_default_str();
+    add_running_options(predict_command, predict.options);
+    predict_command->add_flag("--json", predict.json, "One JSON object a line.");
+    predict_command->add_flag("--logits", predict.logits, "With --json: logits beside the probabilities.");
+
+    mghft::run::BenchOptions bench;
+    CLI::App* bench_command =
+        app.add_subcommand("bench", "Measure a bundle; the JSON is that of `mghft-bench`, whose `report` reads it.");
+    bench_command->add_option("bundle", bench.bundle)->required();
+    bench_command->add_option("--batch", bench.batch, "Stickers at once.")->check(CLI::Range(1, 4096))
+        ->capture_default_str();
+    bench_command->add_option("--part", bench.parts, "vision, vision+fusion, text, whole, pipeline.")
+        ->check(CLI::IsMember({"vision", "vision+fusion", "text", "whole", "pipeline"}))
+        ->capture_default_str();
+    bench_command->add_option("--precision", bench.precisions, "Of the bundle's; all of them by default.");
+    bench_command->add_option("--iterations", bench.iterations, "Rounds; least runs of a row.")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str();
+    bench_command->add_option("--duration", bench.duration, "Least seconds of each row.")
+        ->check(CLI::Range(0.0, 3600.0))
+        ->capture_default_str();
+    bench_command->add_option("--stickers", bench.stickers, "A calibration set; made-up stickers without one.");
+    add_running_options(bench_command, bench.options);
+    bench_command->add_flag("--json", bench.json, "Print JSON instead of a table.");
+    bench_command->add_option("-o,--output", bench.output, "Write the JSON to a file.");
+
+    mghft::run::InfoOptions info;
+    CLI::App* info_command = app.add_subcommand("info", "What a bundle is.");
+    info_command->add_option("bundle", info.bundle)->required();
+    info_command->add_flag("--json", info.json, "Print JSON.");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        std::cerr << "error: " << error.what() << "; see mghft-run --help\n";
+        return kMisuse;
+    }
+    if (predict_command->parsed()) {
+        if (!predict.options.engine.empty() && precision->count() > 0) {
+            throw mghft::Error("--precision has no meaning for engines, which have their own; leave out one of the two");
+        }
+        return mghft::run::predict(predict);
+    }
+    if (bench_command->parsed()) return mghft::run::bench(bench);
+    return mghft::run::info(info);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "error: " << error.what() << "\n";
+    } catch (...) {
+        std::cerr << "error: something failed that says nothing of itself; run again with --provider cpu\n";
+    }
+    return kMisuse;
+}

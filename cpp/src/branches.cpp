@@ -1,0 +1,54 @@
+#include "branches.hpp"
+
+#include <future>
+
+#include "engine_folder.hpp"
+#include "ort_session.hpp"
+#include "text.hpp"
+#ifdef MGHFT_TENSORRT
+#include "trt_branches.hpp"
+#endif
+
+namespace mghft {
+
+namespace {
+
+std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& branch, const Options& options) {
+    const GraphEntry& entry = bundle.graph(branch, options.precision);
+    const bool on_device = options.provider != "cpu";
+    const bool overlaps = options.overlap == Overlap::kOn || (options.overlap == Overlap::kAuto && on_device);
+    OrtSessionOptions settings;
+    settings.provider = options.provider;
+    settings.threads = options.threads;
+    settings.longest_text = bundle.manifest.text.max_length;
+    settings.keeps_outputs = branch == "vision";
+    settings.own_thread = overlaps && branch == "vision";
+    return std::make_unique<OrtSession>(bundle.content(entry.file), (bundle.root / entry.file.path).string(), entry,
+                                        settings);
+}
+
+Branches open_graphs(const Bundle& bundle, const Options& options) {
+    // The text branch is by far the largest: it is read while the others are.
+    auto text = std::async(std::launch::async, open_graph, std::cref(bundle), "text", std::cref(options));
+    Branches branches;
+    branches.vision = open_graph(bundle, "vision", options);
+    branches.fusion = open_graph(bundle, "fusion", options);
+    branches.text = text.get();
+    return branches;
+}
+
+}  // namespace
+
+Branches open_branches(const Bundle& bundle, const Options& options) {
+    if (options.threads < 0) throw Error("threads must be 0 or more; 0 lets ONNX Runtime choose");
+    if (options.engine.empty()) return open_graphs(bundle, options);
+    const EngineFolder folder = load_engine_folder(find_engine_folder(bundle, options.engine), bundle);
+#ifdef MGHFT_TENSORRT
+    return open_engines(bundle, folder, options);
+#else
+    throw Error(text("this build has no TensorRT, so ", folder.path.string(),
+                     " cannot run; build with -DMGHFT_TENSORRT=ON, or run the bundle with ONNX Runtime"));
+#endif
+}
+
+}  // namespace mghft

@@ -1,0 +1,32 @@
+// A bundle on disk.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "manifest.hpp"
+#include "mghft/mghft.hpp"
+
+namespace mghft {
+
+struct Bundle {
+    std::filesystem::path root;
+    Manifest manifest;
+
+    // The entry of a branch's graph. Throws Error where the bundle has no such precision or branch.
+    const GraphEntry& graph(const std::string& branch, const std::string& precision) const;
+
+    // The content of a file, checked against its hash. Throws Error.
+    std::string content(const FileEntry& entry) const;
+
+    // What text features depend on: the text branch's weights, the tokenizer and how texts are read.
+    std::string text_branch_id() const;
+
+    BundleInfo info() const;
+};
+
+// Opens a bundle: the manifest is validated, and every file must be there with its size.
+// Throws Error; says what to do.
+Bundle load_bundle(const std::filesystem::path& root);
+
+}  // namespace mghft

@@ -1,0 +1,208 @@
+#include "engine_folder.hpp"
+
+#include <algorithm>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+
+#include "files.hpp"
+#include "json.hpp"
+#include "sha256.hpp"
+#include "text.hpp"
+
+namespace mghft {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kSchemaVersion = 1;
+constexpr int kAmpere = 80;  // engines without targets of their own run from here on
+
+std::string again(const EngineFolder& folder) {
+    return "build it again with: " + folder.command;
+}
+
+FileEntry file_entry(const JsonValue& value) {
+    FileEntry entry{value["path"].string(), value["sha256"].string(), value["bytes"].integer(1, std::int64_t{1} << 40)};
+    if (entry.sha256.size() != 64) value["sha256"].fail("is no SHA-256");
+    if (entry.path.empty() || entry.path.find('\0') != std::string::npos) value["path"].fail("is no path");
+    return entry;
+}
+
+void check_files(const EngineFolder& folder) {
+    for (const auto& [branch, entry] : folder.engines) {
+        const fs::path path = folder.path / entry.file.path;
+        std::error_code error;
+        if (!is_inside(folder.path, path)) {
+            throw Error(text(folder.path.string(), " names '", entry.file.path, "', which is outside of it; ",
+                             again(folder)));
+        }
+        if (!fs::is_regular_file(path, error)) throw Error(text(path.string(), " is missing; ", again(folder)));
+        const auto size = fs::file_size(path, error);
+        if (error || size != std::uintmax_t(entry.file.bytes)) {
+            throw Error(text(path.string(), " was changed after it was built; ", again(folder)));
+        }
+    }
+}
+
+void check_graphs(const EngineFolder& folder, const Bundle& bundle) {
+    for (const auto& [branch, entry] : folder.engines) {
+        const std::string engine = (folder.path / entry.file.path).string();
+        const auto graphs = bundle.manifest.precisions.find(folder.precision);
+        if (graphs == bundle.manifest.precisions.end() || graphs->second.count(branch) == 0) {
+            throw Error(text(engine, " is of a ", folder.precision, " graph that ", bundle.root.string(),
+                             " no longer has"));
+        }
+        const std::string& now = graphs->second.at(branch).file.sha256;
+        if (now != entry.onnx.sha256) {
+            throw Error(text(engine, " was built of another ", entry.onnx.path, " (", entry.onnx.sha256.substr(0, 8),
+                             ") than the bundle's (", now.substr(0, 8), "); ", again(folder)));
+        }
+    }
+}
+
+std::vector<int> numbers(const std::string& version) {
+    std::vector<int> found;
+    std::istringstream stream(version);
+    for (std::string word; std::getline(stream, word, '.');) {
+        const bool digits = !word.empty() && word.size() < 7 &&
+                            word.find_first_not_of("0123456789") == std::string::npos;
+        if (digits) found.push_back(std::stoi(word));
+    }
+    if (found.empty()) found.push_back(0);
+    return found;
+}
+
+const char* title(const std::string& backend) {
+    return backend == "rtx" ? "TensorRT-RTX" : "TensorRT";
+}
+
+bool runs_on(const EngineFolder& folder, const Gpu& gpu) {
+    if (folder.backend == "rtx") {
+        if (folder.targets.empty()) return gpu.sm >= kAmpere;
+        return std::count(folder.targets.begin(), folder.targets.end(), gpu.sm) > 0;
+    }
+    if (!folder.gpu) return false;
+    if (folder.hardware_compatible == "ampere+") return std::min(gpu.sm, folder.gpu->sm) >= kAmpere;
+    return gpu.sm == folder.gpu->sm && (folder.hardware_compatible == "same-sm" || gpu.name == folder.gpu->name);
+}
+
+}  // namespace
+
+EngineFolder parse_build_info(const std::string& content, const fs::path& path) {
+    const JsonDocument document(content);
+    const JsonValue root = document.root();
+    const auto version = root["schema_version"].integer();
+    if (version != kSchemaVersion) {
+        throw Error(text(path.string(), " has schema version ", version, ", this program reads ", kSchemaVersion,
+                         "; build the engines again"));
+    }
+    EngineFolder folder;
+    folder.path = path;
+    folder.backend = root["backend"].string();
+    if (folder.backend != "tensorrt" && folder.backend != "rtx") root["backend"].fail("is not known");
+    folder.version = root["version"].string();
+    folder.precision = root["precision"].string();
+    folder.command = root["command"].string();
+    if (root.has("targets")) {
+        const JsonValue targets = root["targets"];
+        for (std::size_t index = 0; index < targets.size(); ++index) {
+            folder.targets.push_back(static_cast<int>(targets.item(index).integer(0, 1000)));
+        }
+    }
+    if (root.has("gpu")) {
+        folder.gpu = Gpu{root["gpu"]["name"].string(), static_cast<int>(root["gpu"]["sm"].integer(0, 1000))};
+    }
+    if (root.has("flags")) {
+        folder.version_compatible = root["flags"].boolean_or("version_compatible", false);
+        folder.strip_weights = root["flags"].boolean_or("strip_weights", false);
+        folder.hardware_compatible = root["flags"].string_or("hardware_compatible", "");
+    }
+    for (const auto& [branch, entry] : root["engines"].members()) {
+        folder.engines[branch] = {file_entry(entry["file"]), file_entry(entry["onnx"])};
+    }
+    return folder;
+}
+
+std::string EngineFolder::content(const std::string& branch) const {
+    const auto entry = engines.find(branch);
+    if (entry == engines.end()) {
+        throw Error(text(path.string(), " has no ", branch, " engine; build it with: ", command, " --branch ", branch));
+    }
+    const fs::path file = path / entry->second.file.path;
+    std::string found;
+    try {
+        found = read_file(file);
+    } catch (const std::system_error& error) {
+        throw Error(text(file.string(), " cannot be read (", error.code().message(), "); ", again(*this)));
+    }
+    if (hexadecimal(sha256(found)) != entry->second.file.sha256) {
+        throw Error(text(file.string(), " was changed after it was built; ", again(*this)));
+    }
+    return found;
+}
+
+fs::path find_engine_folder(const Bundle& bundle, const std::string& engine) {
+    std::error_code error;
+    const fs::path named = bundle.root / "engines" / engine;
+    if (fs::path(engine).filename() == engine && fs::is_directory(named, error)) return named;
+    if (fs::is_directory(engine, error)) return engine;
+    std::string known;
+    for (const std::string& name : bundle.info().engines) known += (known.empty() ? "" : ", ") + name;
+    throw Error(text("there are no engines '", engine, "' (", known.empty() ? "the bundle has none" : "the bundle has ",
+                     known, "); build them with `mghft-export trt ", bundle.root.string(), "`"));
+}
+
+EngineFolder load_engine_folder(const fs::path& folder, const Bundle& bundle) {
+    const fs::path path = folder / "build.json";
+    std::string content;
+    try {
+        content = read_file(path);
+    } catch (const std::system_error& error) {
+        throw Error(text(folder.string(), " has no engines that can be read (", error.code().message(),
+                         "); build them with `mghft-export trt`"));
+    }
+    EngineFolder found;
+    try {
+        found = parse_build_info(content, folder);
+    } catch (const JsonError& error) {
+        throw Error(text(path.string(), " is damaged (", error.what(),
+                         "); build the engines again with `mghft-export trt`"));
+    }
+    check_files(found);
+    check_graphs(found, bundle);
+    return found;
+}
+
+void check_version(const EngineFolder& folder, const std::string& backend, const std::string& version) {
+    const std::vector<int> built = numbers(folder.version), here = numbers(version);
+    const bool compatible = folder.version_compatible && built[0] == here[0] && built <= here;
+    if (backend != folder.backend || (folder.version != version && !compatible)) {
+        throw Error(text(folder.path.string(), " was built with ", title(folder.backend), " ", folder.version,
+                         ", and this is ", title(backend), " ", version, "; ", again(folder)));
+    }
+}
+
+void check_gpu(const EngineFolder& folder, const Gpu& gpu) {
+    if (runs_on(folder, gpu)) return;
+    std::string built_for;
+    if (folder.gpu) {
+        built_for = text(folder.gpu->name, " (sm", folder.gpu->sm, ")");
+    } else if (!folder.targets.empty()) {
+        for (const int sm : folder.targets) built_for += (built_for.empty() ? "sm" : ", sm") + std::to_string(sm);
+    } else {
+        built_for = text("GPUs from sm", kAmpere, " on");
+    }
+    const std::string target = folder.backend == "rtx" ? text(" --target sm", gpu.sm) : "";
+    std::string command = folder.command;
+    constexpr std::string_view kTarget = " --target ";
+    if (const std::size_t start = command.find(kTarget); start != std::string::npos) {
+        const std::size_t end = command.find(' ', start + kTarget.size());
+        command.erase(start, end == std::string::npos ? end : end - start);
+    }
+    throw Error(text(folder.path.string(), " was built for ", built_for, ", and this is ", gpu.name, " (sm", gpu.sm,
+                     "); build it for this GPU with: ", command, target));
+}
+
+}  // namespace mghft

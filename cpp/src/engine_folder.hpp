@@ -1,0 +1,55 @@
+// build.json: whether engines may be loaded here, asked before anything is deserialised, so that a misfit is a sentence
+// and no crash.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bundle.hpp"
+
+namespace mghft {
+
+struct Gpu {
+    std::string name;
+    int sm = 0;  // compute capability: 87
+};
+
+struct EngineEntry {
+    FileEntry file;
+    FileEntry onnx;  // the graph that it was built of
+};
+
+struct EngineFolder {
+    std::filesystem::path path;
+    std::string backend;  // "tensorrt" or "rtx"
+    std::string version;  // "10.3.0.26"
+    std::string precision;
+    std::string command;        // what builds it again
+    std::vector<int> targets;   // compute capabilities, of rtx
+    std::optional<Gpu> gpu;     // that it was built on
+    bool version_compatible = false;
+    bool strip_weights = false;
+    std::string hardware_compatible;  // "", "ampere+" or "same-sm"
+    std::map<std::string, EngineEntry> engines;  // by branch
+
+    // The content of a branch's engine, checked against its hash. Throws Error.
+    std::string content(const std::string& branch) const;
+};
+
+// The content of a build.json. Throws JsonError, and Error for another schema version.
+EngineFolder parse_build_info(const std::string& content, const std::filesystem::path& path);
+
+// A folder of engines, by its path or its name in the bundle. Throws Error; names those that there are.
+std::filesystem::path find_engine_folder(const Bundle& bundle, const std::string& engine);
+
+// Reads build.json, and checks that files have their sizes and belong to the bundle's graphs. Throws Error.
+EngineFolder load_engine_folder(const std::filesystem::path& folder, const Bundle& bundle);
+
+// Throws Error, which names both sides, where the engines are not for this library or this GPU.
+void check_version(const EngineFolder& folder, const std::string& backend, const std::string& version);
+void check_gpu(const EngineFolder& folder, const Gpu& gpu);
+
+}  // namespace mghft

@@ -1,0 +1,67 @@
+// JSON of files that anybody may have written: values are asked for by type, and what is wrong is named.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mghft {
+
+// A value that is missing or of another kind; the message is its path and what is wrong: "image.height: ...".
+class JsonError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// A value and the path that leads to it.
+class JsonValue {
+  public:
+    JsonValue(const nlohmann::json& value, std::string path) : value_(&value), path_(std::move(path)) {}
+
+    JsonValue operator[](const char* key) const;  // must be there
+    bool has(const char* key) const;              // is there and is not null
+    JsonValue item(std::size_t index) const;
+    std::size_t size() const;  // of an array
+
+    std::string string() const;
+    std::string string_or(const char* key, const std::string& otherwise) const;
+    bool boolean() const;
+    bool boolean_or(const char* key, bool otherwise) const;
+    double number() const;
+    std::int64_t integer(std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                         std::int64_t most = std::numeric_limits<std::int64_t>::max()) const;
+
+    // Of an object, in the order of the keys.
+    std::vector<std::pair<std::string, JsonValue>> members() const;
+    // Calls a function with each key and number of an object of many whole numbers that are not negative.
+    void each_number(const std::function<void(const std::string&, std::uint64_t)>& take) const;
+    bool is_string() const;
+    [[noreturn]] void fail(const std::string& what) const;
+
+  private:
+    const nlohmann::json* value_;
+    std::string path_;
+};
+
+// A text that was parsed; its values live as long as it does.
+class JsonDocument {
+  public:
+    // Throws JsonError where the text is no JSON.
+    explicit JsonDocument(const std::string& text);
+    ~JsonDocument();
+    JsonDocument(const JsonDocument&) = delete;
+    JsonDocument& operator=(const JsonDocument&) = delete;
+
+    JsonValue root() const { return {*value_, ""}; }
+
+  private:
+    std::unique_ptr<const nlohmann::json> value_;
+};
+
+}  // namespace mghft

@@ -1,0 +1,176 @@
+#include "ort_session.hpp"
+
+#include <utility>
+
+#include "mghft/mghft.hpp"
+#include "ort_providers.hpp"
+#include "text.hpp"
+
+namespace mghft {
+
+namespace {
+
+// Only fatal errors are printed; what fails is thrown, and said once, by us.
+Ort::Env& environment() {
+    static Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "mghft");
+    return env;
+}
+
+std::string first_line(const std::string& said) {
+    return said.substr(0, said.find('\n'));
+}
+
+ONNXTensorElementDataType ort_type(ElementType type) {
+    switch (type) {
+        case ElementType::kFloat32:
+            return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+        case ElementType::kFloat16:
+            return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+        case ElementType::kInt64:
+            return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+    }
+    return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+}
+
+// The tensors of a graph must be those of the manifest, in its order.
+void require_tensor(const std::string& graph, const TensorEntry& entry, const std::string& name,
+                    const Ort::TypeInfo& found) {
+    const bool is_tensor = found.GetONNXType() == ONNX_TYPE_TENSOR;
+    bool same = is_tensor && name == entry.name;
+    if (same) {
+        const auto tensor = found.GetTensorTypeAndShapeInfo();
+        const std::vector<std::int64_t> shape = tensor.GetShape();
+        same = tensor.GetElementType() == ort_type(entry.type) && shape.size() == entry.shape.size();
+        for (std::size_t index = 0; same && index < shape.size(); ++index) {
+            same = shape[index] == entry.shape[index] || (shape[index] < 0 && entry.shape[index] < 0);
+        }
+    }
+    if (!same) {
+        throw Error(text("the tensor '", name, "' of ", graph,
+                         " is not as the manifest says; export the bundle again"));
+    }
+}
+
+}  // namespace
+
+OrtSession::OrtSession(const std::string& graph, const std::string& name, const GraphEntry& entry,
+                       const OrtSessionOptions& options)
+    : name_(name),
+      inputs_(entry.inputs),
+      outputs_(entry.outputs),
+      host_(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault)) {
+    environment();  // providers log as soon as they are added
+    Ort::SessionOptions settings;
+    settings.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
+    if (options.threads > 0) settings.SetIntraOpNumThreads(options.threads);
+    add_provider(settings, options.provider, inputs_, options.longest_text);
+    try {
+        session_ = Ort::Session(environment(), graph.data(), graph.size(), settings);
+        binding_ = Ort::IoBinding(session_);
+        if (options.keeps_outputs && options.provider != "cpu") {
+            device_info_.emplace("Cuda", OrtDeviceAllocator, 0, OrtMemTypeDefault);
+            device_.emplace(session_, *device_info_);
+        }
+    } catch (const Ort::Exception& error) {
+        throw Error(text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()),
+                         "; export the bundle again"));
+    }
+    if (session_.GetInputCount() != inputs_.size() || session_.GetOutputCount() != outputs_.size()) {
+        throw Error(text(name_, " has other inputs or outputs than the manifest says; export the bundle again"));
+    }
+    Ort::AllocatorWithDefaultOptions allocator;
+    for (std::size_t index = 0; index < inputs_.size(); ++index) {
+        require_tensor(name_, inputs_[index], session_.GetInputNameAllocated(index, allocator).get(),
+                       session_.GetInputTypeInfo(index));
+    }
+    for (std::size_t index = 0; index < outputs_.size(); ++index) {
+        require_tensor(name_, outputs_[index], session_.GetOutputNameAllocated(index, allocator).get(),
+                       session_.GetOutputTypeInfo(index));
+    }
+    input_slots_.resize(inputs_.size());
+    output_slots_.resize(outputs_.size());
+    if (options.own_thread) worker_.emplace([](void* self) { static_cast<OrtSession*>(self)->run(); }, this);
+}
+
+Ort::Value OrtSession::tensor(const OrtMemoryInfo* memory, void* data, std::size_t bytes, const Shape& shape,
+                              ElementType type) {
+    return Ort::Value::CreateTensor(memory, data, bytes, shape.sizes.data(), shape.rank, ort_type(type));
+}
+
+void* OrtSession::input(std::size_t index, const Shape& shape) {
+    Slot& slot = input_slots_[index];
+    if (slot.shape == shape && slot.source == nullptr && slot.value) return slot.host.data();
+    const ElementType type = inputs_[index].type;
+    const std::size_t bytes = std::size_t(shape.count()) * type_size(type);
+    void* memory = slot.host.reserve(bytes);
+    slot.value = tensor(host_, memory, bytes, shape, type);
+    slot.shape = shape;
+    slot.source = nullptr;
+    binding_.BindInput(inputs_[index].name.c_str(), slot.value);
+    return memory;
+}
+
+void OrtSession::connect(std::size_t index, Session& source, std::size_t output) {
+    auto* other = dynamic_cast<OrtSession*>(&source);
+    if (other == nullptr) throw Error("ONNX Runtime cannot read what an engine computed; run all branches alike");
+    other->finish();
+    Slot& slot = input_slots_[index];
+    if (slot.source == other && slot.source_output == output && slot.source_version == other->version_) return;
+    const Slot& from = other->output_slots_[output];
+    slot.source = other;
+    slot.source_output = output;
+    slot.source_version = other->version_;
+    slot.shape = from.shape;
+    binding_.BindInput(inputs_[index].name.c_str(), from.value);
+}
+
+void OrtSession::bind_outputs() {
+    const std::int64_t batch = input_slots_[0].shape.sizes[0];
+    if (batch == bound_batch_) return;
+    for (std::size_t index = 0; index < outputs_.size(); ++index) {
+        Slot& slot = output_slots_[index];
+        const TensorEntry& entry = outputs_[index];
+        slot.shape.rank = entry.shape.size();
+        for (std::size_t place = 0; place < slot.shape.rank; ++place) {
+            slot.shape.sizes[place] = entry.shape[place] < 0 ? batch : entry.shape[place];
+        }
+        const std::size_t bytes = std::size_t(slot.shape.count()) * type_size(entry.type);
+        if (device_) {
+            if (bytes > slot.device.size()) slot.device = device_->GetAllocation(bytes);
+            slot.value = tensor(*device_info_, slot.device.get(), bytes, slot.shape, entry.type);
+        } else {
+            slot.value = tensor(host_, slot.host.reserve(bytes), bytes, slot.shape, entry.type);
+        }
+        binding_.BindOutput(entry.name.c_str(), slot.value);
+    }
+    bound_batch_ = batch;
+    ++version_;
+}
+
+void OrtSession::start() {
+    bind_outputs();
+    if (!worker_) {
+        run();
+        return;
+    }
+    running_ = true;
+    worker_->start();
+}
+
+void OrtSession::finish() {
+    if (std::exchange(running_, false)) worker_->finish();
+}
+
+void OrtSession::run() {
+    try {
+        session_.Run(run_options_, binding_);
+    } catch (const Ort::Exception& error) {
+        throw Error(text("ONNX Runtime cannot run ", name_, ": ", first_line(error.what())));
+    }
+}
+
+const void* OrtSession::output(std::size_t index) const {
+    return output_slots_[index].host.data();
+}
+
+}  // namespace mghft

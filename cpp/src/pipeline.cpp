@@ -1,0 +1,287 @@
+#include "pipeline.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "half.hpp"
+#include "text.hpp"
+#include "views.hpp"
+
+namespace mghft {
+
+namespace {
+
+std::size_t index_of(const std::vector<TensorEntry>& tensors, const std::string& name, const char* branch) {
+    for (std::size_t index = 0; index < tensors.size(); ++index) {
+        if (tensors[index].name == name) return index;
+    }
+    throw Error(text("the ", branch, " branch has no tensor '", name, "'; export the bundle again"));
+}
+
+void require_shape(const TensorEntry& tensor, const std::vector<std::int64_t>& wanted, const char* branch) {
+    if (tensor.shape != wanted) {
+        throw Error(text("the tensor '", tensor.name, "' of the ", branch,
+                         " branch has not the shape that the manifest's model has; export the bundle again"));
+    }
+}
+
+void require_floats(const TensorEntry& tensor) {
+    if (tensor.type == ElementType::kInt64) {
+        throw Error(text("the tensor '", tensor.name, "' holds no floats; export the bundle again"));
+    }
+}
+
+void write_floats(const float* values, std::size_t count, ElementType type, void* target, std::size_t offset) {
+    if (type == ElementType::kFloat16) {
+        std::transform(values, values + count, static_cast<std::uint16_t*>(target) + offset, to_half);
+    } else {
+        std::copy_n(values, count, static_cast<float*>(target) + offset);
+    }
+}
+
+void read_floats(const void* source, ElementType type, std::size_t count, float* values) {
+    if (type == ElementType::kFloat16) {
+        const auto* halves = static_cast<const std::uint16_t*>(source);
+        std::transform(halves, halves + count, values, from_half);
+    } else {
+        std::copy_n(static_cast<const float*>(source), count, values);
+    }
+}
+
+std::size_t features_width(const Session& text) {
+    const TensorEntry& output = text.outputs()[index_of(text.outputs(), "text_features", "text")];
+    const bool fits = text.outputs().size() == 1 && output.shape.size() == 2 && output.shape[0] == -1 &&
+                      output.shape[1] > 0;
+    if (!fits) throw Error("the text branch writes no [batch, C] text_features; export the bundle again");
+    return static_cast<std::size_t>(output.shape[1]);
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const Manifest& manifest, const std::string& tokenizer, Branches branches, std::size_t kept_texts)
+    : manifest_(manifest),
+      branches_(std::move(branches)),
+      tokenizer_(tokenizer, manifest.tokenizer.path),
+      preprocessor_(manifest.image),
+      width_(features_width(*branches_.text)),
+      text_input_(index_of(branches_.fusion->inputs(), "text_features", "fusion")),
+      cache_(std::min<std::size_t>(kept_texts, 1U << 24), width_) {
+    check();
+}
+
+void Pipeline::check() const {
+    const auto& vision = *branches_.vision;
+    const auto& text = *branches_.text;
+    const auto& fusion = *branches_.fusion;
+    const ImageEntry& image = manifest_.image;
+    const auto width = static_cast<std::int64_t>(width_);
+    const bool counts = vision.inputs().size() == 1 && text.inputs().size() == 2 && fusion.outputs().size() == 1 &&
+                        fusion.inputs().size() == vision.outputs().size() + 1;
+    if (!counts) throw Error("the branches do not take what one another gives; export the bundle again");
+    require_shape(vision.inputs()[index_of(vision.inputs(), "image", "vision")], {-1, 3, image.height, image.width},
+                  "vision");
+    require_floats(vision.inputs()[0]);
+    for (const char* name : {"input_ids", "attention_mask"}) {
+        const TensorEntry& input = text.inputs()[index_of(text.inputs(), name, "text")];
+        require_shape(input, {-1, -1}, "text");
+        if (input.type != ElementType::kInt64) throw Error("token ids are not int64; export the bundle again");
+    }
+    require_floats(text.outputs()[0]);
+    require_shape(fusion.inputs()[text_input_], {-1, 4, width}, "fusion");
+    require_floats(fusion.inputs()[text_input_]);
+    const TensorEntry& logits = fusion.outputs()[index_of(fusion.outputs(), "logits", "fusion")];
+    require_shape(logits, {-1, static_cast<std::int64_t>(manifest_.class_names.size())}, "fusion");
+    require_floats(logits);
+    for (const TensorEntry& output : vision.outputs()) {
+        const TensorEntry& input = fusion.inputs()[index_of(fusion.inputs(), output.name, "fusion")];
+        require_shape(input, output.shape, "fusion");
+        if (input.type != output.type) throw Error("vision and fusion differ in precision; export the bundle again");
+        if (output.shape[0] != -1) throw Error("a tensor of the vision branch has no batch; export the bundle again");
+    }
+}
+
+Shape Pipeline::image_shape(std::size_t count) const {
+    return {static_cast<std::int64_t>(count), 3, manifest_.image.height, manifest_.image.width};
+}
+
+Shape Pipeline::features_shape(std::size_t count) const {
+    return {static_cast<std::int64_t>(count), 4, static_cast<std::int64_t>(width_)};
+}
+
+void Pipeline::plan(std::size_t count) {
+    if (planned_ == count && !parts_.empty()) return;
+    parts_.assign(1, count);
+    planned_ = count;
+    const auto& vision = branches_.vision->profiles();
+    if (vision.empty()) return;
+    std::vector<Shape> fusion_shapes;
+    for (const TensorEntry& input : branches_.fusion->inputs()) {
+        Shape shape;
+        shape.rank = input.shape.size();
+        for (std::size_t index = 0; index < shape.rank; ++index) {
+            shape.sizes[index] = input.shape[index] < 0 ? static_cast<std::int64_t>(count) : input.shape[index];
+        }
+        fusion_shapes.push_back(shape);
+    }
+    const auto ranges = common_ranges(batch_ranges(vision, {image_shape(count)}),
+                                      batch_ranges(branches_.fusion->profiles(), fusion_shapes));
+    parts_.clear();
+    for (const std::int64_t part : split_batch(static_cast<std::int64_t>(count), ranges)) {
+        parts_.push_back(static_cast<std::size_t>(part));
+    }
+}
+
+void Pipeline::logits(const ImageView* images, const std::string_view* texts, const float* features,
+                      std::size_t count, float* output) {
+    if (count == 0) return;
+    // What is wrong with a sticker is found before a branch is running.
+    for (std::size_t number = 0; number < count; ++number) require_image(images[number]);
+    plan(count);
+    const TensorEntry& input = branches_.vision->inputs()[0];
+    const std::size_t pixels = std::size_t(image_shape(1).count()) * type_size(input.type);
+    const std::size_t classes = manifest_.class_names.size();
+    std::size_t start = 0;
+    for (const std::size_t part : parts_) {
+        if (!branches_.vision->prepare_images(0, image_shape(part), images + start)) {
+            auto* memory = static_cast<char*>(branches_.vision->input(0, image_shape(part)));
+            for (std::size_t number = 0; number < part; ++number) {
+                preprocessor_.write(images[start + number], input.type, memory + number * pixels);
+            }
+        }
+        branches_.vision->start();
+        if (features == nullptr) {
+            features_.resize(count * sticker_width());
+            try {
+                encode_texts(texts, count, features_.data());
+            } catch (...) {
+                branches_.vision->finish();
+                throw;
+            }
+            features = features_.data();
+        }
+        fuse(part, features + start * sticker_width(), output + start * classes);
+        start += part;
+    }
+}
+
+void Pipeline::fuse(std::size_t count, const float* features, float* output) {
+    Session& vision = *branches_.vision;
+    Session& fusion = *branches_.fusion;
+    const ElementType type = fusion.inputs()[text_input_].type;
+    write_floats(features, count * sticker_width(), type, fusion.input(text_input_, features_shape(count)), 0);
+    for (std::size_t index = 0; index < fusion.inputs().size(); ++index) {
+        if (index == text_input_) continue;
+        const std::string& name = fusion.inputs()[index].name;
+        const auto& outputs = vision.outputs();
+        const auto found = std::find_if(outputs.begin(), outputs.end(),
+                                        [&](const TensorEntry& tensor) { return tensor.name == name; });
+        fusion.connect(index, vision, static_cast<std::size_t>(found - outputs.begin()));
+    }
+    fusion.start();
+    fusion.finish();
+    read_floats(fusion.output(0), fusion.outputs()[0].type, count * manifest_.class_names.size(), output);
+}
+
+void Pipeline::encode_texts(const std::string_view* texts, std::size_t count, float* output) {
+    // With joined views the whole text is read four times, so one row does for all.
+    const std::size_t views = manifest_.text.separate_views ? 4 : 1;
+    rows_.resize(count * views);
+    for (std::size_t number = 0; number < count; ++number) {
+        if (views == 1) {
+            require_text(texts[number]);
+            rows_[number].text = texts[number];
+        } else {
+            const Views split = split_views(texts[number]);
+            for (std::size_t view = 0; view < 4; ++view) rows_[number * 4 + view].text = split[view];
+        }
+    }
+    row_features_.resize(rows_.size() * width_);
+    missing_.clear();
+    same_.resize(rows_.size());
+    order_.resize(rows_.size());
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    for (Row& row : rows_) row.key = sha256(row.text);
+    // Equal texts beside each other, the first of them first.
+    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+        return rows_[a].key != rows_[b].key ? rows_[a].key < rows_[b].key : a < b;
+    });
+    for (std::size_t place = 0; place < order_.size(); ++place) {
+        const std::size_t row = order_[place];
+        const bool repeated = place > 0 && rows_[order_[place - 1]].key == rows_[row].key;
+        same_[row] = repeated ? same_[order_[place - 1]] : row;
+        if (repeated) continue;
+        if (const float* kept = cache_.find(rows_[row].key)) {
+            std::copy_n(kept, width_, row_features_.data() + row * width_);
+        } else {
+            missing_.push_back(row);
+        }
+    }
+    std::sort(missing_.begin(), missing_.end());
+    encode_missing();
+    for (std::size_t number = 0; number < count; ++number) {
+        for (std::size_t view = 0; view < 4; ++view) {
+            const std::size_t row = same_[number * views + (views == 1 ? 0 : view)];
+            std::copy_n(row_features_.data() + row * width_, width_, output + (number * 4 + view) * width_);
+        }
+    }
+}
+
+void Pipeline::encode_missing() {
+    if (missing_.empty()) return;
+    to_encode_.clear();
+    for (const std::size_t row : missing_) to_encode_.push_back(rows_[row].text);
+    encoded_.resize(missing_.size() * width_);
+    const auto& profiles = branches_.text->profiles();
+    if (profiles.empty()) {
+        fill_text(to_encode_.data(), to_encode_.size());
+        run_text(to_encode_.size(), encoded_.data());
+    } else {
+        const Shape longest{1, manifest_.text.max_length};
+        std::size_t start = 0;
+        for (const std::int64_t part :
+             split_batch(static_cast<std::int64_t>(missing_.size()), batch_ranges(profiles, {longest, longest}))) {
+            fill_text(to_encode_.data() + start, static_cast<std::size_t>(part));
+            run_text(static_cast<std::size_t>(part), encoded_.data() + start * width_);
+            start += static_cast<std::size_t>(part);
+        }
+    }
+    for (std::size_t number = 0; number < missing_.size(); ++number) {
+        const float* features = encoded_.data() + number * width_;
+        std::copy_n(features, width_, row_features_.data() + missing_[number] * width_);
+        cache_.keep(rows_[missing_[number]].key, features);
+    }
+}
+
+void Pipeline::fill_text(const std::string_view* texts, std::size_t count) {
+    const auto most = static_cast<std::size_t>(manifest_.text.max_length);
+    while (ids_.size() < count) ids_.emplace_back().reserve(most);
+    std::size_t longest = 0;
+    for (std::size_t number = 0; number < count; ++number) {
+        tokenizer_.encode(texts[number], most, ids_[number]);
+        longest = std::max(longest, ids_[number].size());
+    }
+    // Where padding is pooled it is part of the feature, so every text is padded to the length of training.
+    const std::size_t length = token_length_ = manifest_.text.pools_padding ? most : longest;
+    Session& session = *branches_.text;
+    const Shape shape{static_cast<std::int64_t>(count), static_cast<std::int64_t>(length)};
+    const bool ids_first = session.inputs()[0].name == "input_ids";
+    auto* ids = static_cast<std::int64_t*>(session.input(ids_first ? 0 : 1, shape));
+    auto* mask = static_cast<std::int64_t*>(session.input(ids_first ? 1 : 0, shape));
+    for (std::size_t number = 0; number < count; ++number) {
+        const std::vector<std::int64_t>& row = ids_[number];
+        std::int64_t* end = std::copy(row.begin(), row.end(), ids + number * length);
+        std::fill(end, ids + (number + 1) * length, Tokenizer::kPad);
+        std::fill_n(mask + number * length, row.size(), 1);
+        std::fill(mask + number * length + row.size(), mask + (number + 1) * length, 0);
+    }
+}
+
+void Pipeline::run_text(std::size_t count, float* output) {
+    Session& session = *branches_.text;
+    session.start();
+    session.finish();
+    read_floats(session.output(0), session.outputs()[0].type, count * width_, output);
+}
+
+}  // namespace mghft

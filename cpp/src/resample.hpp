@@ -1,0 +1,50 @@
+// Pillow's antialiased bicubic resize, bit for bit: for each resized pixel of an axis, where it reads and with which
+// weights.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace mghft {
+
+// Bits behind the point of a weight.
+constexpr int kWeightBits = 32 - 8 - 2;
+
+// One axis of a resize, of which only some neighbouring resized pixels are kept.
+struct Axis {
+    int source = 0;   // pixels
+    int resized = 0;  // pixels
+    int kept = 0;     // pixels
+    int taps = 0;     // weights of each kept pixel, unused ones included
+    std::vector<std::int32_t> starts;   // [kept], the first source pixel
+    std::vector<std::int32_t> counts;   // [kept], source pixels
+    std::vector<std::int32_t> weights;  // [kept, taps]
+
+    // Source pixels that any kept pixel reads.
+    int first_read() const { return starts.front(); }
+    int end_read() const { return starts.back() + counts.back(); }
+};
+
+// Plans an axis; allocates nothing where `axis` held one as large before.
+void plan_axis(Axis& axis, int source, int resized, int first_kept, int kept);
+
+// Where a centre crop of `kept` of `resized` pixels starts: halves are rounded to even, as Python does.
+int crop_start(int resized, int kept);
+
+struct Size {
+    int width = 0;
+    int height = 0;
+};
+
+// The size that covers target / crop_fraction: one side becomes the target's, the other follows in proportion.
+Size resized_size(Size image, Size target, double crop_fraction);
+
+// From a weighted sum to a pixel.
+constexpr std::uint8_t clipped(std::int32_t sum) {
+    const std::int32_t value = sum >> kWeightBits;
+    return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+constexpr std::int32_t kHalf = 1 << (kWeightBits - 1);
+
+}  // namespace mghft

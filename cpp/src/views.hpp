@@ -1,0 +1,19 @@
+// The four views of a sticker's text: intention, style, main role, gesture.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace mghft {
+
+using Views = std::array<std::string_view, 4>;
+
+// Cuts a text at its markers ("#The sticker's intention", ...), which may stand in any order and in any spacing and
+// case; each view reaches from its marker to the next, stripped. A view without a marker is the whole text.
+// Throws Error where the text is empty or not valid UTF-8.
+Views split_views(std::string_view text);
+
+// Throws Error where the text holds nothing but spaces, or is not valid UTF-8.
+void require_text(std::string_view text);
+
+}  // namespace mghft

@@ -1,0 +1,82 @@
+// One TensorRT engine on the GPU: streams, graphs, buffers that are kept.
+#pragma once
+
+#include <NvInfer.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda_memory.hpp"
+#include "device_preprocess.hpp"
+#include "session.hpp"
+#include "trt_runs.hpp"
+
+namespace mghft {
+
+// TensorRT's messages: the last error is kept for ours, nothing is printed.
+class TrtLog final : public nvinfer1::ILogger {
+  public:
+    void log(Severity severity, const char* message) noexcept override;
+    std::string last_error() const { return error_.empty() ? "no reason given" : error_; }
+
+  private:
+    std::string error_;
+};
+
+struct TrtSessionOptions {
+    bool host_code = false;      // the engine brings code for the host, as version-compatible ones do
+    bool cuda_graphs = true;     // launch each set of shapes as one graph
+    bool keeps_outputs = false;  // on the device, for another session on the same stream
+    const ImageEntry* image = nullptr;  // prepare images on the GPU, as this says
+};
+
+class TrtSession final : public Session {
+  public:
+    // `plan` is the content of an engine file, `name` stands in messages; sessions that are connected share a stream.
+    // Throws Error where the engine does not load, or its tensors are not the graph's.
+    TrtSession(const std::string& plan, const std::string& name, const GraphEntry& entry,
+               std::shared_ptr<CudaStream> stream, const TrtSessionOptions& options);
+    ~TrtSession() override;
+
+    const std::vector<TensorEntry>& inputs() const override { return inputs_; }
+    const std::vector<TensorEntry>& outputs() const override { return outputs_; }
+    const std::vector<Profile>& profiles() const override { return profiles_; }
+    void* input(std::size_t index, const Shape& shape) override;
+    bool prepare_images(std::size_t index, const Shape& shape, const ImageView* images) override;
+    void connect(std::size_t index, Session& source, std::size_t output) override;
+    void start() override;
+    void finish() override;
+    const void* output(std::size_t index) const override;
+
+  private:
+    // A tensor. Host memory is written again only after the copy from it is done.
+    struct Slot {
+        Shape shape;
+        PinnedMemory host;
+        DeviceMemory device;
+        CudaEvent copied;
+        void* address = nullptr;  // on the device, of this or of another session
+        bool to_upload = false;
+    };
+
+    void* reserve(DeviceMemory& memory, std::size_t size);
+    void read_profiles();
+
+    std::string name_;
+    std::vector<TensorEntry> inputs_, outputs_;
+    std::vector<Profile> profiles_;
+    TrtSessionOptions options_;
+    std::shared_ptr<CudaStream> stream_;
+    TrtLog log_;
+    std::unique_ptr<nvinfer1::IRuntime> runtime_;
+    std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+    std::optional<TrtRuns> runs_;
+    std::optional<DevicePreprocessor> preprocessor_;
+    std::vector<Slot> input_slots_, output_slots_;
+    std::vector<Shape> shapes_;      // kept, so that a run allocates nothing
+    std::vector<void*> addresses_;
+};
+
+}  // namespace mghft

@@ -1,0 +1,17 @@
+// What the tests ask the stand-ins for CUDA and TensorRT.
+#pragma once
+
+#include <string>
+
+namespace stand_in {
+
+// Counted since the start.
+struct Counts {
+    int contexts = 0, plain_runs = 0, captured = 0, launches = 0;
+};
+
+extern Counts counts;
+extern bool capture_fails;   // no stream can be captured
+extern bool memory_is_full;  // every allocation fails
+
+}  // namespace stand_in
