@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Unpacks ONNX Runtime's C++ headers beside the build, without root: Debian has them since release 13 (trixie), and the
 # Python package, whose shared library they go with, has none. Newer libraries keep what older headers ask for.
+# They come from the mirror that this machine's own release comes from.
 #
 #   cpp/get_onnxruntime_headers.sh [FOLDER]
 set -euo pipefail
@@ -8,11 +9,22 @@ target=$(realpath -m "${1:-build/onnxruntime-headers}")
 release=trixie
 [ -e "$target/usr/include/onnxruntime/onnxruntime_cxx_api.h" ] && exit 0
 
+# shellcheck source=/dev/null
+[ "$(. /etc/os-release && echo "$ID")" = debian ] || {
+  echo "this is no Debian; give -DONNXRUNTIME_ROOT a release archive of ONNX Runtime, which has headers" >&2
+  exit 2
+}
+mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main' \
+  | awk '$2 !~ /-/ { print $1; exit }')
+[ -n "$mirror" ] || {
+  echo "apt knows no mirror of Debian; add one to /etc/apt/sources.list" >&2
+  exit 2
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/unpacked"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" \
-  > "$work/sources.list"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $release main" > "$work/sources.list"
 options=(-qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
   -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1
   -o "APT::Sandbox::User=$(id -un)")

@@ -55,20 +55,18 @@ class PartRun {
     }
 
     void vision() {
-        start_vision();
+        start_vision(next());
         pipeline_.vision().finish();
     }
     void vision_and_fusion() {
-        start_vision();
+        start_vision(next());
         pipeline_.fuse(count_, features_.data(), logits_.data());
     }
-    void text() {
-        fill_text();
-        pipeline_.run_text(rows(), encoded_.data());
-    }
+    void text() { run_text(next()); }
     void whole() {
-        start_vision();
-        text();
+        const std::size_t number = next();
+        start_vision(number);
+        run_text(number);
         const std::size_t width = pipeline_.width();
         for (std::size_t row = 0; row < 4 * count_; ++row) {
             const std::size_t from = separate_ ? row : row / 4;
@@ -135,18 +133,19 @@ class PartRun {
         }
     }
 
-    void start_vision() {
-        const std::string& pixels = feeds_[next()].pixels;
+    void start_vision(std::size_t number) {
+        const std::string& pixels = feeds_[number].pixels;
         std::memcpy(pipeline_.vision().input(0, image_shape()), pixels.data(), pixels.size());
         pipeline_.vision().start();
     }
 
-    void fill_text() {
-        const Feed& feed = feeds_[next()];
+    void run_text(std::size_t number) {
+        const Feed& feed = feeds_[number];
         const Shape shape{std::int64_t(rows()), std::int64_t(length_)};
         const bool ids_first = pipeline_.text().inputs()[0].name == "input_ids";
         std::memcpy(pipeline_.text().input(ids_first ? 0 : 1, shape), feed.ids.data(), feed.ids.size());
         std::memcpy(pipeline_.text().input(ids_first ? 1 : 0, shape), feed.mask.data(), feed.mask.size());
+        pipeline_.run_text(rows(), encoded_.data());
     }
 
     Bundle bundle_;

@@ -27,6 +27,7 @@ struct BenchOptions {
     double duration = 3;
     bool json = false;
     std::string output;
+    bool on_request = false;
 };
 
 struct InfoOptions {
@@ -37,6 +38,7 @@ struct InfoOptions {
 // Each returns the exit status and throws Error.
 int predict(const PredictOptions& options);
 int bench(const BenchOptions& options);
+int on_request(const BenchOptions& options);
 int info(const InfoOptions& options);
 
 }  // namespace mghft::run

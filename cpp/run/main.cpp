@@ -69,6 +69,8 @@ int run(int argc, char** argv) {
     add_running_options(bench_command, bench.options);
     bench_command->add_flag("--json", bench.json, "Print JSON instead of a table.");
     bench_command->add_option("-o,--output", bench.output, "Write the JSON to a file.");
+    bench_command->add_flag("--on-request", bench.on_request,
+                            "Run one part once for each line of the input, for `mghft-bench --runner`.");
 
     mghft::run::InfoOptions info;
     CLI::App* info_command = app.add_subcommand("info", "What a bundle is.");
@@ -88,7 +90,7 @@ int run(int argc, char** argv) {
         }
         return mghft::run::predict(predict);
     }
-    if (bench_command->parsed()) return mghft::run::bench(bench);
+    if (bench_command->parsed()) return bench.on_request ? mghft::run::on_request(bench) : mghft::run::bench(bench);
     return mghft::run::info(info);
 }
 

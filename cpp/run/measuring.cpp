@@ -21,7 +21,7 @@ namespace mghft::run {
 namespace {
 
 constexpr double kLeastSeconds = 0.5, kMostSeconds = 5, kTolerance = 0.05;
-constexpr double kRewarmSeconds = 0.3, kRewarmBelow = 1;
+constexpr double kRewarmSeconds = 0.1, kRewarmBelow = 1;
 constexpr std::size_t kWindow = 3;  // runs of which a median is taken; two neighbouring medians are compared
 
 double now() {
@@ -39,12 +39,6 @@ bool is_stable(const std::vector<double>& times) {
     const auto end = times.end();
     std::vector<double> before(end - 2 * kWindow, end - kWindow), after(end - kWindow, end);
     return std::fabs(percentile(after, 50) / percentile(before, 50) - 1) <= kTolerance;
-}
-
-double peak_memory() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return double(usage.ru_maxrss) * 1024;
 }
 
 bool write_all(int file, const void* data, std::size_t size) {
@@ -111,6 +105,12 @@ void serve(const std::function<std::function<void()>()>& prepare, int from, int 
 }
 
 }  // namespace
+
+double peak_memory() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return double(usage.ru_maxrss) * 1024;
+}
 
 WarmUp warm_up(const std::function<void()>& run) {
     std::vector<double> times;

@@ -15,10 +15,13 @@ struct WarmUp {
 // What a process is asked for, and the numbers that it answers.
 enum class Question : char { kWarmUp = 'w', kBurst = 'b', kMemory = 'm' };
 
+// Most bytes that this process had resident so far.
+double peak_memory();
+
 // Runs until runs take the same time: at least half a second, at most five after the first run.
 WarmUp warm_up(const std::function<void()>& run);
 
-// Seconds of each of at least one run, more until `seconds` are full. Short runs go first untimed for 0.3 s, since
+// Seconds of each of at least one run, more until `seconds` are full. Short runs go first untimed for 0.1 s, since
 // caches went cold while other rows had their turns.
 std::vector<double> burst(const std::function<void()>& run, double seconds);
 

@@ -63,6 +63,8 @@ OrtSession::OrtSession(const std::string& graph, const std::string& name, const 
     Ort::SessionOptions settings;
     settings.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
     if (options.threads > 0) settings.SetIntraOpNumThreads(options.threads);
+    // Else the threads of one branch spin on after its run, and hold up the next.
+    settings.AddConfigEntry("session.force_spinning_stop", "1");
     add_provider(settings, options.provider, inputs_, options.longest_text);
     try {
         session_ = Ort::Session(environment(), graph.data(), graph.size(), settings);

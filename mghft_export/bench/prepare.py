@@ -10,7 +10,8 @@ from mghft_export.bench.subjects import Copy, Gemm, Subject
 def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
     """Load everything and return a function that runs once, on the next of the rotating inputs.
 
-    A function with a method `phases` can also tell the steps of a run apart (:mod:`.gpu_times`).
+    A function with a method `phases` can also tell the steps of a run apart (:mod:`.gpu_times`); one with `peak_bytes`
+    and `close` runs in a process of its own.
     """
     if isinstance(subject, Gemm):
         from mghft_export.bench.machine_rows import prepare_gemm
@@ -24,6 +25,10 @@ def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
         from mghft_export.bench.session_rows import prepare_sessions
 
         return prepare_sessions(subject)
+    if subject.implementation == "mghft-run":
+        from mghft_export.bench.runner_rows import RunnerRow
+
+        return RunnerRow(subject)
     from mghft_export.bench.torch_rows import prepare_torch
 
     return prepare_torch(subject)

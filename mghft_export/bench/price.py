@@ -47,11 +47,9 @@ def price(bundle: Bundle, subject: Subject) -> Price | None:
 
 
 def _precision(bundle: Bundle, subject: Subject) -> str | None:
-    if subject.implementation == "onnxruntime":
-        return subject.precision
-    if subject.implementation == "engine":
+    if subject.engine is not None:
         try:
-            return read_build_info(bundle.root / ENGINES / str(subject.engine)).precision
+            return read_build_info(bundle.root / ENGINES / subject.engine).precision
         except EngineError:
             return None
-    return None
+    return subject.precision if subject.implementation in ("onnxruntime", "mghft-run") else None

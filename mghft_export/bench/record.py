@@ -38,8 +38,9 @@ def row_dict(row: Row) -> dict[str, Any]:
     """A row as plain values, fit for JSON."""
     values = asdict(row)
     values["subject"].pop("bundle", None)
-    if values["subject"].get("stickers") is not None:
-        values["subject"]["stickers"] = str(values["subject"]["stickers"])
+    for place in ("stickers", "runner"):
+        if values["subject"].get(place) is not None:
+            values["subject"][place] = str(values["subject"][place])
     if row.gpu is not None:
         values["gpu"]["enqueue_bound"] = row.gpu.enqueue_bound
     if isinstance(row.subject, Subject):

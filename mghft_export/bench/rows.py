@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from mghft_export.bench.memory import free_bytes, too_large
 from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
@@ -23,7 +24,12 @@ FUSED_MODES: dict[str, tuple[Mode, ...]] = {
 
 
 def all_rows(
-    template: Subject, bundle: Bundle, *, providers: Sequence[str], precisions: Sequence[str] = ()
+    template: Subject,
+    bundle: Bundle,
+    *,
+    providers: Sequence[str],
+    precisions: Sequence[str] = (),
+    runner: Path | None = None,
 ) -> list[Subject]:
     """Every row of one part and batch, the reference first; whether a row can run here is asked later.
 
@@ -31,24 +37,27 @@ def all_rows(
         template: bundle, part, batch and everything else that the rows share.
         providers: of ONNX Runtime and PyTorch.
         precisions: of the bundle's; all of them by default.
+        runner: the program `mghft-run`, which then runs all that sessions run, too.
     """
     rows = []
     for provider in (item for item in DEVICES if item in providers):
         on = replace(template, provider=provider)
         rows += [replace(on, implementation="as-released", mode=mode) for mode in RELEASED_MODES]
         rows += [replace(on, implementation="fused", mode=mode) for mode in FUSED_MODES[provider]]
-    for provider in (item for item in PROVIDERS if item in providers):
-        rows += [
-            replace(template, implementation="onnxruntime", provider=provider, precision=precision)
-            for precision in bundle.manifest.precisions
-            if not precisions or precision in precisions
-        ]
+    sessions = [
+        replace(template, implementation="onnxruntime", provider=provider, precision=precision)
+        for provider in (item for item in PROVIDERS if item in providers)
+        for precision in bundle.manifest.precisions
+        if not precisions or precision in precisions
+    ]
     if "cuda" in providers or "tensorrt" in providers:
-        rows += [
+        sessions += [
             replace(template, implementation="engine", provider="cuda", engine=folder.name)
             for folder in engine_folders(bundle)
         ]
-    return rows
+    if runner is not None:
+        sessions += [replace(row, implementation="mghft-run", runner=runner) for row in sessions]
+    return rows + sessions
 
 
 def obstacle(
@@ -61,6 +70,16 @@ def obstacle(
             return None
         if subject.on_gpu and isinstance(gpu, NoGpu):
             return f"no GPU: {gpu.reason}"
-        return too_large(subject, config, free())
+        return _not_of_runner(subject) or too_large(subject, config, free())
 
     return why_not
+
+
+def _not_of_runner(subject: Subject) -> str | None:
+    if subject.implementation != "mghft-run":
+        return None
+    if subject.length is not None:
+        return "mghft-run takes texts as long as they are"
+    if subject.on_gpu and not (subject.cuda_graph and subject.io_transfers):
+        return "mghft-run always uses CUDA graphs and copies inputs and outputs"
+    return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Implementation = Literal["as-released", "fused", "onnxruntime", "engine"]
+Implementation = Literal["as-released", "fused", "onnxruntime", "engine", "mghft-run"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
@@ -21,8 +21,8 @@ class Subject:
     """One row of a benchmark.
 
     Attributes:
-        implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime` or
-            `engine` (TensorRT, TensorRT-RTX).
+        implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`,
+            `engine` (TensorRT, TensorRT-RTX) or `mghft-run` (the C++ program, with either of the two).
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
@@ -33,6 +33,7 @@ class Subject:
         stickers: a calibration set; by default the one that comes along.
         cuda_graph: engines replay each set of shapes as one graph.
         io_transfers: inputs come from the host and outputs go there, in every run.
+        runner: the program `mghft-run`, of rows that it runs.
     """
 
     bundle: Path
@@ -48,22 +49,24 @@ class Subject:
     stickers: Path | None = None
     cuda_graph: bool = True
     io_transfers: bool = True
+    runner: Path | None = None
 
     @property
     def on_gpu(self) -> bool:
         """Whether the row needs a GPU."""
-        return self.implementation == "engine" or self.provider != "cpu"
+        return self.engine is not None or self.provider != "cpu"
 
     @property
     def name(self) -> str:
         """For tables: all that tells rows of one comparison apart."""
-        if self.implementation == "engine":
-            words = [f"engine {self.engine}"]
-        elif self.implementation == "onnxruntime":
-            words = [f"onnxruntime {self.precision}"]
-        else:
-            words = [self.implementation] + ([self.mode] if self.mode != "eager" else [])
-        if self.implementation != "engine" and self.provider != "cpu":
+        words: list[str] = [] if self.implementation == "engine" else [self.implementation]
+        if self.engine is not None:
+            words += ["engine", self.engine]
+        elif self.implementation in ("onnxruntime", "mghft-run"):
+            words.append(self.precision)
+        elif self.mode != "eager":
+            words.append(self.mode)
+        if self.engine is None and self.provider != "cpu":
             words.append(self.provider)
         return " ".join(words + ([f"{self.length} tokens"] if self.length is not None else []))
 

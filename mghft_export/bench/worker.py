@@ -160,7 +160,9 @@ class Worker:
             OutOfMemory: it did.
         """
         try:
-            used = int(psutil.Process(self._process.pid).memory_info().rss)
+            row = psutil.Process(self._process.pid)
+            # What the row runs in may be a program that it started; a sum would count shared pages twice.
+            used = max(int(process.memory_info().rss) for process in (row, *row.children()))
         except psutil.Error:
             return
         free = free_bytes()
@@ -186,14 +188,16 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
     """Run in the child: prepare, then answer until the parent kills it."""
     try:
         run = prepare(subject)
-        connection.send(_peak_bytes())
+        peak_bytes = getattr(run, "peak_bytes", _peak_bytes)
+        connection.send(peak_bytes())
         rewarm = True
         while True:
             question, *arguments = connection.recv()
             if question == "end":
+                getattr(run, "close", lambda: None)()
                 return
             if question == "peak":
-                connection.send(_peak_bytes())
+                connection.send(peak_bytes())
             elif question == "warm-up":
                 connection.send(warm_up(run))
             elif question == "phases":

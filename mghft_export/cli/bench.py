@@ -23,6 +23,7 @@ from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_ba
 from mghft_export.bench.provenance import machine, provenance
 from mghft_export.bench.record import SCHEMA, comparison_dict, read_record, row_dict
 from mghft_export.bench.rows import PROVIDERS, all_rows, obstacle
+from mghft_export.bench.runner_rows import runner_version
 from mghft_export.bench.subjects import Copy, Gemm, Implementation, Part, Subject
 from mghft_export.bench.text_forms import as_csv, as_markdown
 from mghft_export.bench.worker import TIMEOUT
@@ -41,7 +42,7 @@ __all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime")
 """What runs without a GPU."""
-KINDS: tuple[Implementation, ...] = (*IMPLEMENTATIONS, "engine")
+KINDS: tuple[Implementation, ...] = (*IMPLEMENTATIONS, "engine", "mghft-run")
 PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole", "pipeline")
 DEFAULT_PARTS: tuple[Part, ...] = ("vision+fusion", "pipeline")
 REGRESSED = 3
@@ -125,6 +126,7 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--provider", "providers", type=click.Choice(PROVIDERS), multiple=True, help="[default: all]"
         ),
         click.option("--only", type=click.Choice(KINDS), multiple=True, help="Leave the other rows out."),
+        click.option("--runner", type=path, help="The C++ program mghft-run: adds rows that it runs."),
         click.option(
             "--part",
             "parts",
@@ -200,6 +202,7 @@ def _measure(
     bundle: Path,
     parts: tuple[Part, ...],
     only: tuple[Implementation, ...],
+    runner: Path | None,
     providers: tuple[str, ...],
     precisions: tuple[str, ...],
     lengths: tuple[int, ...] | None,
@@ -229,6 +232,8 @@ def _measure(
         warn_of_precision(opened.manifest, name)
     if lengths and set(parts) != {"text"}:
         raise MGHFTError("--lengths is about texts alone; add --part text")
+    if "mghft-run" in only and runner is None:
+        raise MGHFTError("--only mghft-run needs the program; give it with --runner")
     load_calibration_set(stickers or default_calibration_set())
     config = MGHFTConfig.from_dict(opened.manifest.model)
     gpu = find_gpu()
@@ -244,6 +249,7 @@ def _measure(
             "cuda_graph": cuda_graph,
             "io_transfers": io_transfers,
             "stickers": str(stickers) if stickers is not None else "default",
+            "runner": runner_version(runner) if runner is not None else None,
         },
         "comparisons": [],
     }
@@ -261,7 +267,13 @@ def _measure(
                     cuda_graph=cuda_graph,
                     io_transfers=io_transfers,
                 )
-                chosen = all_rows(template, opened, providers=providers or PROVIDERS, precisions=precisions)
+                chosen = all_rows(
+                    template,
+                    opened,
+                    providers=providers or PROVIDERS,
+                    precisions=precisions,
+                    runner=runner,
+                )
                 subjects = [item for item in chosen if not only or item.implementation in only]
                 if not subjects:
                     raise MGHFTError("no row is left; give fewer of --only, --provider and --precision")

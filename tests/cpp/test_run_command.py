@@ -11,7 +11,9 @@ from cpp.conftest import call
 
 from mghft_export.bench.record import read_record
 from mghft_export.bench.text_forms import as_csv, as_markdown
+from mghft_export.cli.bench import bench
 from mghft_export.cli.bench_tables import comparison_tables
+from mghft_export.cli.main import run as run_command
 
 
 @pytest.fixture
@@ -127,6 +129,31 @@ def test_bench_writes_what_mghft_bench_reads(programs, tiny_bundle, tmp_path):
         assert list(comparison_tables(comparison))
     assert as_csv([record]).count("mghft-run fp32") == 5
     assert as_markdown([record])
+
+
+def test_mghft_bench_has_rows_of_the_program(programs, quantised_tiny_bundle, tmp_path):
+    output = tmp_path / "out.json"
+    options = [
+        "--runner",
+        str(programs.run),
+        "--only",
+        "onnxruntime",
+        "--only",
+        "mghft-run",
+        "--provider",
+        "cpu",
+    ]
+    options += ["--iterations", "2", "--duration", "0.02", "--precision", "fp32", "--precision", "int8"]
+    parts = ("vision", "vision+fusion", "text", "whole", "pipeline")
+    for part in parts:
+        options += ["--part", part]
+    assert run_command(bench, [str(quantised_tiny_bundle), *options, "-o", str(output)]) == 0
+    for comparison in read_record(output)["comparisons"]:
+        assert [row["failure"] for row in comparison["rows"]] == [None] * 4
+        names = [row["name"] for row in comparison["rows"]]
+        assert names == ["onnxruntime fp32", "onnxruntime int8", "mghft-run fp32", "mghft-run int8"]
+        assert all(row["peak_bytes"] > 10**7 for row in comparison["rows"])
+    assert "one part" in refused(programs, "bench", quantised_tiny_bundle, "--on-request")
 
 
 def test_bench_takes_a_calibration_set(programs, tiny_bundle, tmp_path):

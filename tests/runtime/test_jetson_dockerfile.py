@@ -19,8 +19,9 @@ def test_base_is_pinned_and_only_files_of_the_repository_are_copied():
     found = instructions()
     assert found[0][0] == "FROM"
     assert re.search(r":r36\.\d", found[0][1])
-    assert {name for name, _ in found} <= {"FROM", "RUN", "COPY", "ENV", "VOLUME", "ENTRYPOINT", "CMD"}
+    assert {name for name, _ in found} <= {"FROM", "ARG", "RUN", "COPY", "ENV", "VOLUME", "ENTRYPOINT", "CMD"}
     copied = {source for name, rest in found if name == "COPY" for source in rest.split()[:-1]}
+    copied.remove("${ONNXRUNTIME}")  # a release of ONNX Runtime, which whoever builds the runner puts there
     assert all((ROOT / source).exists() for source in copied)
     included = re.search(r"force-include\]\n\"([^\"]+)\"", (ROOT / "pyproject.toml").read_text())
     assert {included[1], "pyproject.toml", "README.md", "LICENSE", "mghft_export"} <= copied
