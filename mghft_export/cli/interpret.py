@@ -28,6 +28,7 @@ from mghft_export.interpretation.corpus import (
     dataset_items,
     find_images,
     parse_shard,
+    printable,
     read_corpus,
 )
 from mghft_export.interpretation.cost import Prices
@@ -176,7 +177,8 @@ def run(
         raise InterpreterError("give either images or a data set with --data")
     if allow_labels and labels is not None:
         raise InterpreterError("give either --labels or --allow-labels, not both")
-    check_output(output, data is not None)
+    journal = journal or default_journal(output)
+    check_output(output, data, [journal])
     part = parse_shard(shard) if shard is not None else None
     dataset = None
     if data is not None:
@@ -200,7 +202,6 @@ def run(
         backend = LocalModel(local, device=device, batch=batch, max_tokens=max_tokens)
     prices = Prices(price_in, price_out)
     corpus = read_items(dataset_items(dataset) if dataset else find_images(images), dataset, part)
-    journal = journal or default_journal(output)
     with _progress() as shown:
         task = shown.add_task("describing", total=None, values="")
         said = time.monotonic()
@@ -270,10 +271,10 @@ def _refuse_given(ctx: click.Context, names: Sequence[str], backend: str) -> Non
 
 def _as_json(result: Result, prices: Prices, output: Path, journal: Path) -> dict[str, object]:
     values = asdict(result)
-    values["failures"] = [{"image": str(item.image), "reason": item.reason} for item in result.failures]
+    values["failures"] = [{"image": printable(item.image), "reason": item.reason} for item in result.failures]
     return {
         **values,
         "cost": result.usage.cost(prices),
-        "output": str(output) if result.written else None,
-        "journal": str(journal),
+        "output": printable(output) if result.written else None,
+        "journal": printable(journal),
     }

@@ -59,16 +59,21 @@ def check(
     if labels is not None:
         names = tuple(name.strip() for name in labels.split(",") if name.strip())
     report = check_texts(read.rows, Rules(labels=() if allow_labels else names))
-    influence, trained = _influence(read, bundle, precision, stickers) if bundle is not None else (None, True)
-    if as_json:
-        click.echo(json.dumps(_as_json(report, influence), ensure_ascii=False, indent=1))
-        return int(not report.sound)
     console = Console()
+    if as_json:
+        influence = None
+        try:
+            if bundle is not None:
+                influence, _ = _influence(read, bundle, precision, stickers)
+        finally:  # a bundle that cannot be run takes nothing from the report
+            click.echo(json.dumps(_as_json(report, influence), ensure_ascii=False, indent=1))
+        return int(not report.sound)
     for table in report_tables(report):
         console.print(table)
     if report.repeated_texts:
         console.print(Text(f"{report.repeated_texts} stickers share their whole text with another one."))
-    if influence is not None:
+    if bundle is not None:
+        influence, trained = _influence(read, bundle, precision, stickers)
         console.print(influence_table(influence, trained=trained))
         if influence.left_out:
             console.print(Text(f"Left out: {len(influence.left_out)} (first: {influence.left_out[0]})"))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.corpus import dataset_items, find_images, read_corpus
+from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
 from mghft_export.interpretation.merging import merge_journals
 from mghft_export.interpretation.text_outputs import check_output, write_texts
-from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.dataset import Format, load_dataset
 
 
 @click.command()
@@ -29,6 +30,14 @@ from mghft_export.stickers.dataset import load_dataset
     metavar="PATH",
     help="Or the images: a file or a folder; may be given several times.",
 )
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["auto", "ser30k", "met-meme", "folder"]),
+    default="auto",
+    show_default=True,
+    help="The layout of ROOT.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="As of `mghft-export interpret`."
@@ -39,6 +48,7 @@ def merge(
     journals: tuple[Path, ...],
     data: Path | None,
     images: tuple[Path, ...],
+    layout: str,
     skip_bad: bool,
     output: Path,
     partial: bool,
@@ -51,27 +61,29 @@ def merge(
     """
     if bool(images) == (data is not None):
         raise InterpreterError("say what was described, with either --data ROOT or --images PATH")
-    check_output(output, data is not None)
-    dataset = load_dataset(data, skip_bad=skip_bad, need_texts=False) if data is not None else None
+    check_output(output, data, journals)
+    dataset = None
+    if data is not None:
+        dataset = load_dataset(data, format=cast(Format, layout), skip_bad=skip_bad, need_texts=False)
     with Console(stderr=True).status("reading images and journals"):
         corpus = read_corpus(dataset_items(dataset) if dataset else find_images(images), dataset=dataset)
         merged = merge_journals(journals, corpus, partial=partial)
     written = write_texts(
-        output, corpus, lambda image: merged.texts.get(corpus.hashes.get(image, "")), merged.source
+        output, corpus, lambda image: merged.text(corpus.hashes.get(image, "")), merged.source
     )
     if as_json:
         values = {
             **asdict(merged.source),
             "stickers": len(corpus.items),
             "written": written,
-            "missing": [str(image) for image in merged.missing],
+            "missing": [printable(image) for image in merged.missing],
             "not_in_the_corpus": merged.foreign,
-            "output": str(output),
+            "output": printable(output),
         }
         click.echo(json.dumps(values, ensure_ascii=False, indent=1))
         return
     notes = [
-        f"{written} of {len(corpus.items)} stickers have their text by {merged.source.model} in {output}."
+        f"{written} of {len(corpus.items)} stickers have their text by {merged.source.model} in {printable(output)}."
     ]
     if merged.foreign:
         notes.append(f"{merged.foreign} described images are not among them.")

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.interpretation.checking import TextReport
+from mghft_export.interpretation.corpus import printable
 from mghft_export.interpretation.cost import Prices
 from mghft_export.interpretation.influence import InfluenceReport
 from mghft_export.interpretation.interpret import Result
@@ -59,13 +60,13 @@ def print_result(result: Result, prices: Prices, output: Path, journal: Path, co
         console.print(failure_table(result))
     lines = []
     if result.written:
-        lines.append(f"{result.written} texts by {result.source.model} written to {output}.")
+        lines.append(f"{result.written} texts by {result.source.model} written to {printable(output)}.")
     if result.failures:
         lines.append("Run the same command with --retry-failed to try the others again.")
     if result.written and output.suffix == ".jsonl":
-        lines.append(f"Look at them: mghft-export interpret check {output}")
+        lines.append(f"Look at them: mghft-export interpret check {printable(output)}")
     elif result.written:
-        lines.append(f"Train on it: mghft-export train {output}")
+        lines.append(f"Train on it: mghft-export train {printable(output)}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 
@@ -76,7 +77,7 @@ def failure_table(result: Result) -> Table:
     table.add_column("sticker", overflow="fold")
     table.add_column("why", overflow="fold")
     for failure in result.failures[:MOST_FAILURES]:
-        table.add_row(Text(str(failure.image)), Text(failure.reason))
+        table.add_row(Text(printable(failure.image)), Text(failure.reason))
     if len(result.failures) > MOST_FAILURES:
         table.add_row(f"and {len(result.failures) - MOST_FAILURES} more", "see the journal, or --json")
     return table

@@ -39,6 +39,7 @@ def interpreted_texts(
     Raises:
         InterpreterError: the endpoint can answer nothing at all.
     """
+    from mghft_export.interpretation.corpus import printable
     from mghft_export.interpretation.describe import Manner
     from mghft_export.interpretation.endpoint import Endpoint
     from mghft_export.interpretation.endpoint_address import KEY_VARIABLE, key_from_environment
@@ -59,6 +60,6 @@ def interpreted_texts(
             )
         )
     for failure in failures:
-        reason = f" {failure.image} could not be described: {failure.reason}"
+        reason = f" {printable(failure.image)} could not be described: {failure.reason}"
         errors.print(Text.assemble(("error:", "bold red"), reason))
     return texts

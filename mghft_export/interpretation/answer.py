@@ -27,13 +27,16 @@ _NAMES = {
 _THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 
 _HEADING = re.compile(
-    r"""^[\s>*_#\-•\d.)(]*                                        # bullets, numbers, Markdown
+    r"""^[ \t>*_#\-•\d.)(]*                                       # bullets, numbers, Markdown
         (?:the\s+)?(?:sticker['’]s\s+)?
         (intentions?|intent|styles?|main[\s_-]*(?:role|character)|role|character|gestures?|posture)
-        (?:\s*(?:\([^)\n]*\)|(?:and|&|/)\s*\w+))?                  # "(posture)", "and expression"
-        [*_\s]*(?:[:：]|\s[-–—]\s|\sis\s|[ \t*_]*$)""",
+        (?:\s*(?:\([^)\n]*\)|(?:and|&|/)\s*[^\W_]+))?             # "(posture)", "and expression"
+        [*_\s]*(?:[:：]|\s[-–—]\s|\sis\s|$)""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
+_QUOTED = re.compile(r"""\"[^\"]*\"|'[^']*'|“[^“”]*”""")
+"""One pair of marks around all; others are the sticker's lettering."""
+
 _PREAMBLE = re.compile(
     r"^(?:the\s+)?(?:sticker['’]s\s+)?(?:intention|style|main\s+role|gesture)\s*(?:is\b|:)\s*", re.IGNORECASE
 )
@@ -139,5 +142,8 @@ def _from_headings(text: str) -> dict[str, str]:
 
 
 def _clean(words: str) -> str:
-    plain = " ".join(re.sub(r"[*`]+", "", words).split()).strip("\"'“” ,")
+    whole = words.encode("utf-8", "ignore").decode()  # JSON can spell half an emoji, which no file can hold
+    plain = " ".join(re.sub(r"[*`]+", "", whole).split()).strip(" ,")
+    if _QUOTED.fullmatch(plain):
+        plain = plain[1:-1].strip(" ,")
     return _PREAMBLE.sub("", plain).removeprefix("is ")

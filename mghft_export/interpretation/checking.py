@@ -94,7 +94,7 @@ def check_texts(rows: Sequence[TextOfImage], rules: Rules) -> TextReport:
                     findings.append(Finding(row.image, view, what.partition(";")[0]))
         complete += not faults
         duplicates.update(f"{one} / {other}" for one, other in near_duplicates(bodies))
-    texts = Counter(row.text for row in rows)
+    texts = Counter(row.text for row in rows if row.text.strip())
     return TextReport(
         stickers=len(rows),
         complete=complete,

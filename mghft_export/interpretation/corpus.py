@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def find_images(paths: Iterable[Path]) -> list[Item]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
+        if _is_folder(path):
             inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
             found |= dict.fromkeys(sorted(inside))
         else:
@@ -119,7 +120,11 @@ def read_corpus(
     unreadable: dict[Path, str] = {}
     for item in items:
         try:
-            if item.image.is_file():  # reading a pipe, for one, would wait for ever
+            if not _is_utf8(item.image):
+                unreadable[item.image] = (
+                    f"the path {printable(item.image)} is not UTF-8; rename the file or folder"
+                )
+            elif item.image.is_file():  # reading a pipe, for one, would wait for ever
                 hashes[item.image] = sha256(item.image)
             else:
                 unreadable[item.image] = f"there is no file {item.image}; check the path"
@@ -131,3 +136,24 @@ def read_corpus(
         unreadable = unreadable if shard.number == 1 else {}
         items = [item for item in items if item.image in hashes or item.image in unreadable]
     return Corpus(tuple(items), hashes, unreadable, dataset)
+
+
+def printable(path: Path) -> str:
+    """A path as it can be shown; what is not UTF-8 in it is replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether texts and journals can name a file, as it is given and in full."""
+    try:
+        os.path.abspath(path).encode()  # noqa: PTH100 (resolve would follow links)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long; it is said when the file is read
+        return False

@@ -15,6 +15,7 @@ from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.answer import json_schema
 from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.endpoint_address import checked_address
+from mghft_export.interpretation.endpoint_client import open_client
 from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.interpretation.picture import data_url
 
@@ -25,8 +26,6 @@ LONGEST_WAIT = 30.0
 """Seconds; waits double in between."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds that a server may ask to wait; longer is a limit of the day, and the run ends."""
-CONNECT_TIMEOUT = 10.0
-"""Seconds until a server counts as not there."""
 WORDS_OF_SERVER = 200
 """Characters of a server's own message that are shown."""
 
@@ -69,7 +68,7 @@ class Endpoint:
         first_wait: seconds before the first retry.
 
     Raises:
-        InterpreterError: openai is not installed, or the address is none.
+        InterpreterError: openai is not installed, the address is none, or the environment's proxies cannot be used.
     """
 
     batch = 1
@@ -89,12 +88,7 @@ class Endpoint:
     ) -> None:
         self.address, self.model, self.concurrency = checked_address(address), model, concurrency
         self._openai = interpreter_module("openai")
-        self._client = self._openai.AsyncOpenAI(
-            base_url=self.address,
-            api_key=key,
-            max_retries=0,
-            timeout=self._openai.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-        )
+        self._client = open_client(self.address, key, timeout)
         self._key, self._key_variable = key, key_variable
         self._retries, self._first_wait, self._max_tokens = retries, first_wait, max_tokens
         self._form: Form | None = None
@@ -114,8 +108,11 @@ class Endpoint:
         except self._openai.APIConnectionError as error:
             raise self._unreachable(error) from error
         except (self._openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
-            if getattr(error, "status_code", None) in (401, 403):
+            status = getattr(error, "status_code", 0)
+            if status in (401, 403):
                 raise self._key_refused() from error
+            if 300 <= status < 400:
+                raise self._redirected(error) from error
             raise InterpreterError(
                 f"{self.address} lists no models; check the address, which usually ends in /v1, "
                 "or name the model"
@@ -194,8 +191,8 @@ class Endpoint:
             choice, usage = completion.choices[0], completion.usage
             return Answer(
                 text=str(choice.message.content or ""),
-                tokens_in=int(usage.prompt_tokens) if usage else 0,
-                tokens_out=int(usage.completion_tokens) if usage else 0,
+                tokens_in=int(getattr(usage, "prompt_tokens", None) or 0),
+                tokens_out=int(getattr(usage, "completion_tokens", None) or 0),
                 cut=choice.finish_reason == "length",
             )
         except (AttributeError, IndexError, TypeError) as error:  # the client checks no fields
@@ -203,8 +200,10 @@ class Endpoint:
 
     def _refuse_hopeless(self, error: Any) -> None:
         """Raise what no repetition and no other sticker can change."""
-        if error.status_code in (401, 403):
-            raise self._key_refused() from error
+        if error.status_code == 401 or (error.status_code == 403 and self._form is None):
+            raise self._key_refused() from error  # a 403 after answers is about the sticker: moderation
+        if 300 <= error.status_code < 400:
+            raise self._redirected(error) from error
         if error.status_code == 404:
             raise InterpreterError(
                 f"{self.address} has no model {self.model!r} or no chat completions (404); check the model's name, "
@@ -226,6 +225,12 @@ class Endpoint:
             f"{self._key_variable}"
         )
 
+    def _redirected(self, error: Any) -> InterpreterError:
+        target = self._without_key(error.response.headers.get("location", "").partition("?")[0])
+        return InterpreterError(
+            f"{self.address} redirects to {target[:WORDS_OF_SERVER] or 'another address'}; name the final address"
+        )
+
     def _unreachable(self, error: Exception) -> InterpreterError:
         cause = str(error.__cause__ or "")
         why = f" ({self._without_key(cause)})" if cause else ""
@@ -237,7 +242,8 @@ class Endpoint:
         """Status and the server's own words."""
         body = error.body if isinstance(error.body, dict) else {}
         words = str(body.get("message") or body.get("detail") or "")
-        words = self._without_key(" ".join(words.split()))[:WORDS_OF_SERVER]
+        words = " ".join(words.encode("utf-8", "ignore").decode().split())  # JSON can spell half an emoji
+        words = self._without_key(words)[:WORDS_OF_SERVER]
         return f"HTTP {error.status_code}" + (f": {words}" if words else "")
 
     def _without_key(self, words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mghft_export.errors import InterpreterError
@@ -34,6 +35,15 @@ def checked_address(url: str) -> str:
             f"put the key into the environment variable {KEY_VARIABLE}"
         )
     return url.rstrip("/")
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address means the machine that asks: localhost, 127.0.0.1, ::1."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def key_from_environment(variable: str = KEY_VARIABLE) -> str:

@@ -68,7 +68,7 @@ def measure_influence(
     Raises:
         StickerError: none can be used.
     """
-    whole = [row for row in rows if not split_views(row.text).missing]
+    whole = [row for row in rows if row.text.strip() and not split_views(row.text).missing]
     chosen = [whole[index] for index in np.linspace(0, len(whole) - 1, min(most, len(whole)), dtype=int)]
     parts: list[FloatArray] = []
     labels: list[int | None] = []

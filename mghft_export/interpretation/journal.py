@@ -1,14 +1,15 @@
 """The journal: every finished image is a line of a file at once, so that a killed run loses and repeats nothing.
 
-Lines are only ever appended, each in one write and forced to the disk. A line that a kill or a power cut tore is
-removed when the journal is opened again. Of several lines about one image the last counts. In memory there are only
-the places of the lines.
+Lines are only ever appended, each in one write and forced to the disk. A last line that a kill or a power cut tore,
+so that it has no end, is removed when the journal is opened again. Of several lines about one image the last counts.
+In memory there are only the places of the lines.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +44,7 @@ class Journal:
         self.path, self.source = path, source
         self._places: dict[str, Place] = {}
         filelock = interpreter_module("filelock")
-        self._lock: Any = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+        self._lock: Any = filelock.FileLock(path.parent / f".{path.name}.lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -118,10 +119,32 @@ def read_journal(path: Path) -> Iterator[Record]:
     Raises:
         InterpreterError: it is not there, or none.
     """
+    for _, record in read_places(path):
+        yield record
+
+
+def read_places(path: Path) -> Iterator[tuple[Place, Record]]:
+    """The same with where each record is.
+
+    Raises:
+        InterpreterError: it is not there, or none.
+    """
     if not path.is_file():
         raise InterpreterError(f"there is no journal {path}; give one that `mghft-export interpret` wrote")
-    for _, record in _lines(path):
-        yield record
+    yield from _lines(path)
+
+
+def read_record(path: Path, place: Place) -> Record:
+    """The record at a place of a journal.
+
+    Raises:
+        InterpreterError: it is no longer there.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, place, path)
+    except OSError as error:
+        raise InterpreterError(f"cannot read {path}: {error.strerror}; check its permissions") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
@@ -133,7 +156,7 @@ def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
                 try:
                     record = Record.model_validate_json(line)
                 except ValidationError as error:
-                    if _is_torn(line) and not file.read(1):
+                    if not line.endswith(b"\n") and _is_torn(line):
                         return
                     raise InterpreterError(
                         f"line {number} of {path} is no record of the interpreter; "
@@ -148,8 +171,12 @@ def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
 
 
 def _is_torn(line: bytes) -> bool:
-    """Whether a line began as a record; a power cut may leave zeros in its place."""
-    return line.startswith((_BEGINNING, b"\0")) or _BEGINNING.startswith(line)
+    """Whether a line began as a record; a power cut may leave zeros in place of the rest, or of all."""
+    written = line.rstrip(b"\0")
+    digest = written[len(_BEGINNING) :][:64]
+    return (
+        _BEGINNING.startswith(written[: len(_BEGINNING)]) and re.fullmatch(b"[0-9a-f]*", digest) is not None
+    )
 
 
 def _read(file: IO[bytes], place: Place, path: Path) -> Record:

@@ -11,6 +11,8 @@ from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.packages import interpreter_module
 
+_NO_MEMORY = ("can't allocate memory", "not enough memory")
+
 
 class LocalModel:
     """An image-text-to-text model; it answers a batch at a time, greedily, so that answers can be repeated.
@@ -57,6 +59,10 @@ class LocalModel:
                 f"the model {name!r} cannot be put on {self._device} ({_first_line(error)}); "
                 "choose another --device"
             ) from error
+        except Exception as error:  # damaged weights raise what their format's library likes
+            raise InterpreterError(
+                f"the files of the model {name!r} are damaged ({_first_line(error)}); fetch it again"
+            ) from error
         self._tokenizer: Any = getattr(self._processor, "tokenizer", None)
         if self._tokenizer is None or not getattr(self._processor, "chat_template", None):
             raise InterpreterError(
@@ -71,27 +77,40 @@ class LocalModel:
 
     async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
         """Answer a batch, in a thread, so that images are read meanwhile."""
-        return await asyncio.to_thread(self._generate, requests)
+        return await asyncio.to_thread(self._answer_batch, requests)
 
     async def close(self) -> None:
         """Nothing: the memory goes with the model."""
 
+    def _answer_batch(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
+        """Answer a batch, or, where a processor or template refuses it, each request by itself."""
+        try:
+            return self._generate(requests)
+        except Exception as error:  # models bring processors and templates of all kinds
+            if self._is_out_of_memory(error):
+                raise InterpreterError(
+                    f"{len(requests)} stickers at once do not fit on {self._device}; choose a smaller --batch"
+                ) from error
+            if len(requests) == 1:
+                return [Unanswered(_first_line(error))]
+        return [answer for request in requests for answer in self._answer_batch([request])]
+
+    def _is_out_of_memory(self, error: Exception) -> bool:
+        said = str(error)  # the CPU's allocator raises a plain RuntimeError
+        return isinstance(error, (self._torch.OutOfMemoryError, MemoryError)) or (
+            isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY)
+        )
+
     def _generate(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
-        torch = self._torch
         inputs = self._inputs(requests).to(self._device, dtype=self._network.dtype)
         length = inputs["input_ids"].shape[1]
-        try:
-            with torch.inference_mode():
-                outputs = self._network.generate(
-                    **inputs,
-                    max_new_tokens=self._max_tokens,
-                    do_sample=False,
-                    pad_token_id=self._tokenizer.pad_token_id,
-                )
-        except torch.OutOfMemoryError as error:
-            raise InterpreterError(
-                f"{len(requests)} stickers at once do not fit on {self._device}; choose a smaller --batch"
-            ) from error
+        with self._torch.inference_mode():
+            outputs = self._network.generate(
+                **inputs,
+                max_new_tokens=self._max_tokens,
+                do_sample=False,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
         prompts = inputs["attention_mask"].sum(1).tolist()
         return [
             self._answer(output[length:].tolist(), tokens)
@@ -130,4 +149,4 @@ class LocalModel:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import ceil
 
 from mghft_export.interpretation.label_leaks import find_leak
 from mghft_export.stickers.datasets.labels import SER30K_CLASSES
@@ -11,8 +12,11 @@ from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 LEAST_WORDS = 8
 MOST_WORDS = 80
 
-# A sign of Chinese or Japanese counts as a word; there are no spaces to count by.
-_WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\s぀-ヿ㐀-鿿豈-﫿]+")
+# Scripts that put no space between words, and how many of their signs make a word of the usual length.
+_UNSPACED = (
+    (re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"), 2),  # Japanese, Chinese
+    (re.compile(r"[\u0e00-\u0e7f]"), 4),  # Thai
+)
 
 
 @dataclass(frozen=True)
@@ -38,5 +42,9 @@ class Rules:
 
 
 def count_words(text: str) -> int:
-    """Words between spaces; in Chinese and Japanese, signs."""
-    return sum(any(map(str.isalnum, word)) for word in _WORD.findall(text))
+    """Words between spaces; where there are none, two signs of Chinese or Japanese count as a word, four of Thai."""
+    count = 0
+    for signs, a_word in _UNSPACED:
+        count += ceil(len(signs.findall(text)) / a_word)
+        text = signs.sub(" ", text)
+    return count + sum(any(map(str.isalnum, word)) for word in text.split())

@@ -25,17 +25,39 @@ TextOf = Callable[[Path], "str | None"]
 """The text of an image, or None where there is none."""
 
 
-def check_output(output: Path, corpus_has_dataset: bool) -> None:
-    """Refuse, before any work, a place that cannot be written to.
+def check_output(output: Path, data: Path | None, journals: Iterable[Path]) -> None:
+    """Refuse, before any work, a place that cannot be written to, or where the data set or a journal would be lost.
+
+    Args:
+        data: the data set's folder, where one is described.
 
     Raises:
-        InterpreterError: a data set is asked for without one, or the folder holds something else.
+        InterpreterError: the data set or a journal is in the way, a data set is asked for without one, or the folder
+            holds something else.
     """
+    try:
+        output.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InterpreterError(f"cannot write {output}: {error.strerror}; choose another -o") from error
+    place = output.resolve()
+    if data is not None:
+        used = data.resolve(), (data / "Images").resolve()
+        if _is_in(place, used[0]) or any(_is_in(folder, place) for folder in used):
+            raise InterpreterError(
+                f"{output} and the data set {data} are in one another; choose a place beside the data set with -o"
+            )
+    for journal in journals:
+        if _is_in(journal.resolve(), place):
+            raise InterpreterError(
+                f"{output} would replace the journal {journal}; choose another place with -o"
+            )
     if output.suffix == ".jsonl":
         if output.is_dir():
             raise InterpreterError(f"{output} is a folder; choose another name for the texts with -o")
         return
-    if not corpus_has_dataset:
+    if data is None:
         raise InterpreterError(
             f"{output} does not end in .jsonl; write the texts to a .jsonl file, "
             "or give --data ROOT for a data set"
@@ -43,14 +65,21 @@ def check_output(output: Path, corpus_has_dataset: bool) -> None:
     if output.is_file() or (
         output.is_dir() and any(output.iterdir()) and not (output / PROVENANCE).is_file()
     ):
-        raise InterpreterError(
-            f"{output} is there and holds something else; choose a new folder with -o "
-            "(the data set's own folder stays as it is)"
-        )
+        raise InterpreterError(f"{output} is there and holds something else; choose a new folder with -o")
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
 
 
 def default_journal(output: Path) -> Path:
-    """Beside the output, and the same for `texts.jsonl` and a folder `texts`: what was described serves both."""
+    """Beside the output, and the same for `texts.jsonl` and a folder `texts`: what was described serves both.
+
+    Raises:
+        InterpreterError: the output is the folder one is in, or the one above.
+    """
+    if output.name in ("", ".."):
+        raise InterpreterError(f"{output} is no name of its own; choose a new file or folder with -o")
     stem = output.with_suffix("") if output.suffix == ".jsonl" else output
     return stem.with_name(f"{stem.name}.journal.jsonl")
 
@@ -86,7 +115,7 @@ def _row(item: Item, base: Path, text_of: TextOf) -> dict[str, Any] | None:
 def _write_dataset(folder: Path, corpus: Corpus, dataset: StickerSet, text_of: TextOf) -> int:
     root = dataset.root.resolve()
     if dataset.layout == "ser30k":
-        (folder / "Images").symlink_to(root / "Images", target_is_directory=True)
+        (folder / "Images").symlink_to((root / "Images").resolve(), target_is_directory=True)
         if (root / "classes.json").is_file():
             (folder / "classes.json").write_bytes((root / "classes.json").read_bytes())
         kept = {(item.split, os.path.normpath(item.image)) for item in corpus.items}

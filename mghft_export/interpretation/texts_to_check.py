@@ -25,6 +25,7 @@ class TextOfImage:
 
     image: Path
     text: str
+    """Empty where it has none."""
     label: str | None
 
 
@@ -45,12 +46,11 @@ def read_texts_to_check(path: Path) -> Texts:
         InterpreterError: it is neither, has no texts, or a line of it is no text of an image.
     """
     if path.is_dir():
-        dataset = load_dataset(path, skip_bad=True)
+        dataset = load_dataset(path, skip_bad=True, need_texts=False)
         rows = tuple(
             TextOfImage(sticker.image, sticker.text, dataset.class_names[sticker.label])
             for split in dataset.splits.values()
             for sticker in split
-            if sticker.text.strip()
         )
         names = dataset.class_names
     elif path.suffix == ".jsonl" and path.is_file():
@@ -64,6 +64,6 @@ def read_texts_to_check(path: Path) -> Texts:
         names = tuple(sorted(said)) if said - set(SER30K_CLASSES) else SER30K_CLASSES
     else:
         raise InterpreterError(f"{path} holds no texts; give a .jsonl file of texts or a data set's folder")
-    if not rows:
+    if not any(row.text.strip() for row in rows):
         raise InterpreterError(f"{path} has no texts; make them with `mghft-export interpret`")
     return Texts(rows, names)

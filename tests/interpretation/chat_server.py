@@ -63,7 +63,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
     finish: str = "stop"
-    usage: bool = True
+    usage: dict[str, Any] | None = field(
+        default_factory=lambda: {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    )
     hang_up: bool = False
 
 
@@ -88,6 +90,8 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self, manners: Manners, models: tuple[str, ...]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.manners, self.models = manners, models
+        self.moved: Reply | None = None
+        """Instead of the list of models."""
         self.lock = threading.Lock()
         self.asked: Counter[str] = Counter()
         """Requests by sticker."""
@@ -116,6 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if self.server.moved is not None:
+            self._send(self.server.moved.status, b"", self.server.moved)
+            return
         self._send(
             200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.models]}
         )
@@ -159,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "model": asked.body["model"],
                 "choices": [{"index": 0, "message": message, "finish_reason": reply.finish}],
             }
-            if reply.usage:
-                completion["usage"] = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+            if reply.usage is not None:
+                completion["usage"] = reply.usage
             self._send(200, completion, reply)
 
     def _send(self, status: int, content: object, reply: Reply | None = None) -> None:

@@ -88,6 +88,36 @@ def test_a_data_set_is_checked_with_its_own_classes(invoke: Invoke, small_set: P
     assert report["views"]["style"]["missing"] == 0
 
 
+def test_stickers_of_a_data_set_without_a_text_are_missing(
+    invoke: Invoke, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    root = draw_stickers(tmp_path / "own", 4)
+    texts = (join_views(GOOD), "", " ", join_views(GOOD))
+    rows = [
+        {"image": f"{number:04}.png", "text": text, "label": "anger"} for number, text in enumerate(texts)
+    ]
+    (root / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status, report = check_json(invoke, root, "--bundle", tiny_bundle)
+    assert (status, report["stickers"], report["complete"]) == (1, 4, 2)
+    assert report["views"]["style"]["missing"] == 2
+    assert report["repeated_texts"] == 2
+    assert report["influence"]["stickers"] == 2
+    (root / "data.jsonl").write_text("\n".join(json.dumps({**row, "text": ""}) for row in rows))
+    assert "has no texts" in invoke("interpret", "check", root).err
+
+
+def test_the_report_is_shown_though_no_sticker_can_be_run(
+    invoke: Invoke, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    file = write(tmp_path / "t.jsonl", "#The sticker's style: flat")
+    for form in ((), ("--json",)):
+        outcome = invoke("interpret", "check", file, "--bundle", tiny_bundle, *form)
+        assert outcome.status == 2
+        assert "no sticker has all four views" in outcome.err
+        assert "main role" in outcome.out
+    assert json.loads(outcome.out)["influence"] is None
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"image": 3, "text": "x"}', "no JSON"])
 def test_what_holds_no_texts_is_one_sentence(invoke: Invoke, tmp_path: Path, content: str) -> None:
     (tmp_path / "t.jsonl").write_text(content)

@@ -10,6 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Sequence
 from email.utils import formatdate
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import find_images, read_corpus
 from mghft_export.interpretation.describe import Manner, Work
 from mghft_export.interpretation.endpoint import Endpoint
+from mghft_export.interpretation.endpoint_address import is_this_machine
 from mghft_export.interpretation.record import Record
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.running import STOP_AFTER, run
@@ -233,10 +235,22 @@ def test_an_answer_that_was_cut_says_so(stickers: Path) -> None:
     assert "cut at its longest" in str(record.failure)
 
 
-def test_an_endpoint_that_counts_no_tokens(stickers: Path) -> None:
-    with serving(lambda asked: Reply(good_answer(asked), usage=False)) as server:
+@pytest.mark.parametrize(
+    ("usage", "tokens_in"),
+    [
+        (None, 0),
+        ({"total_tokens": 5}, 0),
+        ({"prompt_tokens": None, "completion_tokens": None}, 0),
+        ({"prompt_tokens": 7}, 7),
+    ],
+)
+def test_an_endpoint_that_counts_not_all_tokens(
+    stickers: Path, usage: dict[str, Any] | None, tokens_in: int
+) -> None:
+    with serving(lambda asked: Reply(good_answer(asked), usage=usage)) as server:
         (record,) = describe(server, [stickers / "0000.png"])
-    assert (record.tokens_in, record.tokens_out) == (0, 0)
+    assert record.complete(Rules())
+    assert (record.tokens_in, record.tokens_out) == (tokens_in, 0)
 
 
 @pytest.mark.parametrize(("refused", "tries"), [("response_format", 3), ("max_tokens", 2), ("nothing", 1)])
@@ -294,6 +308,104 @@ def test_what_no_sticker_can_change_ends_the_run_in_one_sentence(
         describe(server, [stickers])
     assert KEY not in str(error.value)
     assert server.asked.total() <= 4
+
+
+def test_a_sticker_that_is_forbidden_fails_alone_once_others_were_answered(stickers: Path) -> None:
+    first: list[str] = []
+
+    def manners(asked: Asked) -> Reply:
+        first.append(asked.sticker)
+        return (
+            Reply(good_answer(asked)) if asked.sticker == first[0] else Reply(status=403, error="moderated")
+        )
+
+    with serving(manners) as server:
+        records = describe(server, [stickers / "0000.png", stickers / "0001.png"], concurrency=1)
+    assert [record.failure for record in records] == [None, "HTTP 403: moderated"]
+
+
+def test_half_an_emoji_spoils_neither_texts_nor_failures(stickers: Path) -> None:
+    def manners(asked: Asked) -> Reply:
+        half = good_answer(asked).replace("quite", "quite \\ud83d")
+        return Reply(half) if asked.sticker == first else Reply(status=400, error="no \ud83d")
+
+    with serving() as server:
+        describe(server, [stickers / "0000.png"])
+        first = server.requests[0].sticker
+        server.manners = manners
+        described, refused = describe(server, [stickers / "0000.png", stickers / "0001.png"], concurrency=1)
+    assert all("quite well" in view for view in described.views.values())
+    assert refused.failure == "HTTP 400: no"
+    assert all(record.model_dump_json() for record in (described, refused))
+
+
+def test_redirects_are_not_followed(stickers: Path) -> None:
+    with serving() as other, serving() as server:
+        server.moved = Reply(status=307, headers={"location": f"{other.url}/models?key={KEY}"})
+        server.manners = lambda asked: Reply(status=307, headers={"location": f"{other.url}/{KEY}"})
+        with pytest.raises(InterpreterError) as of_images:
+            describe(server, [stickers])
+        with pytest.raises(InterpreterError) as of_models:
+            asyncio.run(Endpoint(server.url, key=KEY, key_variable="OPENAI_API_KEY").open())
+    assert f"redirects to {other.url}/***; name the final address" in str(of_images.value)
+    assert f"redirects to {other.url}/models; name the final address" in str(of_models.value)
+    assert not other.requests
+
+
+def test_proxies_are_not_used_for_this_machine(stickers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as proxy, serving() as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        describe(server, [stickers / "0000.png"])
+    assert (proxy.asked.total(), server.asked.total()) == (0, 1)
+
+
+def test_nothing_that_is_meant_for_another_server_is_sent(
+    stickers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: secret\nAuthorization: Bearer secret")
+    with serving() as server:
+        describe(server, [stickers / "0000.png"])
+    assert "secret" not in str(server.requests[0].headers).replace(KEY, "")
+    assert KEY in str(server.requests[0].headers)
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://localhost:8000/v1", True),
+        ("http://vllm.localhost/v1", True),
+        ("http://127.1.2.3/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://10.0.0.1/v1", False),
+        ("http://localhost.example.com/v1", False),
+    ],
+)
+def test_addresses_of_this_machine_are_known(address: str, here: bool) -> None:
+    assert is_this_machine(address) == here
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://user:pass-word@proxy.invalid"),
+        ("HTTPS_PROXY", "garbage://pass-word"),
+        ("SSL_CERT_FILE", "/nowhere/pass-word"),
+    ],
+)
+def test_proxies_and_certificates_that_cannot_be_used_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    if value.startswith("socks5") and find_spec("socksio"):
+        pytest.skip("this proxy can be used")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InterpreterError, match=variable) as error:
+        Endpoint("https://models.invalid/v1", "tiny-vl", key=KEY, key_variable="OPENAI_API_KEY")
+    assert "pass-word" not in str(error.value)
 
 
 def test_the_key_is_sent_as_bearer_and_nowhere_else(stickers: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -314,7 +315,9 @@ def test_merging_a_data_set(invoke: Invoke, tmp_path: Path) -> None:
             )
             invoke("interpret", "--data", root, *arguments)
     journals = sorted(tmp_path.glob("part-*.journal.jsonl"))
-    assert invoke("interpret", "merge", *journals, "--data", root, "-o", tmp_path / "new").status == 0
+    merge = ("interpret", "merge", *journals, "--data", root)
+    assert invoke(*merge, "--format", "folder", "-o", tmp_path / "new").status == 2
+    assert invoke(*merge, "--format", "ser30k", "-o", tmp_path / "new").status == 0
     assert sum(map(len, load_dataset(tmp_path / "new").splits.values())) == 12
 
 
@@ -417,8 +420,132 @@ def test_a_folder_with_something_else_is_not_replaced(invoke: Invoke, tmp_path: 
     root = draw_ser30k(tmp_path / "ser30k")
     outcome = invoke("interpret", "--data", root, "-o", root, "--endpoint", "http://localhost:1/v1")
     assert outcome.status == 2
-    assert "holds something else" in outcome.err
+    assert "are in one another" in outcome.err
     assert (root / "Images").is_dir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    arguments = ("--data", root, "-o", tmp_path / "mine", "--endpoint", "http://localhost:1/v1")
+    assert "holds something else" in invoke("interpret", *arguments).err
+
+
+def draw_folder(root: Path) -> Path:
+    """Four stickers of one's own, with labels."""
+    draw_stickers(root, 4)
+    rows = [{"image": f"{number:04}.png", "label": "no" if number % 2 else "yes"} for number in range(4)]
+    (root / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return root
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    "output", ["own", "own/train.jsonl", "own/new", "own/../own/deep/t.jsonl", "link", "."]
+)
+def test_a_data_set_is_never_replaced(invoke: Invoke, tmp_path: Path, output: str) -> None:
+    root = draw_folder(tmp_path / "own")
+    (tmp_path / "link").symlink_to(root)
+    for folder in (root, tmp_path):
+        (folder / "interpretation.json").write_text("{}")  # as if it had been made by the interpreter
+    before = content(tmp_path)
+    journal = root.parent / "elsewhere.jsonl"
+    with serving() as server:
+        arguments = ("--journal", journal, "--endpoint", server.url)
+        outcome = invoke("interpret", "--data", root, "-o", tmp_path / output, *arguments)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "choose a place beside the data set" in outcome.err
+    journal.touch()
+    outcome = invoke("interpret", "merge", journal, "--data", root, "-o", tmp_path / output)
+    assert "choose a place beside the data set" in outcome.err
+    assert {**before, journal: b""} == content(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("journal", "output"), [("t.jsonl", "t.jsonl"), ("new/j.jsonl", "new"), ("x/../t.jsonl", "t.jsonl")]
+)
+def test_a_journal_is_never_replaced(invoke: Invoke, tmp_path: Path, journal: str, output: str) -> None:
+    root = draw_folder(tmp_path / "own")
+    with serving() as server:
+        arguments = ("--journal", tmp_path / journal, "--endpoint", server.url)
+        outcome = invoke("interpret", "--data", root, "-o", tmp_path / output, *arguments)
+        assert "would replace the journal" in outcome.err
+        invoke("interpret", "--data", root, "-o", tmp_path / "other.jsonl", *arguments)
+    kept = (tmp_path / journal).resolve().read_bytes()
+    outcome = invoke("interpret", "merge", tmp_path / journal, "--data", root, "-o", tmp_path / output)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "would replace the journal" in outcome.err
+    assert (tmp_path / journal).resolve().read_bytes() == kept
+
+
+def test_what_is_made_of_a_described_data_set_does_not_need_it(invoke: Invoke, tmp_path: Path) -> None:
+    root = draw_ser30k(tmp_path / "ser30k")
+    with serving() as server:
+        for source, output in ((root, "one"), (tmp_path / "one", "two")):
+            arguments = ("-o", tmp_path / output, "--endpoint", server.url)
+            assert invoke("interpret", "--data", source, *arguments).status == 0
+    assert (tmp_path / "two" / "Images").readlink() == root / "Images"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-o", "."], ". is no name of its own"),
+        (["-o", ".."], ".. is no name of its own"),
+        (["-o", "new", "--journal", "."], "cannot write .: Is a directory"),
+        (["-o", "x" * 300], "File name too long"),
+        (["-o", "new", "--journal", "x" * 300], "File name too long"),
+    ],
+)
+def test_outputs_without_a_usable_name_are_one_sentence(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    root = draw_folder(tmp_path / "own")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with serving() as server:
+        outcome = invoke("interpret", "--data", root, *arguments, "--endpoint", server.url)
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert sentence in outcome.err
+    assert server.asked.total() == 0
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_paths_that_are_not_utf8_are_listed_and_left_out(
+    invoke: Invoke, stickers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # short paths are shown in one line
+    try:
+        Path(os.fsdecode(b"stickers/caf\xe9.png")).write_bytes((stickers / "0000.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system has no such names")
+    output = ("-o", "t.jsonl")
+    with serving() as server:
+        outcome = invoke("interpret", "stickers", *output, "--endpoint", server.url, *as_json)
+    assert outcome.status == 1
+    assert "caf\ufffd.png" in outcome.out
+    assert "is not UTF-8" in outcome.out
+    assert len(lines(Path("t.jsonl"))) == 12
+    merge = ("interpret", "merge", "t.journal.jsonl", "--images", "stickers", *output, *as_json)
+    assert invoke(*merge).status == 2
+    assert invoke(*merge, "--partial").status == 0
+
+
+def test_an_image_with_too_long_a_name_is_named(invoke: Invoke, stickers: Path, tmp_path: Path) -> None:
+    images = (stickers / "0000.png", "x" * 300)
+    with serving() as server:
+        outcome = invoke("interpret", *images, "-o", tmp_path / "t.jsonl", "--endpoint", server.url, "--json")
+    assert outcome.status == 1
+    assert "File name too long" in json.loads(outcome.out)["failures"][0]["reason"]
+
+
+def test_an_environment_that_cannot_be_used_is_one_sentence(
+    invoke: Invoke, stickers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    outcome = invoke("interpret", stickers, "-o", tmp_path / "t.jsonl", "--endpoint", "https://h.invalid/v1")
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "SSL_CERT_FILE" in outcome.err
 
 
 def test_images_that_are_missing_or_broken_are_named(invoke: Invoke, stickers: Path, tmp_path: Path) -> None:

@@ -107,16 +107,27 @@ def test_a_line_torn_at_any_byte_is_cut_off_and_the_others_stay(journal: Path) -
         assert journal.read_bytes() == whole
 
 
-def test_zeros_of_a_power_cut_are_cut_off(journal: Path) -> None:
+@pytest.mark.parametrize("written", [0, 5, 40, 120])
+def test_zeros_of_a_power_cut_are_cut_off(journal: Path, written: int) -> None:
     whole = journal.read_bytes()
-    journal.write_bytes(whole + b"\0" * 100)
+    journal.write_bytes(whole + whole[:written] + b"\0" * 100)
     with Journal(journal, SOURCE):
         pass
     assert journal.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
-    "content", [b"my notes", b"my notes\n", b'{"image": "a.png", "text": "x"}\n', b"\n\n"]
+    "content",
+    [
+        b"my notes",
+        b"my notes\n",
+        b'{"image": "a.png", "text": "x"}\n',
+        b'{"image":"a.png","text":"x"}\n',
+        b'{"image":"a.png","text":"x"}',
+        b'{"image":"' + b"0" * 64 + b'","label":"x"}\n',
+        b"\0\0\n",
+        b"\n\n",
+    ],
 )
 def test_a_file_of_something_else_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"

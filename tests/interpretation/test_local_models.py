@@ -12,7 +12,7 @@ from interpretation.conftest import Invoke
 from PIL import Image
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.backend import Answer, Request
+from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.local_model import LocalModel
 from mghft_export.stickers.views import VIEWS
 
@@ -205,6 +205,49 @@ def test_a_model_that_says_nothing_useful_fails_each_sticker(
     result = json.loads(outcome.out)
     assert (outcome.status, result["described"], len(result["failures"])) == (1, 0, 12)
     assert "it was missing" in result["failures"][0]["reason"]
+
+
+def test_a_request_that_the_template_refuses_fails_alone(tmp_path: Path) -> None:
+    refusing = (
+        "{% if 'odd' in messages | string %}{{ raise_exception('too odd\\nfor me') }}{% endif %}" + TEMPLATE
+    )
+    model = LocalModel(str(make_model(tmp_path / "m", template=refusing)), device="cpu", max_tokens=2)
+    asked = requests()
+    asked[1] = Request(asked[1].frames, "odd", VIEWS)
+    good, refused, last = ask(model, asked)
+    assert refused == Unanswered("too odd")
+    assert isinstance(good, Answer)
+    assert isinstance(last, Answer)
+
+
+def no_memory_of_the_cpu(*_: object, **__: object) -> None:
+    torch.empty(1 << 58)
+
+
+def no_memory_of_a_gpu(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("without_memory", [no_memory_of_the_cpu, no_memory_of_a_gpu])
+@pytest.mark.parametrize("step", ["_inputs", "_answer"])
+def test_too_little_memory_is_one_sentence(
+    random_model: Path, monkeypatch: pytest.MonkeyPatch, without_memory: Any, step: str
+) -> None:
+    model = LocalModel(str(random_model), device="cpu", max_tokens=2)
+    monkeypatch.setattr(model, step, without_memory)
+    with pytest.raises(
+        InterpreterError, match="3 stickers at once do not fit on cpu; choose a smaller --batch"
+    ):
+        ask(model, requests())
+
+
+def test_damaged_weights_are_one_sentence(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "damaged")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InterpreterError, match=r"are damaged .*fetch it again") as error:
+        LocalModel(str(folder), device="cpu")
+    assert "\n" not in str(error.value)
 
 
 def test_what_is_no_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

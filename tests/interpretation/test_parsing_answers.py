@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -66,6 +67,35 @@ def test_line_breaks_and_markdown_go() -> None:
 
 def test_an_endless_answer_is_read_in_bounded_time() -> None:
     assert "style" in parse_answer('{"style": "' + "very " * 100_000, VIEWS)
+
+
+@pytest.mark.parametrize(
+    "answer", ["x" + "\n" * 19_990 + "y", "style/" + "_" * 19_900 + "!", "style" + "*" * 19_900 + "!"]
+)
+def test_long_runs_of_one_sign_are_read_quickly(answer: str) -> None:
+    started = time.monotonic()
+    assert parse_answer(answer, VIEWS) == {}
+    assert time.monotonic() - started < 2
+
+
+def test_half_an_emoji_is_left_out() -> None:
+    assert parse_answer('{"style": "flat \\ud83d, \\ud83d\\ude00"}', VIEWS) == {"style": "flat , 😀"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "view"),
+    [
+        ('A round cat says "GOOD NIGHT"', 'A round cat says "GOOD NIGHT"'),
+        ('"HELLO" and "BYE"', '"HELLO" and "BYE"'),
+        ("“HELLO” and “BYE”", "“HELLO” and “BYE”"),
+        ('"A round cat",', "A round cat"),
+        ("“A round cat”", "A round cat"),
+        ("'A round cat'", "A round cat"),
+        ("It's a cat's", "It's a cat's"),
+    ],
+)
+def test_only_quotes_around_the_whole_go(answer: str, view: str) -> None:
+    assert parse_answer(f"Style: {answer}", VIEWS) == {"style": view}
 
 
 def test_schema_demands_the_views_and_nothing_else() -> None:

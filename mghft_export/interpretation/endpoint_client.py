@@ -1,0 +1,52 @@
+"""The client of an endpoint: what it sends goes to the address that was named, and carries nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.endpoint_address import is_this_machine
+from mghft_export.interpretation.packages import interpreter_module
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds until a server counts as not there."""
+
+_HEADERS = frozenset(
+    ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
+)
+"""That requests keep, beside the key."""
+
+
+def open_client(address: str, key: str, timeout: float) -> Any:
+    """A client of openai that repeats nothing by itself and follows no redirects.
+
+    Proxies of the environment are used for other machines only.
+
+    Args:
+        timeout: seconds until a request counts as lost.
+
+    Raises:
+        InterpreterError: openai is not installed, or the environment's proxies or certificates cannot be used.
+    """
+    openai = interpreter_module("openai")
+
+    async def keep_to_the_key(request: Any) -> None:
+        # The client adds OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, whosever server it is.
+        for name in set(request.headers) - _HEADERS:
+            del request.headers[name]
+        request.headers["authorization"] = f"Bearer {key}"
+
+    limits = openai.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+    try:
+        http = openai.DefaultAsyncHttpxClient(
+            timeout=limits,
+            follow_redirects=False,
+            trust_env=not is_this_machine(address),
+            event_hooks={"request": [keep_to_the_key]},
+        )
+    except Exception as error:  # of many kinds; their words may hold a proxy's password
+        raise InterpreterError(
+            "the proxies or certificates of the environment cannot be used; correct or unset HTTP_PROXY, HTTPS_PROXY, "
+            "ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from error
+    return openai.AsyncOpenAI(base_url=address, api_key=key, max_retries=0, timeout=limits, http_client=http)
