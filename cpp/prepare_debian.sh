@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the C++ part is built with, on Debian 12 and later. Root installs packages; others are told which.
 #
-#   cpp/prepare_debian.sh          fails where something is missing that cannot be installed
-#   cpp/prepare_debian.sh --try    says so and succeeds: the tests of the C++ part are skipped then
+#   cpp/prepare_debian.sh [PACKAGE...]   fails where something is missing that cannot be installed
+#   cpp/prepare_debian.sh --try          says so and succeeds: the tests of the C++ part are skipped then
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(cmake doctest-dev g++ libcli11-dev libgif-dev libopencv-core-dev libopencv-imgcodecs-dev libssl-dev
@@ -14,7 +14,11 @@ give_up() {
   exit 2
 }
 try=no
-[ "${1:-}" = --try ] && try=yes
+if [ "${1:-}" = --try ]; then
+  try=yes
+else
+  packages+=("$@")
+fi
 command -v dpkg-query > /dev/null || give_up "this is no Debian; docs/cpp.md lists what it needs"
 
 missing=()

@@ -3,7 +3,8 @@
 #   docker build -f docker/jetson.Dockerfile -t mghft-jetson .
 #   docker run --rm --runtime nvidia -v "$PWD/bundle:/bundle" -v mghft-cache:/cache mghft-jetson trt /bundle --fp16
 #
-# The C++ runner alone, without Python (docs/cpp.md); built on a Jetson, with ONNX Runtime's release unpacked beside:
+# The C++ runner alone, without Python (docs/cpp.md); built on a Jetson whose Docker has nvidia as its default runtime,
+# which brings libraries that TensorRT's are linked to, with ONNX Runtime's release unpacked beside:
 #
 #   docker build -f docker/jetson.Dockerfile --target cpp --build-arg ONNXRUNTIME=onnxruntime-linux-aarch64 -t mghft-run .
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0 AS cpp

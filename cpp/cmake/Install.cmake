@@ -9,12 +9,21 @@ if(TARGET mghft-run)
 endif()
 install(DIRECTORY include/mghft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# A library of ONNX Runtime that the loader does not find by itself is installed beside libmghft.
+# A library of ONNX Runtime that the loader does not find by itself is installed beside libmghft, under the name that
+# libmghft asks for: libonnxruntime.so.1 for libonnxruntime.so.1.20.1, whatever link it was found by.
+#
+# What runs graphs on a GPU is looked for beside that library. It has hundreds of megabytes, so it is installed where it
+# is asked for alone: cmake --install BUILD --component providers
 if(ONNXRUNTIME_ROOT)
   get_filename_component(library ${ONNXRUNTIME_LIBRARY} REALPATH)
-  get_filename_component(name ${ONNXRUNTIME_LIBRARY} NAME)
+  get_filename_component(name ${library} NAME)
   string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" name ${name})
   install(FILES ${library} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME ${name})
+  get_filename_component(folder ${library} DIRECTORY)
+  file(GLOB providers ${folder}/libonnxruntime_providers_*.so)
+  if(providers)
+    install(FILES ${providers} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT providers EXCLUDE_FROM_ALL)
+  endif()
 endif()
 
 if(BUILD_SHARED_LIBS)

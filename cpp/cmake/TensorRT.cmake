@@ -13,6 +13,7 @@ target_sources(mghft_objects PRIVATE
   tensorrt/trt_branches.cpp tensorrt/trt_runs.cpp tensorrt/trt_session.cpp)
 target_include_directories(mghft_objects PUBLIC cuda tensorrt)
 target_compile_definitions(mghft_objects PUBLIC MGHFT_TENSORRT)
-list(APPEND private_libraries TensorRT::nvinfer CUDA::cudart_static)
-target_link_libraries(mghft_objects PUBLIC TensorRT::nvinfer CUDA::cudart_static)
+# The kernel is part of libmghft, so it is no dependency of who links to what was installed.
+list(APPEND private_libraries $<BUILD_INTERFACE:mghft_cuda> TensorRT::nvinfer CUDA::cudart_static)
+target_link_libraries(mghft_objects PUBLIC mghft_cuda TensorRT::nvinfer CUDA::cudart_static)
 summary_add("TensorRT engines" "built with TensorRT ${TensorRT_VERSION}")

@@ -4,14 +4,17 @@
 #     -DMGHFT_TENSORRT=ON -DMGHFT_CUDA_ARCHITECTURES=87 -DONNXRUNTIME_ROOT=/opt/onnxruntime-aarch64
 #
 # The sysroot is the root file system of a Jetson (NVIDIA's Linux_for_Tegra/rootfs, or `rsync -a --exclude=/proc jetson:/`)
-# with the packages that docs/cpp.md lists; the compiler is Ubuntu's g++-aarch64-linux-gnu.
+# with the packages that docs/cpp.md lists; the compiler is Ubuntu's g++-aarch64-linux-gnu, and nvcc needs NVIDIA's
+# cuda-cross-aarch64 beside it.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(MGHFT_SYSROOT "" CACHE PATH "Root file system of the Jetson")
+set(MGHFT_SYSROOT "$ENV{MGHFT_SYSROOT}" CACHE PATH "Root file system of the Jetson")
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES MGHFT_SYSROOT)
 if(NOT IS_DIRECTORY "${MGHFT_SYSROOT}")
   message(FATAL_ERROR "give the Jetson's root file system with -DMGHFT_SYSROOT=FOLDER")
 endif()
+# The search for nvcc starts a CMake of its own, which reads this file and knows no variables of this one.
+set(ENV{MGHFT_SYSROOT} ${MGHFT_SYSROOT})
 
 set(triple aarch64-linux-gnu)
 set(CMAKE_C_COMPILER ${triple}-gcc)

@@ -24,6 +24,34 @@ inline void check_allocation(cudaError_t error, std::size_t size, const char* wh
                 " memory cannot be had; run a smaller batch, or close what else uses the memory");
 }
 
+// After a launch of a kernel of this library, which is compiled for some GPUs alone.
+inline void check_launch(cudaError_t error) {
+    const bool other_gpu = error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction ||
+                           error == cudaErrorUnsupportedPtxVersion;
+    if (!other_gpu) return check_cuda(error, "the preprocessing kernel");
+    int device = 0, major = 0, minor = 0;
+    check_cuda(cudaGetDevice(&device), "cudaGetDevice");
+    check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
+    check_cuda(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
+    throw Error(
+        "the preprocessing kernel was not built for this GPU; build libmghft again with "
+        "-DMGHFT_CUDA_ARCHITECTURES=" +
+        std::to_string(major * 10 + minor));
+}
+
+// The GPU that was the thread's where this was made. Each thread has a current one of its own.
+class CudaDevice {
+  public:
+    CudaDevice() { check_cuda(cudaGetDevice(&number_), "cudaGetDevice"); }
+
+    // Makes it the calling thread's.
+    void use() const { check_cuda(cudaSetDevice(number_), "cudaSetDevice"); }
+    int number() const { return number_; }
+
+  private:
+    int number_ = 0;
+};
+
 // Memory that is kept and grows. The address changes when it grows and not otherwise.
 template <cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
 class CudaMemory {

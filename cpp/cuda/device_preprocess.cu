@@ -74,8 +74,8 @@ void DevicePreprocessor::write(const ImageView& image, ElementType type, void* t
     require_image(image);
     const Size wanted{entry_.width, entry_.height};
     const Size size = resized_size({image.width, image.height}, wanted, entry_.crop_fraction);
-    plan_axis(columns_, image.width, size.width, crop_start(size.width, wanted.width), wanted.width);
-    plan_axis(rows_, image.height, size.height, crop_start(size.height, wanted.height), wanted.height);
+    plan_axis(columns_, image.width, size.width, crop_start(size.width, wanted.width), entry_.width);
+    plan_axis(rows_, image.height, size.height, crop_start(size.height, wanted.height), entry_.height);
 
     const std::size_t row = std::size_t(image.width) * std::size_t(image.channels);
     Layout layout;
@@ -99,8 +99,8 @@ void DevicePreprocessor::write(const ImageView& image, ElementType type, void* t
     task.channels = image.channels;
     task.columns = view_of(device, columns, columns_);
     task.rows = view_of(device, rows, rows_);
-    task.width = wanted.width;
-    task.height = wanted.height;
+    task.width = entry_.width;
+    task.height = entry_.height;
     for (std::size_t channel = 0; channel < 3; ++channel) {
         task.background[channel] = entry_.background[channel];
         task.mean[channel] = entry_.mean[channel];
@@ -114,7 +114,7 @@ void DevicePreprocessor::write(const ImageView& image, ElementType type, void* t
     } else {
         preprocess<<<grid, block, 0, stream>>>(task, static_cast<float*>(target));
     }
-    check_cuda(cudaGetLastError(), "the preprocessing kernel");
+    check_launch(cudaGetLastError());
 }
 
 }  // namespace mghft

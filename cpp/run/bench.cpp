@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -24,7 +25,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSchema = 1;  // of mghft-bench's JSON
+constexpr int kSchema = 1;     // of mghft-bench's JSON
+constexpr double kLimit = 60;  // seconds of timed runs after which a row sits out the rounds that are left
 
 struct Row {
     std::string name, precision;
@@ -56,6 +58,18 @@ void show_progress(const std::string& what, int done, int all) {
     }
 }
 
+double timed_seconds(const Row& row) {
+    return std::accumulate(row.seconds.begin(), row.seconds.end(), 0.0);
+}
+
+// Over the rounds that both had.
+SpeedUp shared_speed_up(std::vector<double> reference, std::vector<double> other) {
+    const std::size_t rounds = std::min(reference.size(), other.size());
+    reference.resize(rounds);
+    other.resize(rounds);
+    return speed_up(reference, other);
+}
+
 Json subject_json(const BenchOptions& options, const std::string& part, const Row& row) {
     const bool engine = !options.options.engine.empty();
     return {
@@ -76,9 +90,15 @@ Json subject_json(const BenchOptions& options, const std::string& part, const Ro
 
 Json latency_json(const Latency& found) {
     return {
-        {"iterations", found.iterations}, {"median", found.median},       {"mean", found.mean},
-        {"minimum", found.minimum},       {"p90", found.p90},             {"p95", found.p95},
-        {"p99", found.p99},               {"variation", found.variation}, {"stickers_per_second", found.stickers_per_second},
+        {"iterations", found.iterations},
+        {"median", found.median},
+        {"mean", found.mean},
+        {"minimum", found.minimum},
+        {"p90", found.p90},
+        {"p95", found.p95},
+        {"p99", found.p99},
+        {"variation", found.variation},
+        {"stickers_per_second", found.stickers_per_second},
     };
 }
 
@@ -87,7 +107,7 @@ Json row_json(const BenchOptions& options, const std::string& part, const Row& r
     const bool measured = row.failure.empty();
     if (measured) values["latency"] = latency_json(latency(row.seconds, options.batch));
     if (measured && reference != &row) {
-        const SpeedUp gain = speed_up(reference->round_medians, row.round_medians);
+        const SpeedUp gain = shared_speed_up(reference->round_medians, row.round_medians);
         values["speed_up"] = {{"median", gain.median}, {"low", gain.low}, {"high", gain.high}};
     }
     values["loaded_bytes"] = std::int64_t(row.loaded_bytes);
@@ -131,6 +151,7 @@ std::vector<Row> measure(const BenchOptions& options, const std::string& part,
     for (int round = 0; round < options.iterations; ++round) {
         show_progress(part, round, options.iterations);
         for (Row& row : rows) {
+            if (timed_seconds(row) > kLimit) continue;
             attempt(row, [&] {
                 std::vector<double> times = row.process->burst(options.duration / options.iterations);
                 row.seconds.insert(row.seconds.end(), times.begin(), times.end());
@@ -150,7 +171,8 @@ std::string rows_table(const Json& comparison) {
     std::string failures;
     for (const Json& row : comparison["rows"]) {
         if (row["latency"].is_null()) {
-            failures += text("not run (", row["failure"].get<std::string>(), "): ", row["name"].get<std::string>(), "\n");
+            failures +=
+                text("not run (", row["failure"].get<std::string>(), "): ", row["name"].get<std::string>(), "\n");
             continue;
         }
         const Json& found = row["latency"];
@@ -216,7 +238,7 @@ int bench(const BenchOptions& given) {
         any |= reference != nullptr;
         record["comparisons"].push_back({{"part", part},
                                          {"batch", options.batch},
-                                         {"tokens", count_tokens(options.bundle, batches[0])},
+                                         {"tokens", count_tokens(options.bundle, batches)},
                                          {"machine_rates", nullptr},
                                          {"work", Json::object()},
                                          {"rows", found}});

@@ -13,14 +13,16 @@ namespace mghft::run {
 
 namespace {
 
-// Texts that a batch costs: one a sticker where all views read the whole text.
-std::vector<std::string_view> texts_of(const std::vector<BenchSticker>& batch, bool separate) {
+// Texts that the batches cost: one a sticker where all views read the whole text.
+std::vector<std::string_view> texts_of(const std::vector<std::vector<BenchSticker>>& batches, bool separate) {
     std::vector<std::string_view> texts;
-    for (const BenchSticker& sticker : batch) {
-        if (separate) {
-            for (const std::string_view view : split_views(sticker.text)) texts.push_back(view);
-        } else {
-            texts.push_back(sticker.text);
+    for (const auto& batch : batches) {
+        for (const BenchSticker& sticker : batch) {
+            if (separate) {
+                for (const std::string_view view : split_views(sticker.text)) texts.push_back(view);
+            } else {
+                texts.push_back(sticker.text);
+            }
         }
     }
     return texts;
@@ -44,7 +46,7 @@ class PartRun {
           batches_(batches),
           count_(batches[0].size()),
           separate_(bundle_.manifest.text.separate_views),
-          pipeline_(bundle_.manifest, bundle_.content(bundle_.manifest.tokenizer), open_branches(bundle_, options), 0),
+          pipeline_(bundle_.manifest, bundle_.tokenizer(), open_branches(bundle_, options), 0),
           logits_(count_ * bundle_.manifest.class_names.size()),
           features_(count_ * pipeline_.sticker_width()),
           encoded_(count_ * (separate_ ? 4 : 1) * pipeline_.width()) {
@@ -99,10 +101,7 @@ class PartRun {
 
     void make_feeds(const std::string& part) {
         // All batches in one call, so that all texts get one length.
-        std::vector<std::string_view> all;
-        for (const auto& batch : batches_) {
-            for (const std::string_view text : texts_of(batch, separate_)) all.push_back(text);
-        }
+        const std::vector<std::string_view> all = texts_of(batches_, separate_);
         feeds_.resize(batches_.size());
         if (part == "text" || part == "whole") {
             pipeline_.fill_text(all.data(), all.size());
@@ -173,15 +172,15 @@ std::function<void()> prepare_part(const std::string& bundle, const Options& opt
     return [run] { run->pipeline(); };
 }
 
-std::size_t count_tokens(const std::string& path, const std::vector<BenchSticker>& batch) {
+std::size_t count_tokens(const std::string& path, const std::vector<std::vector<BenchSticker>>& batches) {
     const Bundle bundle = load_bundle(path);
     const TextEntry& settings = bundle.manifest.text;
     const auto most = std::size_t(settings.max_length);
     if (settings.pools_padding) return most;
-    Tokenizer tokenizer(bundle.content(bundle.manifest.tokenizer), bundle.manifest.tokenizer.path);
+    Tokenizer tokenizer = bundle.tokenizer();
     std::vector<std::int64_t> ids;
     std::size_t longest = 0;
-    for (const std::string_view text : texts_of(batch, settings.separate_views)) {
+    for (const std::string_view text : texts_of(batches, settings.separate_views)) {
         tokenizer.encode(text, most, ids);
         longest = std::max(longest, ids.size());
     }

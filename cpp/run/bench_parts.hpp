@@ -15,7 +15,7 @@ namespace mghft::run {
 std::function<void()> prepare_part(const std::string& bundle, const Options& options, const std::string& part,
                                    const std::vector<std::vector<BenchSticker>>& batches);
 
-// Tokens of the longest text of the first batch.
-std::size_t count_tokens(const std::string& bundle, const std::vector<BenchSticker>& batch);
+// Tokens of the longest text of all batches.
+std::size_t count_tokens(const std::string& bundle, const std::vector<std::vector<BenchSticker>>& batches);
 
 }  // namespace mghft::run

@@ -39,12 +39,11 @@ std::string made_up_image(int number) {
 std::vector<BenchSticker> made_up() {
     std::vector<BenchSticker> stickers;
     for (int number = 0; number < kMadeUp; ++number) {
-        stickers.push_back(
-            {"", made_up_image(number),
-             text("#The sticker's intention is to help the sender say something for the ", number + 1,
-                  "th time. #The sticker's style is a smooth drawing with soft colour transitions. "
-                  "#The sticker's main role is a round face. "
-                  "#The sticker's gesture can be described as wide eyes and raised brows.")});
+        stickers.push_back({"", made_up_image(number),
+                            text("#The sticker's intention is to help the sender say something for the ", number + 1,
+                                 "th time. #The sticker's style is a smooth drawing with soft colour transitions. "
+                                 "#The sticker's main role is a round face. "
+                                 "#The sticker's gesture can be described as wide eyes and raised brows.")});
     }
     return stickers;
 }
@@ -67,7 +66,8 @@ std::vector<BenchSticker> bench_stickers(const std::string& folder) {
         throw Error(text(folder, " is no calibration set (", error.code().message(),
                          "); make one with `mghft-export calibrate`"));
     } catch (const JsonError& error) {
-        throw Error(text(folder, " is no calibration set (", error.what(), "); make one with `mghft-export calibrate`"));
+        throw Error(
+            text(folder, " is no calibration set (", error.what(), "); make one with `mghft-export calibrate`"));
     }
     if (stickers.empty()) throw Error(folder + " has no stickers; make a set with `mghft-export calibrate`");
     return stickers;

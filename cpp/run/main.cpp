@@ -33,17 +33,17 @@ int run(int argc, char** argv) {
 
     mghft::run::PredictOptions predict;
     CLI::App* predict_command = app.add_subcommand(
-        "predict", "Classify each image with its text. Broken images are named and left out; the exit status is 1 then.");
+        "predict",
+        "Classify each image with its text. Broken images are named and left out; the exit status is 1 then.");
     predict_command->add_option("bundle", predict.bundle)->required();
     predict_command->add_option("images", predict.images, "PNG, JPEG, WebP, GIF (first frame).")->required();
     predict_command->add_option("--text", predict.texts, "The sticker's text; once for all images, or once for each.")
         ->expected(1)
         ->take_all();
-    predict_command->add_option("--text-file", predict.text_file,
-                                "Plain text, .jsonl (image, text) or SER30K .json.");
+    predict_command->add_option("--text-file", predict.text_file, "Plain text, .jsonl (image, text) or SER30K .json.");
     predict_command->add_option("--text-features", predict.text_features, "An .npz of `mghft-export encode-text`.");
-    auto* precision = predict_command->add_option("--precision", predict.options.precision,
-                                                  "Which of the bundle's precisions.");
+    auto* precision =
+        predict_command->add_option("--precision", predict.options.precision, "Which of the bundle's precisions.");
     precision->capture_default_str();
     add_running_options(predict_command, predict.options);
     predict_command->add_flag("--json", predict.json, "One JSON object a line.");
@@ -53,7 +53,8 @@ int run(int argc, char** argv) {
     CLI::App* bench_command =
         app.add_subcommand("bench", "Measure a bundle; the JSON is that of `mghft-bench`, whose `report` reads it.");
     bench_command->add_option("bundle", bench.bundle)->required();
-    bench_command->add_option("--batch", bench.batch, "Stickers at once.")->check(CLI::Range(1, 4096))
+    bench_command->add_option("--batch", bench.batch, "Stickers at once.")
+        ->check(CLI::Range(1, 4096))
         ->capture_default_str();
     bench_command->add_option("--part", bench.parts, "vision, vision+fusion, text, whole, pipeline.")
         ->check(CLI::IsMember({"vision", "vision+fusion", "text", "whole", "pipeline"}))
@@ -86,7 +87,8 @@ int run(int argc, char** argv) {
     }
     if (predict_command->parsed()) {
         if (!predict.options.engine.empty() && precision->count() > 0) {
-            throw mghft::Error("--precision has no meaning for engines, which have their own; leave out one of the two");
+            throw mghft::Error(
+                "--precision has no meaning for engines, which have their own; leave out one of the two");
         }
         return mghft::run::predict(predict);
     }

@@ -10,7 +10,7 @@ namespace mghft::run {
 struct Latency {
     std::size_t iterations = 0;
     double median = 0, mean = 0, minimum = 0, p90 = 0, p95 = 0, p99 = 0;
-    double variation = 0;  // standard deviation over the mean
+    double variation = 0;            // standard deviation over the mean
     double stickers_per_second = 0;  // at the median
 };
 

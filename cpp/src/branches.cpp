@@ -23,8 +23,8 @@ std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& bra
     settings.longest_text = bundle.manifest.text.max_length;
     settings.keeps_outputs = branch == "vision";
     settings.own_thread = overlaps && branch == "vision";
-    return std::make_unique<OrtSession>(bundle.content(entry.file), (bundle.root / entry.file.path).string(), entry,
-                                        settings);
+    const MappedFile graph = bundle.mapped(entry.file);
+    return std::make_unique<OrtSession>(graph.content(), bundle.root / entry.file.path, entry, settings);
 }
 
 Branches open_graphs(const Bundle& bundle, const Options& options) {

@@ -17,8 +17,8 @@ namespace {
 void check_file(const Bundle& bundle, const FileEntry& entry) {
     const fs::path path = bundle.root / entry.path;
     if (!is_inside(bundle.root, path)) {
-        throw Error(text((bundle.root / "manifest.json").string(), " names '", entry.path,
-                         "', which is outside the bundle"));
+        throw Error(
+            text((bundle.root / "manifest.json").string(), " names '", entry.path, "', which is outside the bundle"));
     }
     std::error_code error;
     if (!fs::is_regular_file(path, error)) {
@@ -26,8 +26,7 @@ void check_file(const Bundle& bundle, const FileEntry& entry) {
     }
     const auto size = fs::file_size(path, error);
     if (error || size != static_cast<std::uintmax_t>(entry.bytes)) {
-        throw Error(text(path.string(), " has ", size, " bytes, expected ", entry.bytes,
-                         "; export the bundle again"));
+        throw Error(text(path.string(), " has ", size, " bytes, expected ", entry.bytes, "; export the bundle again"));
     }
 }
 
@@ -47,15 +46,15 @@ const GraphEntry& Bundle::graph(const std::string& branch, const std::string& pr
     return found->second;
 }
 
-std::string Bundle::content(const FileEntry& entry) const {
+MappedFile Bundle::mapped(const FileEntry& entry) const {
     const fs::path path = root / entry.path;
-    std::string found;
+    MappedFile found;
     try {
-        found = read_file(path);
+        found = MappedFile(path);
     } catch (const std::system_error& error) {
         throw Error(text(path.string(), " cannot be read (", error.code().message(), "); export the bundle again"));
     }
-    if (hexadecimal(sha256(found)) != entry.sha256) {
+    if (hexadecimal(sha256(found.content())) != entry.sha256) {
         throw Error(text(path.string(), " was changed after the export; export the bundle again"));
     }
     return found;
@@ -100,10 +99,9 @@ Bundle load_bundle(const fs::path& root) {
     try {
         content = read_file(path);
     } catch (const std::system_error& error) {
-        if (error.code() == std::errc::no_such_file_or_directory ||
-            error.code() == std::errc::not_a_directory) {
-            throw Error(text(root.string(), " is not a bundle; make one with `mghft-export onnx -o ", root.string(),
-                             "`"));
+        if (error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::not_a_directory) {
+            throw Error(
+                text(root.string(), " is not a bundle; make one with `mghft-export onnx -o ", root.string(), "`"));
         }
         throw Error(text(path.string(), " cannot be read (", error.code().message(), "); export the bundle again"));
     }

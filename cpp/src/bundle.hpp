@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <string>
 
+#include "files.hpp"
 #include "manifest.hpp"
 #include "mghft/mghft.hpp"
+#include "tokenizer.hpp"
 
 namespace mghft {
 
@@ -16,8 +18,12 @@ struct Bundle {
     // The entry of a branch's graph. Throws Error where the bundle has no such precision or branch.
     const GraphEntry& graph(const std::string& branch, const std::string& precision) const;
 
-    // The content of a file, checked against its hash. Throws Error.
-    std::string content(const FileEntry& entry) const;
+    // A file, checked against its hash. Throws Error.
+    MappedFile mapped(const FileEntry& entry) const;
+    std::string content(const FileEntry& entry) const { return std::string(mapped(entry).content()); }
+
+    // Throws Error.
+    Tokenizer tokenizer() const { return {content(manifest.tokenizer), manifest.tokenizer.path}; }
 
     // What text features depend on: the text branch's weights, the tokenizer and how texts are read.
     std::string text_branch_id() const;

@@ -2,7 +2,6 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,11 +32,6 @@ int guarded(Function function) noexcept {
         last_error().clear();
         function();
         return MGHFT_OK;
-    } catch (const std::bad_alloc&) {
-        try {
-            last_error() = "memory is short; classify fewer or smaller images";
-        } catch (...) {
-        }
     } catch (const std::exception& error) {
         try {
             last_error() = error.what();
@@ -60,8 +54,8 @@ void take_images(mghft_classifier* classifier, const mghft_image* images, std::s
     classifier->views.clear();
     for (std::size_t number = 0; number < count; ++number) {
         const mghft_image& image = images[number];
-        classifier->views.push_back({image.pixels, image.width, image.height, image.channels,
-                                     static_cast<std::ptrdiff_t>(image.row_bytes)});
+        classifier->views.push_back(
+            {image.pixels, image.width, image.height, image.channels, static_cast<std::ptrdiff_t>(image.row_bytes)});
     }
 }
 
@@ -81,8 +75,12 @@ void to_probabilities(const mghft_classifier* classifier, std::size_t count, flo
 
 mghft::Options options_of(const mghft_options* given) {
     mghft_options known;
-    mghft_default_options(&known);
-    if (given != nullptr) std::memcpy(&known, given, std::min(given->size, sizeof known));
+    mghft_default_options(&known, sizeof known);
+    if (given != nullptr) {
+        if (given->size == 0)
+            throw mghft::Error("the options have no size; fill them with mghft_default_options first");
+        std::memcpy(&known, given, std::min(given->size, sizeof known));
+    }
     mghft::Options options;
     if (known.precision != nullptr) options.precision = known.precision;
     if (known.provider != nullptr) options.provider = known.provider;
@@ -107,9 +105,10 @@ const char* mghft_last_error(void) {
     return last_error().c_str();
 }
 
-void mghft_default_options(mghft_options* options) {
+void mghft_default_options(mghft_options* options, size_t size) {
     const mghft::Options defaults;
-    *options = {sizeof(mghft_options), "fp32", "cpu", nullptr, defaults.threads, -1, defaults.kept_texts};
+    const mghft_options known = {size, "fp32", "cpu", nullptr, defaults.threads, -1, defaults.kept_texts};
+    if (options != nullptr) std::memcpy(options, &known, std::min(size, sizeof known));
 }
 
 int mghft_open(const char* bundle, const mghft_options* options, mghft_classifier** classifier) {
@@ -144,8 +143,7 @@ size_t mghft_feature_count(const mghft_classifier* classifier) {
 
 int mghft_classify_file(mghft_classifier* classifier, const char* path, const char* text, float* probabilities) {
     return guarded([&] {
-        require(classifier != nullptr && path != nullptr && text != nullptr && probabilities != nullptr,
-                "an argument");
+        require(classifier != nullptr && path != nullptr && text != nullptr && probabilities != nullptr, "an argument");
         const mghft::Image image = mghft::Image::open(path);
         const mghft::ImageView view = image.view();
         const std::string_view whole(text);

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <future>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -10,6 +12,31 @@
 #include "text_features.hpp"
 
 namespace mghft {
+
+namespace {
+
+// Whatever a function throws is an Error.
+template <typename Function>
+auto translated(Function function) {
+    try {
+        return function();
+    } catch (const Error&) {
+        throw;
+    } catch (const std::bad_alloc&) {
+        throw Error("memory is short; classify fewer or smaller images");
+    } catch (const std::exception& error) {
+        throw Error(text("a library failed (", error.what(), "); check that the bundle's files can be read"));
+    }
+}
+
+Pipeline open_pipeline(const Bundle& bundle, const Options& options) {
+    // The tokenizer is read while the branches are.
+    auto tokenizer = std::async(std::launch::async, &Bundle::tokenizer, &bundle);
+    Branches branches = open_branches(bundle, options);
+    return {bundle.manifest, tokenizer.get(), std::move(branches), options.kept_texts};
+}
+
+}  // namespace
 
 const char* version() {
     return MGHFT_VERSION;
@@ -29,11 +56,11 @@ class ImageAccess {
 };
 
 Image Image::open(const std::string& path) {
-    return ImageAccess::make(open_image(path));
+    return translated([&] { return ImageAccess::make(open_image(path)); });
 }
 
 Image Image::decode(std::string_view content, const std::string& name) {
-    return ImageAccess::make(decode_image(content, name));
+    return translated([&] { return ImageAccess::make(decode_image(content, name)); });
 }
 
 ImageView Image::view() const {
@@ -41,7 +68,7 @@ ImageView Image::view() const {
 }
 
 BundleInfo read_bundle_info(const std::string& bundle) {
-    return load_bundle(bundle).info();
+    return translated([&] { return load_bundle(bundle).info(); });
 }
 
 const float* TextFeatures::of(const std::string& file_name) const {
@@ -57,10 +84,9 @@ const float* TextFeatures::of(const std::string& file_name) const {
 class Classifier::Impl {
   public:
     Impl(const std::string& path, const Options& options)
-        : bundle(load_bundle(path)),
-          info(bundle.info()),
-          pipeline(bundle.manifest, bundle.content(bundle.manifest.tokenizer), open_branches(bundle, options),
-                   options.kept_texts) {}
+        : bundle(load_bundle(path)), info(bundle.info()), pipeline(open_pipeline(bundle, options)) {
+        info.feature_width = static_cast<int>(pipeline.width());  // of this precision
+    }
 
     Bundle bundle;
     BundleInfo info;
@@ -68,7 +94,7 @@ class Classifier::Impl {
 };
 
 Classifier::Classifier(const std::string& bundle, const Options& options)
-    : impl_(std::make_unique<Impl>(bundle, options)) {}
+    : impl_(translated([&] { return std::make_unique<Impl>(bundle, options); })) {}
 Classifier::~Classifier() = default;
 Classifier::Classifier(Classifier&&) noexcept = default;
 Classifier& Classifier::operator=(Classifier&&) noexcept = default;
@@ -77,8 +103,7 @@ const BundleInfo& Classifier::info() const {
     return impl_->info;
 }
 
-std::vector<Prediction> Classifier::predict(const std::vector<Image>& images,
-                                            const std::vector<std::string>& texts) {
+std::vector<Prediction> Classifier::predict(const std::vector<Image>& images, const std::vector<std::string>& texts) {
     if (images.size() != texts.size()) {
         throw Error(text(texts.size(), " texts for ", images.size(), " images; give one for each"));
     }
@@ -102,19 +127,20 @@ std::vector<Prediction> Classifier::predict(const std::vector<Image>& images,
 }
 
 void Classifier::logits(const ImageView* images, const std::string_view* texts, std::size_t count, float* output) {
-    impl_->pipeline.logits(images, texts, nullptr, count, output);
+    translated([&] { impl_->pipeline.logits(images, texts, nullptr, count, output); });
 }
 
 void Classifier::logits(const ImageView* images, const float* features, std::size_t count, float* output) {
-    impl_->pipeline.logits(images, nullptr, features, count, output);
+    translated([&] { impl_->pipeline.logits(images, nullptr, features, count, output); });
 }
 
 void Classifier::encode_texts(const std::string_view* texts, std::size_t count, float* output) {
-    impl_->pipeline.encode_texts(texts, count, output);
+    translated([&] { impl_->pipeline.encode_texts(texts, count, output); });
 }
 
 TextFeatures Classifier::load_text_features(const std::string& path) const {
-    return mghft::load_text_features(path, impl_->bundle.text_branch_id(), impl_->pipeline.width());
+    return translated(
+        [&] { return mghft::load_text_features(path, impl_->bundle.text_branch_id(), impl_->pipeline.width()); });
 }
 
 void softmax(float* values, std::size_t count) {

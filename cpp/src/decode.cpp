@@ -29,8 +29,8 @@ Pixels decode_image(std::string_view content, const std::string& name) {
     const auto header = read_image_header(content);
     if (!header) throw Error(text(name, " cannot be read as an image; save it as PNG, JPEG, GIF or WebP"));
     if (std::size_t{header->width} * header->height > kMostPixels) {
-        throw Error(text(name, " is too large (", header->width, " x ", header->height,
-                         "); scale it down to at most ", kMostPixels, " pixels"));
+        throw Error(text(name, " is too large (", header->width, " x ", header->height, "); scale it down to at most ",
+                         kMostPixels, " pixels"));
     }
     std::optional<Pixels> pixels;
     try {
@@ -53,8 +53,7 @@ Pixels open_image(const std::string& path) {
         if (error.code() == std::errc::is_a_directory || error.code() == std::errc::invalid_argument) {
             throw Error(text(path, " is not a file; give the path of one image"));
         }
-        throw Error(text("cannot read ", path, ": ", error.code().message(),
-                         "; check the path and its permissions"));
+        throw Error(text("cannot read ", path, ": ", error.code().message(), "; check the path and its permissions"));
     }
     if (content.empty()) throw Error(text(path, " is empty; save or download it again"));
     return decode_image(content, path);

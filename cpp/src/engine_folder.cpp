@@ -35,8 +35,8 @@ void check_files(const EngineFolder& folder) {
         const fs::path path = folder.path / entry.file.path;
         std::error_code error;
         if (!is_inside(folder.path, path)) {
-            throw Error(text(folder.path.string(), " names '", entry.file.path, "', which is outside of it; ",
-                             again(folder)));
+            throw Error(
+                text(folder.path.string(), " names '", entry.file.path, "', which is outside of it; ", again(folder)));
         }
         if (!fs::is_regular_file(path, error)) throw Error(text(path.string(), " is missing; ", again(folder)));
         const auto size = fs::file_size(path, error);
@@ -51,8 +51,8 @@ void check_graphs(const EngineFolder& folder, const Bundle& bundle) {
         const std::string engine = (folder.path / entry.file.path).string();
         const auto graphs = bundle.manifest.precisions.find(folder.precision);
         if (graphs == bundle.manifest.precisions.end() || graphs->second.count(branch) == 0) {
-            throw Error(text(engine, " is of a ", folder.precision, " graph that ", bundle.root.string(),
-                             " no longer has"));
+            throw Error(
+                text(engine, " is of a ", folder.precision, " graph that ", bundle.root.string(), " no longer has"));
         }
         const std::string& now = graphs->second.at(branch).file.sha256;
         if (now != entry.onnx.sha256) {
@@ -66,12 +66,20 @@ std::vector<int> numbers(const std::string& version) {
     std::vector<int> found;
     std::istringstream stream(version);
     for (std::string word; std::getline(stream, word, '.');) {
-        const bool digits = !word.empty() && word.size() < 7 &&
-                            word.find_first_not_of("0123456789") == std::string::npos;
+        const bool digits =
+            !word.empty() && word.size() < 7 && word.find_first_not_of("0123456789") == std::string::npos;
         if (digits) found.push_back(std::stoi(word));
     }
     if (found.empty()) found.push_back(0);
     return found;
+}
+
+// JetPack's headers name four numbers, 10.3.0.30, and its Python package three.
+bool same_version(const std::string& built, const std::string& here) {
+    if (built == here) return true;
+    const std::vector<int> first = numbers(built), second = numbers(here);
+    const std::size_t known = std::min(first.size(), second.size());
+    return known >= 3 && std::equal(first.begin(), first.begin() + std::ptrdiff_t(known), second.begin());
 }
 
 const char* title(const std::string& backend) {
@@ -167,8 +175,8 @@ EngineFolder load_engine_folder(const fs::path& folder, const Bundle& bundle) {
     try {
         found = parse_build_info(content, folder);
     } catch (const JsonError& error) {
-        throw Error(text(path.string(), " is damaged (", error.what(),
-                         "); build the engines again with `mghft-export trt`"));
+        throw Error(
+            text(path.string(), " is damaged (", error.what(), "); build the engines again with `mghft-export trt`"));
     }
     check_files(found);
     check_graphs(found, bundle);
@@ -178,7 +186,7 @@ EngineFolder load_engine_folder(const fs::path& folder, const Bundle& bundle) {
 void check_version(const EngineFolder& folder, const std::string& backend, const std::string& version) {
     const std::vector<int> built = numbers(folder.version), here = numbers(version);
     const bool compatible = folder.version_compatible && built[0] == here[0] && built <= here;
-    if (backend != folder.backend || (folder.version != version && !compatible)) {
+    if (backend != folder.backend || (!same_version(folder.version, version) && !compatible)) {
         throw Error(text(folder.path.string(), " was built with ", title(folder.backend), " ", folder.version,
                          ", and this is ", title(backend), " ", version, "; ", again(folder)));
     }

@@ -25,14 +25,14 @@ struct EngineEntry {
 struct EngineFolder {
     std::filesystem::path path;
     std::string backend;  // "tensorrt" or "rtx"
-    std::string version;  // "10.3.0.26"
+    std::string version;  // "10.3.0", or "10.3.0.26"
     std::string precision;
-    std::string command;        // what builds it again
-    std::vector<int> targets;   // compute capabilities, of rtx
-    std::optional<Gpu> gpu;     // that it was built on
+    std::string command;       // what builds it again
+    std::vector<int> targets;  // compute capabilities, of rtx
+    std::optional<Gpu> gpu;    // that it was built on
     bool version_compatible = false;
     bool strip_weights = false;
-    std::string hardware_compatible;  // "", "ampere+" or "same-sm"
+    std::string hardware_compatible;             // "", "ampere+" or "same-sm"
     std::map<std::string, EngineEntry> engines;  // by branch
 
     // The content of a branch's engine, checked against its hash. Throws Error.

@@ -9,9 +9,7 @@ int exif_orientation(std::string_view tiff) {
     const std::string_view order = part(tiff, 0, 2);
     if (order != "II" && order != "MM") return 1;
     const bool big_endian = order == "MM";
-    const auto at = [&](std::size_t position, std::size_t size) {
-        return number_at(tiff, position, size, big_endian);
-    };
+    const auto at = [&](std::size_t position, std::size_t size) { return number_at(tiff, position, size, big_endian); };
     if (at(2, 2) != 42U) return 1;
     const auto directory = at(4, 4);
     if (!directory) return 1;

@@ -1,12 +1,14 @@
 #include "files.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace mghft {
 
@@ -18,10 +20,24 @@ namespace {
 
 class Descriptor {
   public:
-    explicit Descriptor(int number) : number_(number) {}
+    explicit Descriptor(const std::filesystem::path& path)
+        : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+        if (number_ < 0) fail(errno);
+    }
     ~Descriptor() { ::close(number_); }
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
+
+    int number() const { return number_; }
+
+    // Bytes of a regular file; of anything else it fails.
+    std::size_t size() const {
+        struct stat state{};
+        if (::fstat(number_, &state) != 0) fail(errno);
+        if (S_ISDIR(state.st_mode)) fail(EISDIR);
+        if (!S_ISREG(state.st_mode)) fail(EINVAL);
+        return static_cast<std::size_t>(state.st_size);
+    }
 
   private:
     int number_;
@@ -30,17 +46,11 @@ class Descriptor {
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) fail(errno);
-    const Descriptor closer(file);
-    struct stat state {};
-    if (::fstat(file, &state) != 0) fail(errno);
-    if (S_ISDIR(state.st_mode)) fail(EISDIR);
-    if (!S_ISREG(state.st_mode)) fail(EINVAL);
-    std::string content(static_cast<std::size_t>(state.st_size), '\0');
+    const Descriptor file(path);
+    std::string content(file.size(), '\0');
     std::size_t done = 0;
     while (done < content.size()) {
-        const ssize_t count = ::read(file, content.data() + done, content.size() - done);
+        const ssize_t count = ::read(file.number(), content.data() + done, content.size() - done);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) fail(errno);
         if (count == 0) break;
@@ -48,6 +58,27 @@ std::string read_file(const std::filesystem::path& path) {
     }
     content.resize(done);
     return content;
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+    const Descriptor file(path);
+    size_ = file.size();
+    if (size_ == 0) return;  // nothing can be mapped
+    memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number(), 0);
+    if (memory_ == MAP_FAILED) fail(errno);
+}
+
+MappedFile::~MappedFile() {
+    if (memory_ != nullptr) ::munmap(memory_, size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(size_, other.size_);
+    return *this;
 }
 
 bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& path) {

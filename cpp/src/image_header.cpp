@@ -17,12 +17,14 @@ Header read_png(std::string_view content) {
     header.format = ImageFormat::kPng;
     header.complete = false;
     std::uint32_t depth = 0, colour = 0;
+    bool sized = false;  // the first IHDR counts, as in libpng
     for (std::size_t position = kPngSignature.size(); position < content.size();) {
         const auto length = big(content, position, 4);
         if (!length) break;
         const std::string_view kind = part(content, position + 4, 4);
         const std::string_view data = part(content, position + 8, *length);
-        if (kind == "IHDR") {
+        if (kind == "IHDR" && !sized) {
+            sized = true;
             const auto width = big(data, 0, 4), height = big(data, 4, 4);
             if (!width || !height || data.size() < 13) return std::nullopt;
             header.width = *width;
@@ -91,19 +93,23 @@ Header read_webp(std::string_view content) {
     header.format = ImageFormat::kWebp;
     const auto size = little(content, 4, 4);
     header.complete = size && std::size_t{*size} + 8 <= content.size();
+    bool sized = false;  // the first size counts, as in libwebp
     for (std::size_t position = 12; position < content.size();) {
         const std::string_view kind = part(content, position, 4);
         const auto length = little(content, position + 4, 4);
         if (!length) break;
         const std::string_view data = part(content, position + 8, *length);
-        if (kind == "VP8X" && data.size() >= 10) {
+        if (kind == "VP8X" && !sized && data.size() >= 10) {
+            sized = true;
             header.animated = (*big(data, 0, 1) & 2) != 0;
             header.width = *little(data, 4, 3) + 1;
             header.height = *little(data, 7, 3) + 1;
-        } else if (kind == "VP8 " && header.width == 0 && data.size() >= 10) {
+        } else if (kind == "VP8 " && !sized && data.size() >= 10) {
+            sized = true;
             header.width = *little(data, 6, 2) & 0x3FFF;
             header.height = *little(data, 8, 2) & 0x3FFF;
-        } else if (kind == "VP8L" && header.width == 0 && data.size() >= 5) {
+        } else if (kind == "VP8L" && !sized && data.size() >= 5) {
+            sized = true;
             const std::uint32_t bits = *little(data, 1, 4);
             header.width = (bits & 0x3FFF) + 1;
             header.height = (bits >> 14 & 0x3FFF) + 1;

@@ -13,9 +13,9 @@ struct ImageHeader {
     ImageFormat format = ImageFormat::kPng;
     std::uint32_t width = 0;
     std::uint32_t height = 0;
-    int orientation = 1;    // of EXIF, 1 to 8
-    bool animated = false;  // WebP
-    bool complete = true;   // the file's end is there
+    int orientation = 1;                            // of EXIF, 1 to 8
+    bool animated = false;                          // WebP
+    bool complete = true;                           // the file's end is there
     std::optional<std::uint16_t> transparent_grey;  // PNG: the grey value that is transparent
     bool adobe = true;                              // JPEG with four channels: inverted, as Adobe writes them
 };

@@ -58,8 +58,7 @@ std::int64_t JsonValue::integer(std::int64_t least, std::int64_t most) const {
     if (huge) fail("is too large");
     const auto found = value_->get<std::int64_t>();
     if (found < least || found > most) {
-        fail("is " + std::to_string(found) + ", not from " + std::to_string(least) + " to " +
-             std::to_string(most));
+        fail("is " + std::to_string(found) + ", not from " + std::to_string(least) + " to " + std::to_string(most));
     }
     return found;
 }

@@ -13,15 +13,15 @@ namespace mghft {
 namespace {
 
 constexpr std::int64_t kSchemaVersion = 1;
-constexpr std::int64_t kMostPixels = 1 << 14;  // of a side of the model's input
+constexpr std::int64_t kMostPixels = 1 << 14;    // of a side of the model's input
 constexpr std::int64_t kMostElements = 1 << 28;  // of one sticker's tensor
 constexpr std::int64_t kMostTokens = 1 << 16;
 constexpr std::int64_t kMostSize = std::int64_t{1} << 40;
 
 FileEntry read_file_entry(const JsonValue& value) {
     FileEntry entry{value["path"].string(), value["sha256"].string(), value["bytes"].integer(1, kMostSize)};
-    const bool hex = entry.sha256.size() == 64 &&
-                     entry.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+    const bool hex =
+        entry.sha256.size() == 64 && entry.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!hex) value["sha256"].fail("is no SHA-256");
     if (entry.path.empty() || entry.path.find('\0') != std::string::npos) value["path"].fail("is no path");
     return entry;
@@ -123,17 +123,17 @@ std::size_t type_size(ElementType type) {
 
 std::array<std::uint8_t, 3> parse_colour(const std::string& text) {
     static const std::map<std::string, std::array<std::uint8_t, 3>> kNames = {
-        {"white", {255, 255, 255}}, {"black", {0, 0, 0}},     {"red", {255, 0, 0}},      {"lime", {0, 255, 0}},
-        {"blue", {0, 0, 255}},      {"yellow", {255, 255, 0}}, {"aqua", {0, 255, 255}},   {"fuchsia", {255, 0, 255}},
-        {"silver", {192, 192, 192}}, {"gray", {128, 128, 128}}, {"maroon", {128, 0, 0}},   {"olive", {128, 128, 0}},
-        {"green", {0, 128, 0}},     {"purple", {128, 0, 128}}, {"teal", {0, 128, 128}},   {"navy", {0, 0, 128}},
+        {"white", {255, 255, 255}},  {"black", {0, 0, 0}},      {"red", {255, 0, 0}},    {"lime", {0, 255, 0}},
+        {"blue", {0, 0, 255}},       {"yellow", {255, 255, 0}}, {"aqua", {0, 255, 255}}, {"fuchsia", {255, 0, 255}},
+        {"silver", {192, 192, 192}}, {"gray", {128, 128, 128}}, {"maroon", {128, 0, 0}}, {"olive", {128, 128, 0}},
+        {"green", {0, 128, 0}},      {"purple", {128, 0, 128}}, {"teal", {0, 128, 128}}, {"navy", {0, 0, 128}},
     };
     std::string lower(text);
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     if (const auto named = kNames.find(lower); named != kNames.end()) return named->second;
-    const bool hex = !lower.empty() && lower[0] == '#' &&
-                     lower.find_first_not_of("0123456789abcdef", 1) == std::string::npos;
+    const bool hex =
+        !lower.empty() && lower[0] == '#' && lower.find_first_not_of("0123456789abcdef", 1) == std::string::npos;
     if (!hex || (lower.size() != 4 && lower.size() != 7)) {
         throw JsonError("image.background: '" + text + "' is no colour such as 'white' or '#ff8800'");
     }

@@ -55,8 +55,8 @@ std::optional<Pixels> decode_with_opencv(std::string_view content, const ImageHe
     try {
         // Unchanged keeps transparency; it does not turn the image, which is done after this.
         const bool keeps_alpha = header.format != ImageFormat::kJpeg;
-        image = cv::imdecode(bytes, keeps_alpha ? cv::IMREAD_UNCHANGED
-                                                : cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+        image =
+            cv::imdecode(bytes, keeps_alpha ? cv::IMREAD_UNCHANGED : cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
     } catch (const cv::Exception&) {
         return std::nullopt;
     }

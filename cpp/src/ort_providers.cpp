@@ -25,8 +25,8 @@ std::string cache_folder() {
     const char* base = std::getenv("XDG_CACHE_HOME");
     const char* home = std::getenv("HOME");
     const std::filesystem::path folder = base != nullptr && *base != '\0' ? std::filesystem::path(base)
-                                         : home != nullptr               ? std::filesystem::path(home) / ".cache"
-                                                                         : std::filesystem::temp_directory_path();
+                                         : home != nullptr                ? std::filesystem::path(home) / ".cache"
+                                                                          : std::filesystem::temp_directory_path();
     return folder / "mghft-export" / "onnxruntime-tensorrt";
 }
 

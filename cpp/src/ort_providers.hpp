@@ -1,8 +1,8 @@
 // ONNX Runtime's execution providers, and how each is set up for this model.
 #pragma once
 
-#include <map>
 #include <onnxruntime_cxx_api.h>
+#include <map>
 #include <string>
 #include <vector>
 

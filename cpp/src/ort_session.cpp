@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "mghft/mghft.hpp"
+#include "onnx_weights.hpp"
 #include "ort_providers.hpp"
 #include "text.hpp"
 
@@ -12,6 +13,10 @@ namespace {
 
 // Only fatal errors are printed; what fails is thrown, and said once, by us.
 Ort::Env& environment() {
+    if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) {
+        throw Error(text("ONNX Runtime ", OrtGetApiBase()->GetVersionString(),
+                         " is older than the headers of this build; install 1.", ORT_API_VERSION, " or later"));
+    }
     static Ort::Env env(ORT_LOGGING_LEVEL_FATAL, "mghft");
     return env;
 }
@@ -46,16 +51,16 @@ void require_tensor(const std::string& graph, const TensorEntry& entry, const st
         }
     }
     if (!same) {
-        throw Error(text("the tensor '", name, "' of ", graph,
-                         " is not as the manifest says; export the bundle again"));
+        throw Error(
+            text("the tensor '", name, "' of ", graph, " is not as the manifest says; export the bundle again"));
     }
 }
 
 }  // namespace
 
-OrtSession::OrtSession(const std::string& graph, const std::string& name, const GraphEntry& entry,
+OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path, const GraphEntry& entry,
                        const OrtSessionOptions& options)
-    : name_(name),
+    : name_(path.string()),
       inputs_(entry.inputs),
       outputs_(entry.outputs),
       host_(Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault)) {
@@ -66,6 +71,14 @@ OrtSession::OrtSession(const std::string& graph, const std::string& name, const 
     // Else the threads of one branch spin on after its run, and hold up the next.
     settings.AddConfigEntry("session.force_spinning_stop", "1");
     add_provider(settings, options.provider, inputs_, options.longest_text);
+    std::optional<std::string> structure;
+    if (options.provider == "cpu") {  // other providers copy weights to their device, or hand the whole graph on
+        structure = without_weights(graph, path.filename().string());
+        if (!structure) throw Error(text(name_, " is no ONNX graph; export the bundle again"));
+        settings.AddConfigEntry("session.model_external_initializers_file_folder_path",
+                                std::filesystem::absolute(path).parent_path().c_str());
+        graph = *structure;
+    }
     try {
         session_ = Ort::Session(environment(), graph.data(), graph.size(), settings);
         binding_ = Ort::IoBinding(session_);
@@ -74,8 +87,8 @@ OrtSession::OrtSession(const std::string& graph, const std::string& name, const 
             device_.emplace(session_, *device_info_);
         }
     } catch (const Ort::Exception& error) {
-        throw Error(text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()),
-                         "; export the bundle again"));
+        throw Error(
+            text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()), "; export the bundle again"));
     }
     if (session_.GetInputCount() != inputs_.size() || session_.GetOutputCount() != outputs_.size()) {
         throw Error(text(name_, " has other inputs or outputs than the manifest says; export the bundle again"));
@@ -104,6 +117,7 @@ void* OrtSession::input(std::size_t index, const Shape& shape) {
     if (slot.shape == shape && slot.source == nullptr && slot.value) return slot.host.data();
     const ElementType type = inputs_[index].type;
     const std::size_t bytes = std::size_t(shape.count()) * type_size(type);
+    slot.value = Ort::Value{nullptr};  // should memory be short, nothing points to what was freed
     void* memory = slot.host.reserve(bytes);
     slot.value = tensor(host_, memory, bytes, shape, type);
     slot.shape = shape;
@@ -129,6 +143,7 @@ void OrtSession::connect(std::size_t index, Session& source, std::size_t output)
 void OrtSession::bind_outputs() {
     const std::int64_t batch = input_slots_[0].shape.sizes[0];
     if (batch == bound_batch_) return;
+    bound_batch_ = 0;  // should memory be short, all are bound again
     for (std::size_t index = 0; index < outputs_.size(); ++index) {
         Slot& slot = output_slots_[index];
         const TensorEntry& entry = outputs_[index];

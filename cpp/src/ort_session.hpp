@@ -1,10 +1,12 @@
 // One graph in ONNX Runtime, on the CPU or through its CUDA and TensorRT providers.
 #pragma once
 
-#include <memory>
 #include <onnxruntime_cxx_api.h>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "buffer.hpp"
 #include "session.hpp"
@@ -14,19 +16,19 @@ namespace mghft {
 
 struct OrtSessionOptions {
     std::string provider = "cpu";
-    int threads = 0;              // 0 for ONNX Runtime's own choice
-    int longest_text = 0;         // tokens
-    bool keeps_outputs = false;   // on the provider's device, for another session
-    bool own_thread = false;      // start returns at once
+    int threads = 0;             // 0 for ONNX Runtime's own choice
+    int longest_text = 0;        // tokens
+    bool keeps_outputs = false;  // on the provider's device, for another session
+    bool own_thread = false;     // start returns at once
 };
 
-// Inputs and outputs are bound to memory of the session, so that a run with the shapes of the last one allocates nothing
-// here; what ONNX Runtime allocates inside a run is its own.
+// Inputs and outputs are bound to memory of the session, so that a run with the shapes of the last one allocates
+// nothing here; what ONNX Runtime allocates inside a run is its own.
 class OrtSession final : public Session {
   public:
-    // `graph` is the content of an ONNX file, `name` stands in messages.
+    // `graph` is the content of the ONNX file at `path`.
     // Throws Error where it cannot be loaded or the provider cannot be used.
-    OrtSession(const std::string& graph, const std::string& name, const GraphEntry& entry,
+    OrtSession(std::string_view graph, const std::filesystem::path& path, const GraphEntry& entry,
                const OrtSessionOptions& options);
 
     const std::vector<TensorEntry>& inputs() const override { return inputs_; }

@@ -12,6 +12,9 @@ namespace mghft {
 
 namespace {
 
+// Texts of a run where a session takes any number: more only fill memory.
+constexpr std::size_t kTextsAtOnce = 32;
+
 std::size_t index_of(const std::vector<TensorEntry>& tensors, const std::string& name, const char* branch) {
     for (std::size_t index = 0; index < tensors.size(); ++index) {
         if (tensors[index].name == name) return index;
@@ -51,18 +54,18 @@ void read_floats(const void* source, ElementType type, std::size_t count, float*
 
 std::size_t features_width(const Session& text) {
     const TensorEntry& output = text.outputs()[index_of(text.outputs(), "text_features", "text")];
-    const bool fits = text.outputs().size() == 1 && output.shape.size() == 2 && output.shape[0] == -1 &&
-                      output.shape[1] > 0;
+    const bool fits =
+        text.outputs().size() == 1 && output.shape.size() == 2 && output.shape[0] == -1 && output.shape[1] > 0;
     if (!fits) throw Error("the text branch writes no [batch, C] text_features; export the bundle again");
     return static_cast<std::size_t>(output.shape[1]);
 }
 
 }  // namespace
 
-Pipeline::Pipeline(const Manifest& manifest, const std::string& tokenizer, Branches branches, std::size_t kept_texts)
+Pipeline::Pipeline(const Manifest& manifest, Tokenizer tokenizer, Branches branches, std::size_t kept_texts)
     : manifest_(manifest),
       branches_(std::move(branches)),
-      tokenizer_(tokenizer, manifest.tokenizer.path),
+      tokenizer_(std::move(tokenizer)),
       preprocessor_(manifest.image),
       width_(features_width(*branches_.text)),
       text_input_(index_of(branches_.fusion->inputs(), "text_features", "fusion")),
@@ -96,6 +99,7 @@ void Pipeline::check() const {
     for (const TensorEntry& output : vision.outputs()) {
         const TensorEntry& input = fusion.inputs()[index_of(fusion.inputs(), output.name, "fusion")];
         require_shape(input, output.shape, "fusion");
+        if (input.name == "text_features") throw Error("vision writes text features; export the bundle again");
         if (input.type != output.type) throw Error("vision and fusion differ in precision; export the bundle again");
         if (output.shape[0] != -1) throw Error("a tensor of the vision branch has no batch; export the bundle again");
     }
@@ -110,9 +114,14 @@ Shape Pipeline::features_shape(std::size_t count) const {
 }
 
 void Pipeline::plan(std::size_t count) {
-    if (planned_ == count && !parts_.empty()) return;
-    parts_.assign(1, count);
+    if (planned_ == count) return;
+    planned_ = 0;
+    plan_parts(count);
     planned_ = count;
+}
+
+void Pipeline::plan_parts(std::size_t count) {
+    parts_.assign(1, count);
     const auto& vision = branches_.vision->profiles();
     if (vision.empty()) return;
     std::vector<Shape> fusion_shapes;
@@ -132,8 +141,8 @@ void Pipeline::plan(std::size_t count) {
     }
 }
 
-void Pipeline::logits(const ImageView* images, const std::string_view* texts, const float* features,
-                      std::size_t count, float* output) {
+void Pipeline::logits(const ImageView* images, const std::string_view* texts, const float* features, std::size_t count,
+                      float* output) {
     if (count == 0) return;
     // What is wrong with a sticker is found before a branch is running.
     for (std::size_t number = 0; number < count; ++number) require_image(images[number]);
@@ -150,17 +159,17 @@ void Pipeline::logits(const ImageView* images, const std::string_view* texts, co
             }
         }
         branches_.vision->start();
-        if (features == nullptr) {
-            features_.resize(count * sticker_width());
-            try {
+        try {
+            if (features == nullptr) {
+                features_.resize(count * sticker_width());
                 encode_texts(texts, count, features_.data());
-            } catch (...) {
-                branches_.vision->finish();
-                throw;
+                features = features_.data();
             }
-            features = features_.data();
+            fuse(part, features + start * sticker_width(), output + start * classes);
+        } catch (...) {
+            branches_.vision->finish();  // it must not run on while its input is filled anew
+            throw;
         }
-        fuse(part, features + start * sticker_width(), output + start * classes);
         start += part;
     }
 }
@@ -231,50 +240,94 @@ void Pipeline::encode_missing() {
     if (missing_.empty()) return;
     to_encode_.clear();
     for (const std::size_t row : missing_) to_encode_.push_back(rows_[row].text);
+    tokenize(to_encode_.data(), to_encode_.size());
+    // Texts of a run are alike in length, so that little is padding.
+    by_length_.resize(missing_.size());
+    std::iota(by_length_.begin(), by_length_.end(), std::size_t{0});
+    std::sort(by_length_.begin(), by_length_.end(), [&](std::size_t a, std::size_t b) {
+        return ids_[a].size() != ids_[b].size() ? ids_[a].size() < ids_[b].size() : a < b;
+    });
+    const std::size_t longest = padded_length(by_length_.back());
+    plan_texts(missing_.size(), longest);
     encoded_.resize(missing_.size() * width_);
-    const auto& profiles = branches_.text->profiles();
-    if (profiles.empty()) {
-        fill_text(to_encode_.data(), to_encode_.size());
-        run_text(to_encode_.size(), encoded_.data());
-    } else {
-        const Shape longest{1, manifest_.text.max_length};
-        std::size_t start = 0;
-        for (const std::int64_t part :
-             split_batch(static_cast<std::int64_t>(missing_.size()), batch_ranges(profiles, {longest, longest}))) {
-            fill_text(to_encode_.data() + start, static_cast<std::size_t>(part));
-            run_text(static_cast<std::size_t>(part), encoded_.data() + start * width_);
-            start += static_cast<std::size_t>(part);
-        }
+    std::size_t start = 0;
+    for (const std::size_t part : text_parts_) {
+        const std::size_t* numbers = by_length_.data() + start;
+        std::size_t length = padded_length(numbers[part - 1]);
+        if (!takes_texts(part, length)) length = longest;  // an engine may have no profile for so few tokens
+        write_ids(numbers, part, length);
+        run_text(part, encoded_.data() + start * width_);
+        start += part;
     }
-    for (std::size_t number = 0; number < missing_.size(); ++number) {
-        const float* features = encoded_.data() + number * width_;
-        std::copy_n(features, width_, row_features_.data() + missing_[number] * width_);
-        cache_.keep(rows_[missing_[number]].key, features);
+    for (std::size_t place = 0; place < missing_.size(); ++place) {
+        const std::size_t row = missing_[by_length_[place]];
+        const float* features = encoded_.data() + place * width_;
+        std::copy_n(features, width_, row_features_.data() + row * width_);
+        cache_.keep(rows_[row].key, features);
     }
 }
 
-void Pipeline::fill_text(const std::string_view* texts, std::size_t count) {
+void Pipeline::plan_texts(std::size_t count, std::size_t longest) {
+    if (planned_texts_ == count && planned_length_ == longest) return;
+    planned_texts_ = 0;
+    const auto& profiles = branches_.text->profiles();
+    text_parts_.clear();
+    if (profiles.empty()) {
+        const std::size_t runs = (count + kTextsAtOnce - 1) / kTextsAtOnce;
+        for (std::size_t run = 0; run < runs; ++run) text_parts_.push_back((count + run) / runs);
+    } else {
+        const Shape shape{1, static_cast<std::int64_t>(longest)};
+        const auto ranges = batch_ranges(profiles, {shape, shape});
+        for (const std::int64_t part : split_batch(static_cast<std::int64_t>(count), ranges)) {
+            text_parts_.push_back(static_cast<std::size_t>(part));
+        }
+    }
+    planned_texts_ = count;
+    planned_length_ = longest;
+}
+
+bool Pipeline::takes_texts(std::size_t count, std::size_t length) const {
+    const auto& profiles = branches_.text->profiles();
+    const Shape shape{static_cast<std::int64_t>(count), static_cast<std::int64_t>(length)};
+    return profiles.empty() || std::any_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
+               return std::all_of(profile.begin(), profile.end(),
+                                  [&](const Extent& extent) { return extent.holds(shape); });
+           });
+}
+
+std::size_t Pipeline::padded_length(std::size_t number) const {
+    // Where padding is pooled it is part of the feature, so every text is padded to the length of training.
+    return manifest_.text.pools_padding ? static_cast<std::size_t>(manifest_.text.max_length) : ids_[number].size();
+}
+
+void Pipeline::tokenize(const std::string_view* texts, std::size_t count) {
     const auto most = static_cast<std::size_t>(manifest_.text.max_length);
     while (ids_.size() < count) ids_.emplace_back().reserve(most);
-    std::size_t longest = 0;
-    for (std::size_t number = 0; number < count; ++number) {
-        tokenizer_.encode(texts[number], most, ids_[number]);
-        longest = std::max(longest, ids_[number].size());
-    }
-    // Where padding is pooled it is part of the feature, so every text is padded to the length of training.
-    const std::size_t length = token_length_ = manifest_.text.pools_padding ? most : longest;
+    for (std::size_t number = 0; number < count; ++number) tokenizer_.encode(texts[number], most, ids_[number]);
+}
+
+void Pipeline::write_ids(const std::size_t* numbers, std::size_t count, std::size_t length) {
     Session& session = *branches_.text;
     const Shape shape{static_cast<std::int64_t>(count), static_cast<std::int64_t>(length)};
     const bool ids_first = session.inputs()[0].name == "input_ids";
     auto* ids = static_cast<std::int64_t*>(session.input(ids_first ? 0 : 1, shape));
     auto* mask = static_cast<std::int64_t*>(session.input(ids_first ? 1 : 0, shape));
-    for (std::size_t number = 0; number < count; ++number) {
-        const std::vector<std::int64_t>& row = ids_[number];
-        std::int64_t* end = std::copy(row.begin(), row.end(), ids + number * length);
-        std::fill(end, ids + (number + 1) * length, Tokenizer::kPad);
-        std::fill_n(mask + number * length, row.size(), 1);
-        std::fill(mask + number * length + row.size(), mask + (number + 1) * length, 0);
+    for (std::size_t row = 0; row < count; ++row, ids += length, mask += length) {
+        const std::vector<std::int64_t>& own = ids_[numbers[row]];
+        std::fill(std::copy(own.begin(), own.end(), ids), ids + length, Tokenizer::kPad);
+        std::fill(std::fill_n(mask, own.size(), 1), mask + length, 0);
     }
+}
+
+void Pipeline::fill_text(const std::string_view* texts, std::size_t count) {
+    tokenize(texts, count);
+    by_length_.resize(count);
+    std::iota(by_length_.begin(), by_length_.end(), std::size_t{0});
+    token_length_ = 0;
+    for (std::size_t number = 0; number < count; ++number) {
+        token_length_ = std::max(token_length_, padded_length(number));
+    }
+    write_ids(by_length_.data(), count, token_length_);
 }
 
 void Pipeline::run_text(std::size_t count, float* output) {

@@ -13,8 +13,8 @@ namespace mghft {
 
 class Pipeline {
   public:
-    // `tokenizer` is the content of tokenizer.json. Throws Error where the branches are not of one model.
-    Pipeline(const Manifest& manifest, const std::string& tokenizer, Branches branches, std::size_t kept_texts);
+    // Throws Error where the branches are not of one model.
+    Pipeline(const Manifest& manifest, Tokenizer tokenizer, Branches branches, std::size_t kept_texts);
 
     // Writes [count, classes]. Of texts and features one is given. Vision runs while texts are encoded, where its
     // session runs by itself.
@@ -36,7 +36,7 @@ class Pipeline {
 
     // Runs vision and fusion on pixels that are in vision's input already; `features` as in `logits`.
     void fuse(std::size_t count, const float* features, float* output);
-    // Writes token ids and mask of `texts` into the text session's inputs.
+    // Writes token ids and masks of all `texts` into the text session's inputs.
     void fill_text(const std::string_view* texts, std::size_t count);
     // Tokens of a text in the last of these calls.
     std::size_t token_length() const { return token_length_; }
@@ -51,7 +51,14 @@ class Pipeline {
 
     void check() const;
     void plan(std::size_t count);
+    void plan_parts(std::size_t count);
     void encode_missing();
+    void plan_texts(std::size_t count, std::size_t longest);
+    bool takes_texts(std::size_t count, std::size_t length) const;
+    std::size_t padded_length(std::size_t number) const;
+    void tokenize(const std::string_view* texts, std::size_t count);
+    // Writes the ids of some of the tokenised texts, and their masks, into the text session's inputs.
+    void write_ids(const std::size_t* numbers, std::size_t count, std::size_t length);
     Shape image_shape(std::size_t count) const;
     Shape features_shape(std::size_t count) const;
 
@@ -64,8 +71,8 @@ class Pipeline {
     TextCache cache_;
 
     // Kept between calls.
-    std::size_t planned_ = 0, token_length_ = 0;
-    std::vector<std::size_t> parts_;
+    std::size_t planned_ = 0, planned_texts_ = 0, planned_length_ = 0, token_length_ = 0;
+    std::vector<std::size_t> parts_, text_parts_, by_length_;
     std::vector<Row> rows_;
     std::vector<std::size_t> missing_;  // rows whose texts have to be encoded, each text once
     std::vector<std::size_t> same_;     // by row, the row whose features it takes

@@ -31,8 +31,8 @@ const std::uint8_t* Preprocessor::resize(const ImageView& image) {
     require_image(image);
     const Size target{entry_.width, entry_.height};
     const Size size = resized_size({image.width, image.height}, target, entry_.crop_fraction);
-    plan_axis(columns_, image.width, size.width, crop_start(size.width, target.width), target.width);
-    plan_axis(rows_, image.height, size.height, crop_start(size.height, target.height), target.height);
+    plan_axis(columns_, image.width, size.width, crop_start(size.width, target.width), entry_.width);
+    plan_axis(rows_, image.height, size.height, crop_start(size.height, target.height), entry_.height);
 
     const int first = rows_.first_read(), end = rows_.end_read();
     const std::size_t line = std::size_t(target.width) * 3;

@@ -32,7 +32,7 @@ class Preprocessor {
     void read_row(const ImageView& image, int y);
 
     ImageEntry entry_;
-    std::array<std::array<float, 256>, 3> values_;         // normalised, by channel and pixel
+    std::array<std::array<float, 256>, 3> values_;  // normalised, by channel and pixel
     std::array<std::array<std::uint16_t, 256>, 3> halves_;
     Axis columns_, rows_;
     std::vector<std::uint8_t> row_;     // of the source, RGB, opaque

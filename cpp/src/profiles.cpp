@@ -102,8 +102,7 @@ std::vector<BatchRange> batch_ranges(const std::vector<Profile>& profiles, const
     return ranges;
 }
 
-std::vector<BatchRange> common_ranges(const std::vector<BatchRange>& first,
-                                      const std::vector<BatchRange>& second) {
+std::vector<BatchRange> common_ranges(const std::vector<BatchRange>& first, const std::vector<BatchRange>& second) {
     std::set<std::pair<std::int64_t, std::int64_t>, std::greater<>> found;
     for (const BatchRange& a : first) {
         for (const BatchRange& b : second) {

@@ -20,11 +20,11 @@ double bicubic(double x) {
 
 }  // namespace
 
-void plan_axis(Axis& axis, int source, int resized, int first_kept, int kept) {
+void plan_axis(Axis& axis, int source, std::int64_t resized, std::int64_t first_kept, int kept) {
     axis.source = source;
     axis.resized = resized;
     axis.kept = kept;
-    const double scale = static_cast<double>(source) / resized;
+    const double scale = static_cast<double>(source) / static_cast<double>(resized);
     const double widened = std::max(scale, 1.0);  // shrinking, the kernel covers more pixels: antialiasing
     const double support = kSupport * widened;
     axis.taps = static_cast<int>(std::ceil(support)) * 2 + 1;
@@ -32,7 +32,7 @@ void plan_axis(Axis& axis, int source, int resized, int first_kept, int kept) {
     axis.counts.resize(static_cast<std::size_t>(kept));
     axis.weights.resize(static_cast<std::size_t>(kept) * static_cast<std::size_t>(axis.taps));
     for (int pixel = 0; pixel < kept; ++pixel) {
-        const double centre = (first_kept + pixel + 0.5) * scale;
+        const double centre = (static_cast<double>(first_kept + pixel) + 0.5) * scale;
         const int start = std::max(static_cast<int>(centre - support + 0.5), 0);
         const int end = std::min(static_cast<int>(centre + support + 0.5), source);
         const auto weight = [&](int x) { return bicubic((x - centre + 0.5) * (1.0 / widened)); };
@@ -48,20 +48,21 @@ void plan_axis(Axis& axis, int source, int resized, int first_kept, int kept) {
     }
 }
 
-int crop_start(int resized, int kept) {
-    const int rest = resized - kept;
-    const int half = rest / 2;
+std::int64_t crop_start(std::int64_t resized, std::int64_t kept) {
+    const std::int64_t rest = resized - kept;
+    const std::int64_t half = rest / 2;
     return rest % 2 != 0 && half % 2 != 0 ? half + 1 : half;
 }
 
 Size resized_size(Size image, Size target, double crop_fraction) {
-    const int least_width = static_cast<int>(target.width / crop_fraction);
-    const int least_height = static_cast<int>(target.height / crop_fraction);
-    const double width = image.width, height = image.height;
+    const auto width = static_cast<double>(image.width), height = static_cast<double>(image.height);
+    const double least_width = std::floor(static_cast<double>(target.width) / crop_fraction);
+    const double least_height = std::floor(static_cast<double>(target.height) / crop_fraction);
+    const auto whole = [](double pixels) { return static_cast<std::int64_t>(pixels); };
     if (least_width * height >= least_height * width) {
-        return {least_width, static_cast<int>(least_width * height / width)};
+        return {whole(least_width), whole(least_width * height / width)};
     }
-    return {static_cast<int>(least_height * width / height), least_height};
+    return {whole(least_height * width / height), whole(least_height)};
 }
 
 }  // namespace mghft

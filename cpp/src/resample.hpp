@@ -12,10 +12,10 @@ constexpr int kWeightBits = 32 - 8 - 2;
 
 // One axis of a resize, of which only some neighbouring resized pixels are kept.
 struct Axis {
-    int source = 0;   // pixels
-    int resized = 0;  // pixels
-    int kept = 0;     // pixels
-    int taps = 0;     // weights of each kept pixel, unused ones included
+    int source = 0;                     // pixels
+    std::int64_t resized = 0;           // pixels
+    int kept = 0;                       // pixels
+    int taps = 0;                       // weights of each kept pixel, unused ones included
     std::vector<std::int32_t> starts;   // [kept], the first source pixel
     std::vector<std::int32_t> counts;   // [kept], source pixels
     std::vector<std::int32_t> weights;  // [kept, taps]
@@ -26,14 +26,15 @@ struct Axis {
 };
 
 // Plans an axis; allocates nothing where `axis` held one as large before.
-void plan_axis(Axis& axis, int source, int resized, int first_kept, int kept);
+void plan_axis(Axis& axis, int source, std::int64_t resized, std::int64_t first_kept, int kept);
 
 // Where a centre crop of `kept` of `resized` pixels starts: halves are rounded to even, as Python does.
-int crop_start(int resized, int kept);
+std::int64_t crop_start(std::int64_t resized, std::int64_t kept);
 
+// Of a strip as thin as a pixel the resized length may be beyond 32 bits.
 struct Size {
-    int width = 0;
-    int height = 0;
+    std::int64_t width = 0;
+    std::int64_t height = 0;
 };
 
 // The size that covers target / crop_fraction: one side becomes the target's, the other follows in proportion.

@@ -33,7 +33,7 @@ class TextCache {
 
     Slot& bucket(const Digest& key);
     Slot look_up(const Digest& key);
-    void take_out(Slot slot);      // of the order of use
+    void take_out(Slot slot);  // of the order of use
     void put_newest(Slot slot);
     void forget_oldest();
 

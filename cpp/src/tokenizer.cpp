@@ -100,7 +100,7 @@ void Tokenizer::read_vocabulary(const JsonValue& vocabulary) {
     starts_.reserve(tokens);
     vocabulary.each_number([&](const std::string& token, std::uint64_t number) {
         const std::size_t start = letters_.size();
-        letters_ += token;
+        letters_.insert(letters_.end(), token.begin(), token.end());
         const std::string_view letters(letters_.data() + start, token.size());
         const auto id = static_cast<std::int64_t>(number);
         starts_.emplace(letters, id);

@@ -29,11 +29,11 @@ class Tokenizer {
 
     using Vocabulary = std::unordered_map<std::string_view, std::int64_t>;
 
-    std::string letters_;       // of all tokens, one after the other
-    Vocabulary starts_;         // tokens that start a word
-    Vocabulary continuations_;  // tokens after the prefix "##", without it
-    std::size_t longest_ = 0;   // bytes of the longest token
-    std::size_t longest_word_ = 100;  // code points; a longer word is unknown
+    std::vector<char> letters_;                                   // of all tokens, one after the other
+    Vocabulary starts_;                                           // tokens that start a word
+    Vocabulary continuations_;                                    // tokens after the prefix "##", without it
+    std::size_t longest_ = 0;                                     // bytes of the longest token
+    std::size_t longest_word_ = 100;                              // code points; a longer word is unknown
     std::vector<std::pair<std::u32string, std::int64_t>> added_;  // longest first
     std::int64_t first_ = 0, last_ = 0, unknown_ = 0;
     bool spaces_ideographs_ = true, strips_accents_ = true, lowers_ = true;

@@ -134,9 +134,8 @@ void append_lower(char32_t code, std::u32string& text) {
         text.push_back(0x307);
         return;
     }
-    const LowerRun* found =
-        std::upper_bound(std::begin(kLower), std::end(kLower), code,
-                         [](char32_t value, const LowerRun& run) { return value < run.first; });
+    const LowerRun* found = std::upper_bound(std::begin(kLower), std::end(kLower), code,
+                                             [](char32_t value, const LowerRun& run) { return value < run.first; });
     if (found != std::begin(kLower)) {
         const LowerRun& run = *std::prev(found);
         if (code <= run.last && (code - run.first) % run.step == 0) {

@@ -8,11 +8,11 @@
 
 namespace mghft::unicode {
 
-bool is_removed(char32_t code);      // by clean_text: controls, formats, private use, U+0000, U+FFFD
-bool is_space(char32_t code);        // becomes a space
-bool is_mark(char32_t code);         // an accent
-bool is_punctuation(char32_t code);  // a token of its own
-bool is_ideograph(char32_t code);    // gets spaces around it
+bool is_removed(char32_t code);       // by clean_text: controls, formats, private use, U+0000, U+FFFD
+bool is_space(char32_t code);         // becomes a space
+bool is_mark(char32_t code);          // an accent
+bool is_punctuation(char32_t code);   // a token of its own
+bool is_ideograph(char32_t code);     // gets spaces around it
 bool is_alphanumeric(char32_t code);  // for Python's regular expressions; the underscore is not
 
 // Canonical decomposition (NFD) in place; `scratch` is overwritten.

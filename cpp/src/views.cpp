@@ -1,10 +1,9 @@
 #include "views.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "mghft/mghft.hpp"
 #include "unicode.hpp"
@@ -55,8 +54,7 @@ class Reader {
         return true;
     }
     bool word_ends() const {
-        return position_ == text_.size() ||
-               (text_[position_] != U'_' && !unicode::is_alphanumeric(text_[position_]));
+        return position_ == text_.size() || (text_[position_] != U'_' && !unicode::is_alphanumeric(text_[position_]));
     }
 
   private:
@@ -83,40 +81,37 @@ std::optional<std::size_t> marker_at(std::u32string_view text, std::size_t posit
     return std::nullopt;
 }
 
-std::u32string decoded(std::string_view text) {
-    std::u32string code_points;
-    if (!decode_utf8(text, code_points)) throw Error("a text is not valid UTF-8; save it again as UTF-8");
-    return code_points;
-}
-
-}  // namespace
-
-void require_text(std::string_view text) {
+// The code points of a text that says something; valid until the next call in this thread.
+const std::u32string& read_text(std::string_view text) {
     thread_local std::u32string code_points;  // kept, so that a hot path does not allocate
     code_points.clear();
     if (!decode_utf8(text, code_points)) throw Error("a text is not valid UTF-8; save it again as UTF-8");
     if (std::all_of(code_points.begin(), code_points.end(), is_space)) {
         throw Error("the sticker's text is empty; describe the sticker or use the interpreter");
     }
+    return code_points;
+}
+
+// Where a code point starts in the UTF-8 text.
+std::size_t offset_of(const std::u32string& code_points, std::size_t position) {
+    return std::accumulate(code_points.begin(), code_points.begin() + std::ptrdiff_t(position), std::size_t{0},
+                           [](std::size_t sum, char32_t code) { return sum + utf8_size(code); });
+}
+
+}  // namespace
+
+void require_text(std::string_view text) {
+    read_text(text);
 }
 
 Views split_views(std::string_view text) {
-    require_text(text);
-    const std::u32string code_points = decoded(text);
+    const std::u32string& code_points = read_text(text);
     std::array<std::optional<std::size_t>, 4> starts;
     for (std::size_t position = 0; position < code_points.size(); ++position) {
         if (code_points[position] != U'#') continue;
         const auto view = marker_at(code_points, position);
         if (view && !starts[*view]) starts[*view] = position;
     }
-    // Where each code point starts in the UTF-8 text.
-    std::string bytes;
-    std::vector<std::size_t> offsets;
-    for (const char32_t code : code_points) {
-        offsets.push_back(bytes.size());
-        append_utf8(code, bytes);
-    }
-    offsets.push_back(bytes.size());
     Views views{text, text, text, text};
     for (std::size_t view = 0; view < 4; ++view) {
         if (!starts[view]) continue;
@@ -125,7 +120,8 @@ Views split_views(std::string_view text) {
             if (other && *other > start) end = std::min(end, *other);
         }
         while (end > start && is_space(code_points[end - 1])) --end;
-        views[view] = text.substr(offsets[start], offsets[end] - offsets[start]);
+        const std::size_t from = offset_of(code_points, start);
+        views[view] = text.substr(from, offset_of(code_points, end) - from);
     }
     return views;
 }

@@ -36,18 +36,19 @@ Gpu find_gpu() {
 
 Branches open_engines(const Bundle& bundle, const EngineFolder& folder, const Options& options) {
     if (folder.backend != "tensorrt") {
-        throw Error(text(folder.path.string(), " was built with TensorRT-RTX, which this program does not run; build "
-                                               "with `mghft-export trt --backend tensorrt`"));
+        throw Error(text(folder.path.string(),
+                         " was built with TensorRT-RTX, which this program does not run; build "
+                         "with `mghft-export trt --backend tensorrt`"));
     }
     if (folder.strip_weights) {
-        throw Error(text(folder.path.string(), " has engines without weights, which this program does not run; build "
-                                               "them without --strip-weights"));
+        throw Error(text(folder.path.string(),
+                         " has engines without weights, which this program does not run; build "
+                         "them without --strip-weights"));
     }
     check_version(folder, "tensorrt", tensorrt_version());
     check_gpu(folder, find_gpu());
     const auto vision_stream = std::make_shared<CudaStream>();
-    const auto text_stream =
-        options.overlap == Overlap::kOff ? vision_stream : std::make_shared<CudaStream>();
+    const auto text_stream = options.overlap == Overlap::kOff ? vision_stream : std::make_shared<CudaStream>();
     const auto open = [&](const char* branch, const std::shared_ptr<CudaStream>& stream) {
         TrtSessionOptions settings;
         settings.host_code = folder.version_compatible;

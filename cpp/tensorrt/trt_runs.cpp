@@ -36,9 +36,8 @@ TrtRuns::TrtRuns(nvinfer1::ICudaEngine& engine, std::vector<std::string> inputs,
     : engine_(engine), inputs_(std::move(inputs)), outputs_(std::move(outputs)), cuda_graphs_(cuda_graphs) {}
 
 TrtRun& TrtRuns::prepare(std::size_t profile, const std::vector<Shape>& inputs, cudaStream_t stream) {
-    const auto known = std::find_if(runs_.begin(), runs_.end(), [&](const TrtRun& run) {
-        return run.profile == profile && run.inputs == inputs;
-    });
+    const auto known = std::find_if(runs_.begin(), runs_.end(),
+                                    [&](const TrtRun& run) { return run.profile == profile && run.inputs == inputs; });
     if (known != runs_.end()) {
         runs_.splice(runs_.begin(), runs_, known);
         return runs_.front();
@@ -81,8 +80,7 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
             run.graph.reset();
         }
         for (std::size_t index = 0; index < addresses.size(); ++index) {
-            const std::string& name =
-                index < inputs_.size() ? inputs_[index] : outputs_[index - inputs_.size()];
+            const std::string& name = index < inputs_.size() ? inputs_[index] : outputs_[index - inputs_.size()];
             require_trt(run.context->setTensorAddress(name.c_str(), addresses[index]), "the address of " + name);
         }
         run.addresses.assign(addresses.begin(), addresses.end());

@@ -1,7 +1,7 @@
 // Execution contexts of one engine, one for each set of input shapes, and their CUDA graphs.
 //
-// A graph holds the shapes and addresses it was captured with, and changing a context invalidates what was captured from
-// it; so each set of shapes keeps a context of its own. The contexts share one block of activation memory, since a
+// A graph holds the shapes and addresses it was captured with, and changing a context invalidates what was captured
+// from it; so each set of shapes keeps a context of its own. The contexts share one block of activation memory, since a
 // session runs one at a time.
 #pragma once
 
@@ -62,7 +62,7 @@ struct TrtRun {
     std::size_t profile = 0;
     std::vector<Shape> inputs, outputs;
     std::vector<const void*> addresses;  // of inputs and outputs, as they are set
-    bool warm = false;  // it has run with these addresses, so that TensorRT has no deferred work left
+    bool warm = false;                   // it has run with these addresses, so that TensorRT has no deferred work left
     bool capturable = true;
     std::unique_ptr<nvinfer1::IExecutionContext> context;
     CudaGraph graph;  // goes before its context

@@ -41,13 +41,24 @@ void require_tensor(const nvinfer1::ICudaEngine& engine, const TensorEntry& entr
 
 }  // namespace
 
+TrtLog& TrtLog::shared() {
+    static TrtLog& log = *new TrtLog;
+    return log;
+}
+
 void TrtLog::log(Severity severity, const char* message) noexcept {
     if (severity > Severity::kERROR || message == nullptr) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
     try {
         error_ = message;
     } catch (const std::bad_alloc&) {
         error_.clear();
     }
+}
+
+std::string TrtLog::take_error() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return error_.empty() ? "no reason given" : std::exchange(error_, {});
 }
 
 TrtSession::TrtSession(const std::string& plan, const std::string& name, const GraphEntry& entry,
@@ -57,12 +68,14 @@ TrtSession::TrtSession(const std::string& plan, const std::string& name, const G
       outputs_(entry.outputs),
       options_(options),
       stream_(std::move(stream)),
-      runtime_(nvinfer1::createInferRuntime(log_)) {
-    if (!runtime_) throw Error(text("TensorRT cannot be started (", log_.last_error(), "); install it again"));
+      runtime_(nvinfer1::createInferRuntime(TrtLog::shared())) {
+    if (!runtime_) {
+        throw Error(text("TensorRT cannot be started (", TrtLog::shared().take_error(), "); install it again"));
+    }
     if (options_.host_code) runtime_->setEngineHostCodeAllowed(true);
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
     if (!engine_) {
-        throw Error(text("the engine ", name_, " cannot be loaded (", log_.last_error(),
+        throw Error(text("the engine ", name_, " cannot be loaded (", TrtLog::shared().take_error(),
                          "); build it on this machine with `mghft-export trt`"));
     }
     if (engine_->getNbIOTensors() != static_cast<int32_t>(inputs_.size() + outputs_.size())) {
@@ -88,6 +101,7 @@ TrtSession::TrtSession(const std::string& plan, const std::string& name, const G
 
 TrtSession::~TrtSession() {
     // Nothing of a session may go while the GPU works with it. After a failure of the GPU there is nobody to tell.
+    (void)cudaSetDevice(device_.number());
     (void)cudaStreamSynchronize(stream_->get());
 }
 
@@ -120,6 +134,7 @@ void* TrtSession::reserve(DeviceMemory& memory, std::size_t size) {
 }
 
 void* TrtSession::input(std::size_t index, const Shape& shape) {
+    device_.use();
     Slot& slot = input_slots_[index];
     const std::size_t size = bytes_of(inputs_[index], shape);
     slot.copied.wait();
@@ -131,6 +146,7 @@ void* TrtSession::input(std::size_t index, const Shape& shape) {
 
 bool TrtSession::prepare_images(std::size_t index, const Shape& shape, const ImageView* images) {
     if (!preprocessor_) return false;
+    device_.use();
     Slot& slot = input_slots_[index];
     const auto batch = static_cast<std::size_t>(shape.sizes[0]);
     const std::size_t each = bytes_of(inputs_[index], shape) / batch;
@@ -156,6 +172,7 @@ void TrtSession::connect(std::size_t index, Session& source, std::size_t output)
 }
 
 void TrtSession::start() {
+    device_.use();
     const cudaStream_t stream = stream_->get();
     for (std::size_t index = 0; index < inputs_.size(); ++index) {
         Slot& slot = input_slots_[index];
@@ -186,6 +203,7 @@ void TrtSession::start() {
 }
 
 void TrtSession::finish() {
+    device_.use();
     stream_->synchronize();
 }
 

@@ -4,6 +4,7 @@
 #include <NvInfer.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,17 +19,22 @@ namespace mghft {
 // TensorRT's messages: the last error is kept for ours, nothing is printed.
 class TrtLog final : public nvinfer1::ILogger {
   public:
+    // TensorRT keeps the first logger that it is given as long as anything of it lives, so all sessions share one,
+    // which is never destroyed.
+    static TrtLog& shared();
+
     void log(Severity severity, const char* message) noexcept override;
-    std::string last_error() const { return error_.empty() ? "no reason given" : error_; }
+    std::string take_error();
 
   private:
+    std::mutex mutex_;
     std::string error_;
 };
 
 struct TrtSessionOptions {
-    bool host_code = false;      // the engine brings code for the host, as version-compatible ones do
-    bool cuda_graphs = true;     // launch each set of shapes as one graph
-    bool keeps_outputs = false;  // on the device, for another session on the same stream
+    bool host_code = false;             // the engine brings code for the host, as version-compatible ones do
+    bool cuda_graphs = true;            // launch each set of shapes as one graph
+    bool keeps_outputs = false;         // on the device, for another session on the same stream
     const ImageEntry* image = nullptr;  // prepare images on the GPU, as this says
 };
 
@@ -68,14 +74,14 @@ class TrtSession final : public Session {
     std::vector<TensorEntry> inputs_, outputs_;
     std::vector<Profile> profiles_;
     TrtSessionOptions options_;
+    CudaDevice device_;
     std::shared_ptr<CudaStream> stream_;
-    TrtLog log_;
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
     std::unique_ptr<nvinfer1::ICudaEngine> engine_;
     std::optional<TrtRuns> runs_;
     std::optional<DevicePreprocessor> preprocessor_;
     std::vector<Slot> input_slots_, output_slots_;
-    std::vector<Shape> shapes_;      // kept, so that a run allocates nothing
+    std::vector<Shape> shapes_;  // kept, so that a run allocates nothing
     std::vector<void*> addresses_;
 };
 

@@ -2,6 +2,7 @@
 //
 //     allocations_test [BUNDLE IMAGE]     with a bundle: on ONNX Runtime too, whose own allocations are not counted
 #include <cstdio>
+#include <utility>
 
 #include "bundle.hpp"
 #include "counting_new.hpp"
@@ -17,7 +18,7 @@ using namespace mghft;
 template <typename Function>
 auto paused(Function function) {
     struct Pause {
-        bool before = counting.exchange(false);
+        bool before = std::exchange(counting, false);
         ~Pause() { counting = before; }
     } pause;
     return function();
@@ -57,9 +58,10 @@ std::unique_ptr<Session> uncounted(std::unique_ptr<Session> session) {
 long count(Pipeline& pipeline, const ImageView& image, std::size_t classes) {
     constexpr std::size_t kBatch = 3;
     const ImageView images[kBatch] = {image, image, image};
-    const std::string_view texts[][kBatch] = {
-        {"one two three one two three one", "two", "one"}, {"two two", "three", "three one"}, {"one three", "one", "two"},
-        {"one two three one", "two two two", "three two"}};
+    const std::string_view texts[][kBatch] = {{"one two three one two three one", "two", "one"},
+                                              {"two two", "three", "three one"},
+                                              {"one three", "one", "two"},
+                                              {"one two three one", "two two two", "three two"}};
     std::vector<float> logits(kBatch * classes);
     pipeline.logits(images, texts[0], nullptr, kBatch, logits.data());
     allocations = 0;
@@ -87,14 +89,14 @@ int main(int argc, char** argv) {
     }
 
     const std::vector<std::uint8_t> pixels(64 * 48 * 4, 100);
-    Pipeline stand_in(stand_in_manifest(), stand_in_tokenizer(),
-                      {std::make_unique<StandInVision>(), std::make_unique<StandInText>(), std::make_unique<StandInFusion>()},
-                      2);
+    Pipeline stand_in(
+        stand_in_manifest(), Tokenizer(stand_in_tokenizer(), "tokenizer.json"),
+        {std::make_unique<StandInVision>(), std::make_unique<StandInText>(), std::make_unique<StandInFusion>()}, 2);
     int failed = report("stand-ins", count(stand_in, {pixels.data(), 64, 48, 4, 64 * 4}, 2));
     if (argc == 3) {
         const Bundle bundle = load_bundle(argv[1]);
         Branches branches = open_branches(bundle, {});
-        Pipeline pipeline(bundle.manifest, bundle.content(bundle.manifest.tokenizer),
+        Pipeline pipeline(bundle.manifest, bundle.tokenizer(),
                           {uncounted(std::move(branches.vision)), uncounted(std::move(branches.text)),
                            uncounted(std::move(branches.fusion))},
                           2);

@@ -101,7 +101,8 @@ TEST_CASE("what is wrong with a manifest is named") {
     CHECK(said(replaced(good, R"("height": 64)", R"("height": "64")")) == "image.height: is no whole number");
     CHECK(said(replaced(good, R"("height": 64)", R"("height": -64)")) == "image.height: is -64, not from 32 to 16384");
     CHECK(said(replaced(good, R"("height": 64)", R"("height": 18446744073709551615)")) == "image.height: is too large");
-    CHECK(said(replaced(good, "#f80", "plaid")) == "image.background: 'plaid' is no colour such as 'white' or '#ff8800'");
+    CHECK(said(replaced(good, "#f80", "plaid")) ==
+          "image.background: 'plaid' is no colour such as 'white' or '#ff8800'");
     CHECK(said(replaced(good, "[0.2, 0.2, 0.2]", "[0.2, 0, 0.2]")) == "image.std: is not above 0");
     CHECK(said(replaced(good, R"(["a", "b"])", "[]")) == "class_names: is empty");
     CHECK(said(replaced(good, R"(["batch", 8])", "[1, 2, 3, 4, 5]")) ==
@@ -115,8 +116,8 @@ TEST_CASE("a bundle's files are there, inside it, with their sizes and hashes") 
     const Bundle bundle = load_bundle(folder.path);
     CHECK(bundle.content(bundle.manifest.tokenizer) == "x");
     folder.write("tokenizer.json", "y");
-    CHECK_THROWS_WITH_AS(bundle.content(bundle.manifest.tokenizer),
-                         doctest::Contains("was changed after the export"), Error);
+    CHECK_THROWS_WITH_AS(bundle.content(bundle.manifest.tokenizer), doctest::Contains("was changed after the export"),
+                         Error);
     folder.write("tokenizer.json", "yy");
     CHECK_THROWS_WITH_AS(load_bundle(folder.path), doctest::Contains("has 2 bytes, expected 1"), Error);
     fs::remove(folder.path / "tokenizer.json");
@@ -141,14 +142,19 @@ TEST_CASE("engines are checked before they are loaded") {
     CHECK_THROWS_WITH_AS(find_engine_folder(bundle, "f"), doctest::Contains("the bundle has e"), Error);
 
     check_version(found, "tensorrt", "10.3.0.26");
-    CHECK_THROWS_WITH_AS(check_version(found, "tensorrt", "10.4.0.1"), doctest::Contains("and this is TensorRT 10.4.0.1"),
-                         Error);
+    check_version(found, "tensorrt", "10.3.0");  // as the Python package names it
+    CHECK_THROWS_AS(check_version(found, "tensorrt", "10.3.0.30"), Error);
+    CHECK_THROWS_AS(check_version(found, "tensorrt", "10.3.1"), Error);
+    CHECK_THROWS_AS(check_version(found, "tensorrt", "10.3"), Error);
+    CHECK_THROWS_WITH_AS(check_version(found, "tensorrt", "10.4.0.1"),
+                         doctest::Contains("and this is TensorRT 10.4.0.1"), Error);
     CHECK_THROWS_AS(check_version(found, "rtx", "10.3.0.26"), Error);
     check_gpu(found, {"Orin", 87});
-    CHECK_THROWS_WITH_AS(check_gpu(found, {"NVIDIA A10", 86}),
-                         doctest::Contains("was built for Orin (sm87), and this is NVIDIA A10 (sm86); build it for this "
-                                           "GPU with: mghft-export trt b --fp16"),
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        check_gpu(found, {"NVIDIA A10", 86}),
+        doctest::Contains("was built for Orin (sm87), and this is NVIDIA A10 (sm86); build it for this "
+                          "GPU with: mghft-export trt b --fp16"),
+        Error);
 
     folder.write("engines/e/text.engine", "y");
     CHECK_THROWS_WITH_AS(found.content("text"), doctest::Contains("was changed after it was built"), Error);
@@ -165,6 +171,12 @@ TEST_CASE("compatible engines run on more than the GPU that built them") {
     folder.backend = "tensorrt";
     folder.version = "10.3.0.26";
     folder.gpu = Gpu{"A", 86};
+    folder.version = "10.3.0";
+    check_version(folder, "tensorrt", "10.3.0.30");
+    CHECK_THROWS_AS(check_version(folder, "tensorrt", "10.3.1.5"), Error);
+    folder.version = "10.3";
+    CHECK_THROWS_AS(check_version(folder, "tensorrt", "10.3.0.26"), Error);
+    folder.version = "10.3.0.26";
     folder.hardware_compatible = "ampere+";
     check_gpu(folder, {"B", 120});
     folder.hardware_compatible = "same-sm";

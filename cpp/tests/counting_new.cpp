@@ -4,7 +4,7 @@
 #include <new>
 
 std::atomic<long> allocations{0};
-std::atomic<bool> counting{false};
+thread_local bool counting = false;
 
 void* operator new(std::size_t size) {
     if (counting) ++allocations;

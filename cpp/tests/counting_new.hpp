@@ -4,4 +4,4 @@
 #include <atomic>
 
 extern std::atomic<long> allocations;
-extern std::atomic<bool> counting;
+extern thread_local bool counting;  // ONNX Runtime has threads of its own, which allocate when they like

@@ -70,9 +70,37 @@ TEST_CASE("what is no image has no header, and no prefix of one reads beyond its
 }
 
 TEST_CASE("an image of too many pixels is refused before it is decoded") {
-    const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\0\0\0\0", 45);
+    const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\0\0\0\0",
+                          45);
     CHECK_THROWS_WITH_AS(decode_image(png, "bomb.png"),
                          "bomb.png is too large (65536 x 65536); scale it down to at most 134217728 pixels", Error);
+}
+
+TEST_CASE("an image has the size that it says first") {
+    const auto png_chunk = [](const std::string& kind, const std::string& data) {
+        return std::string("\0\0\0", 3) + static_cast<char>(data.size()) + kind + data + std::string(4, '\0');
+    };
+    const std::string large("\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0", 13);
+    const std::string small("\0\0\0\x02\0\0\0\x02\x08\x06\0\0\0", 13);
+    const std::string signature = "\x89PNG\r\n\x1a\n", end = png_chunk("IEND", "");
+    const std::string png = signature + png_chunk("IHDR", large) + png_chunk("IHDR", small) + end;
+    CHECK(read_image_header(png)->width == 65536);
+    CHECK_THROWS_WITH_AS(decode_image(png, "bomb.png"), doctest::Contains("bomb.png is too large"), Error);
+    CHECK_FALSE(read_image_header(signature + png_chunk("IHDR", std::string(13, '\0')) + png_chunk("IHDR", small)));
+
+    const auto webp_chunk = [](const std::string& kind, const std::string& data) {
+        return kind + static_cast<char>(data.size()) + std::string(3, '\0') + data;
+    };
+    const auto webp = [](const std::string& chunks) {
+        return std::string("RIFF", 4) + static_cast<char>(4 + chunks.size()) + std::string(3, '\0') + "WEBP" + chunks;
+    };
+    const std::string wide = webp_chunk("VP8X", std::string("\0\0\0\0\xFF\xFF\0\xFF\xFF\0", 10));
+    const std::string animated = webp_chunk("VP8X", std::string("\x02\0\0\0\x01\0\0\x01\0\0", 10));
+    const std::string picture = webp_chunk("VP8 ", std::string("\0\0\0\x9d\x01\x2a\x40\0\x30\0", 10));
+    CHECK(read_image_header(webp(wide + animated))->width == 65536);
+    CHECK_FALSE(read_image_header(webp(wide + animated))->animated);
+    CHECK(read_image_header(webp(picture + animated))->height == 48);
+    CHECK(read_image_header(webp(animated + picture))->width == 2);
 }
 
 TEST_CASE("the weights of a pixel add up to one") {
@@ -137,4 +165,21 @@ TEST_CASE("what a thread of the CUDA kernel computes is what the CPU does") {
             }
         }
     }
+}
+
+TEST_CASE("a strip whose resized length has more than 32 bits becomes its middle, as a short one does") {
+    CHECK(resized_size({1, 4200000}, {448, 448}, 0.875).height == 2150400000);
+    CHECK(resized_size({4200000, 1}, {448, 448}, 0.875).width == 2150400000);
+    CHECK(crop_start(2150400000, 448) == 1075199776);
+    std::vector<std::uint8_t> pixels(std::size_t{4200000} * 3);
+    const std::vector<std::uint8_t> middle = noise(20 * 3);
+    std::copy(middle.begin(), middle.end(), pixels.begin() + std::ptrdiff_t{4200000 / 2 - 10} * 3);
+    Preprocessor preprocessor(entry(448, 448));
+    const std::size_t count = std::size_t{448} * 448 * 3;
+    const auto resized = [&](const ImageView& image) {
+        const std::uint8_t* found = preprocessor.resize(image);
+        return std::vector<std::uint8_t>(found, found + count);
+    };
+    CHECK(resized({pixels.data(), 1, 4200000, 3, 3}) == resized({middle.data(), 1, 20, 3, 3}));
+    CHECK(resized({pixels.data(), 4200000, 1, 3, 4200000 * 3}) == resized({middle.data(), 20, 1, 3, 60}));
 }

@@ -24,7 +24,8 @@ Made make(const Manifest& manifest, std::size_t kept = 100, const std::vector<Pr
     StandInText* t = text.get();
     StandInFusion* f = fusion.get();
     return {v, t, f,
-            Pipeline(manifest, stand_in_tokenizer(), {std::move(vision), std::move(text), std::move(fusion)}, kept)};
+            Pipeline(manifest, Tokenizer(stand_in_tokenizer(), "tokenizer.json"),
+                     {std::move(vision), std::move(text), std::move(fusion)}, kept)};
 }
 
 // Images of one colour: n / 255 is what the vision branch sees.

@@ -2,8 +2,8 @@
 //
 //     mghft-probe tokens TOKENIZER MAX_LENGTH    texts as JSON strings, one a line -> a line of ids each
 //     mghft-probe views                          texts as JSON strings, one a line -> a JSON list of four each
-//     mghft-probe pixels BUNDLE IMAGE...         -> float32 [3, H, W] of each, one after the other; broken ones are named
-//     mghft-probe features NPZ BRANCH WIDTH      -> names as JSON, then float32 values
+//     mghft-probe pixels BUNDLE IMAGE...         -> float32 [3, H, W] of each, one after the other; broken ones are
+//     named mghft-probe features NPZ BRANCH WIDTH      -> names as JSON, then float32 values
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>

@@ -47,3 +47,27 @@ TEST_CASE("two branches run the batches that both have") {
     CHECK(batch_ranges({batches(1, 8, 32), batches(1, 1, 2)}, {{99, 3, 8, 8}}).size() == 2);
     CHECK_THROWS_AS(batch_ranges({batches(1, 8, 32)}, {{1, 3, 9, 9}}), Error);
 }
+
+TEST_CASE("texts run in profiles that hold their own length, whatever the model's longest is") {
+    const Extent one = {{1, 2}, {4, 64}, {8, 128}};
+    const std::vector<Profile> profiles = {{one, one}};  // ids and mask, of --batch 1,4,8 --text-length 2,64,128
+    for (const std::int64_t length : {2, 20, 64, 128}) {
+        const auto ranges = batch_ranges(profiles, {{1, length}, {1, length}});
+        REQUIRE(ranges.size() == 1);
+        CHECK(ranges[0].least == 1);
+        CHECK(ranges[0].most == 8);
+        CHECK(split_batch(20, ranges) == std::vector<std::int64_t>{7, 7, 6});
+        CHECK(choose_profile(profiles, {{7, length}, {7, length}}) == 0);
+    }
+    CHECK_THROWS_WITH_AS(batch_ranges(profiles, {{1, 129}, {1, 129}}), doctest::Contains("--text-length"), Error);
+    CHECK_THROWS_AS(batch_ranges(profiles, {{1, 1}, {1, 1}}), Error);
+}
+
+TEST_CASE("a profile for long texts may take other batches than one for short texts") {
+    const Extent brief = {{1, 2}, {8, 16}, {32, 16}}, lengthy = {{2, 17}, {2, 64}, {4, 128}};
+    const std::vector<Profile> profiles = {{brief, brief}, {lengthy, lengthy}};
+    CHECK(split_batch(32, batch_ranges(profiles, {{1, 16}, {1, 16}})) == std::vector<std::int64_t>{32});
+    CHECK(split_batch(9, batch_ranges(profiles, {{1, 17}, {1, 17}})) == std::vector<std::int64_t>{3, 3, 3});
+    CHECK(choose_profile(profiles, {{3, 17}, {3, 17}}) == 1);
+    CHECK_THROWS_AS(split_batch(1, batch_ranges(profiles, {{1, 17}, {1, 17}})), Error);
+}

@@ -17,8 +17,12 @@ class StandInSession : public Session {
   public:
     StandInSession(std::vector<TensorEntry> inputs, std::vector<TensorEntry> outputs,
                    std::vector<Profile> profiles = {})
-        : inputs_(std::move(inputs)), outputs_(std::move(outputs)), profiles_(std::move(profiles)),
-          shapes_(inputs_.size()), memory_(inputs_.size()), result_(outputs_.size()) {
+        : inputs_(std::move(inputs)),
+          outputs_(std::move(outputs)),
+          profiles_(std::move(profiles)),
+          shapes_(inputs_.size()),
+          memory_(inputs_.size()),
+          result_(outputs_.size()) {
         runs.reserve(64);
     }
 
@@ -71,9 +75,10 @@ struct StandInVision : StandInSession {
 
 // The second token id, and how many tokens the mask has.
 struct StandInText : StandInSession {
-    StandInText()
-        : StandInSession({{"input_ids", {-1, -1}, ElementType::kInt64}, {"attention_mask", {-1, -1}, ElementType::kInt64}},
-                         {{"text_features", {-1, 2}, ElementType::kFloat32}}) {}
+    explicit StandInText(std::vector<Profile> profiles = {})
+        : StandInSession(
+              {{"input_ids", {-1, -1}, ElementType::kInt64}, {"attention_mask", {-1, -1}, ElementType::kInt64}},
+              {{"text_features", {-1, 2}, ElementType::kFloat32}}, std::move(profiles)) {}
     void compute(std::size_t row, float* result) override {
         const auto length = std::size_t(shapes_[0].sizes[1]);
         const auto* ids = static_cast<const std::int64_t*>(memory_[0].data()) + row * length;
@@ -86,8 +91,9 @@ struct StandInText : StandInSession {
 // The vision branch's first value, and the sum of all text features.
 struct StandInFusion : StandInSession {
     explicit StandInFusion(std::vector<Profile> profiles = {})
-        : StandInSession({{"tokens", {-1, 2}, ElementType::kFloat32}, {"text_features", {-1, 4, 2}, ElementType::kFloat32}},
-                         {{"logits", {-1, 2}, ElementType::kFloat32}}, std::move(profiles)) {}
+        : StandInSession(
+              {{"tokens", {-1, 2}, ElementType::kFloat32}, {"text_features", {-1, 4, 2}, ElementType::kFloat32}},
+              {{"logits", {-1, 2}, ElementType::kFloat32}}, std::move(profiles)) {}
     void compute(std::size_t row, float* result) override {
         const auto* features = static_cast<const float*>(memory_[1].data()) + row * 8;
         result[0] = source_[row * 2];

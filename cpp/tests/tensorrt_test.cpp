@@ -1,6 +1,8 @@
 // Native engines, on stand-ins for CUDA and TensorRT that run work as late as CUDA may; no network runs here.
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "pipeline.hpp"
 #include "preprocess.hpp"
 #include "stand_in.hpp"
@@ -62,7 +64,7 @@ std::vector<float> classify(Pipeline& pipeline, std::size_t count, int seed) {
 }
 
 Pipeline make_pipeline(Branches branches) {
-    return Pipeline(kManifest, stand_in_tokenizer(), std::move(branches), 0);
+    return Pipeline(kManifest, Tokenizer(stand_in_tokenizer(), "tokenizer.json"), std::move(branches), 0);
 }
 
 }  // namespace
@@ -126,6 +128,40 @@ TEST_CASE("eight sets of shapes are kept ready") {
     CHECK(stand_in::counts.contexts == 9);
     run(3);
     CHECK(stand_in::counts.contexts == 10);
+}
+
+TEST_CASE("every session says what TensorRT said, though TensorRT keeps the first one's logger") {
+    const StandInVision vision;
+    const auto stream = std::make_shared<CudaStream>();
+    const GraphEntry entry{{}, vision.inputs(), vision.outputs()};
+    const auto open = [&](const char* plan) {
+        return std::make_unique<TrtSession>(plan, "vision.engine", entry, stream, TrtSessionOptions{});
+    };
+    auto first = open("vision");
+    const auto second = open("vision");
+    CHECK_THROWS_WITH_AS(open("damaged"), doctest::Contains("(magic tag does not match)"), Error);
+    first.reset();
+    CHECK_THROWS_WITH_AS(open("damaged"), doctest::Contains("(magic tag does not match)"), Error);
+}
+
+TEST_CASE("a session runs on the GPU that it was opened on, whichever thread calls") {
+    REQUIRE(cudaSetDevice(1) == cudaSuccess);
+    Pipeline pipeline = make_pipeline(open_stand_ins(true, false));
+    REQUIRE(cudaSetDevice(0) == cudaSuccess);
+    int device = 0;
+    std::thread([&] {
+        classify(pipeline, 3, 1);
+        (void)cudaGetDevice(&device);
+    }).join();
+    CHECK(device == 1);
+}
+
+TEST_CASE("a kernel that was not built for the GPU says what to build") {
+    CHECK_THROWS_WITH_AS(check_launch(cudaErrorNoKernelImageForDevice),
+                         "the preprocessing kernel was not built for this GPU; build libmghft again with "
+                         "-DMGHFT_CUDA_ARCHITECTURES=87",
+                         Error);
+    CHECK_THROWS_WITH_AS(check_launch(cudaErrorIllegalAddress), doctest::Contains("the GPU failed"), Error);
 }
 
 TEST_CASE("what does not fit is a sentence") {

@@ -15,7 +15,8 @@ using namespace mghft;
 
 TEST_CASE("a text is cut at its markers, in any order, case and spacing") {
     const Views views = split_views(
-        "before #The Sticker\xE2\x80\x99s  gesture: waves. # the sticker's MAIN  role is a cat #The sticker's intention x "
+        "before #The Sticker\xE2\x80\x99s  gesture: waves. # the sticker's MAIN  role is a cat #The sticker's "
+        "intention x "
         "#The sticker's intention again");
     CHECK(views[0] == "#The sticker's intention x #The sticker's intention again");
     CHECK(views[1].substr(0, 6) == "before");  // no marker for the style
@@ -100,7 +101,8 @@ TEST_CASE("a tokenizer that is not BERT's is refused") {
     };
     CHECK_THROWS_WITH_AS(with("BertNormalizer", "NFC"), doctest::Contains("is not BertNormalizer"), Error);
     CHECK_THROWS_WITH_AS(with("WordPiece", "BPE"), doctest::Contains("is not WordPiece"), Error);
-    CHECK_THROWS_WITH_AS(with(R"("lstrip": false)", R"("lstrip": true)"), doctest::Contains("plain special token"), Error);
+    CHECK_THROWS_WITH_AS(with(R"("lstrip": false)", R"("lstrip": true)"), doctest::Contains("plain special token"),
+                         Error);
     CHECK_THROWS_WITH_AS(with(R"("[PAD]": 0)", R"("[PAD]": 9)"), doctest::Contains("has no [PAD] with id 0"), Error);
     CHECK_THROWS_WITH_AS(with(R"("un": 4)", R"("un": -4)"), doctest::Contains("vocab"), Error);
     CHECK_THROWS_WITH_AS(Tokenizer("", "t"), "t is not a BERT tokenizer (is not JSON); export the bundle again", Error);

@@ -43,7 +43,8 @@ TEST_CASE("UTF-8 is decoded, and refused where it is none") {
     std::u32string text;
     CHECK(decode_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", text));
     CHECK(text == U"a\u00E9\u20AC\U0001F600");
-    for (const char* wrong : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF0\x9F\x98", "\xFF"}) {
+    for (const char* wrong :
+         {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF0\x9F\x98", "\xFF"}) {
         std::u32string kept = U"kept";
         CHECK_FALSE(decode_utf8(wrong, kept));
         CHECK(kept == U"kept");

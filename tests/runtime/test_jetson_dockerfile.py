@@ -1,10 +1,17 @@
-"""The Jetson's Dockerfile, which is not built here: what it copies exists, and it stays without torch."""
+"""The Jetson's Dockerfile, which is not built here: what it copies exists, and it stays without torch.
+
+The toolchain file for cross-building, as far as it goes without a Jetson's files.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,3 +39,25 @@ def test_nothing_is_installed_that_brings_torch_or_another_tensorrt():
     installed = {word for words in runs if any("pip" in word for word in words) for word in words}
     assert "/src" in installed
     assert not {word for word in installed if re.match(r"(torch|tensorrt|.*\[)", word)}
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+def test_a_cmake_inside_the_cross_build_knows_the_sysroot(tmp_path):
+    """The search for nvcc starts one, without the variables of the first."""
+    toolchain = ROOT / "cpp" / "cmake" / "jetson-toolchain.cmake"
+    inner = f"execute_process(COMMAND ${{CMAKE_COMMAND}} -S inner -B inner/build -DCMAKE_TOOLCHAIN_FILE={toolchain}"
+    start = "cmake_minimum_required(VERSION 3.22)\nproject(jetson LANGUAGES NONE)\n"
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "CMakeLists.txt").write_text(start + 'message(STATUS "in ${CMAKE_SYSROOT}")\n')
+    (tmp_path / "CMakeLists.txt").write_text(start + inner + " WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})\n")
+
+    def configure(*options):
+        command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}"]
+        return subprocess.run([*map(str, command), *options], capture_output=True, text=True)
+
+    refused = configure()
+    assert refused.returncode != 0
+    assert "give the Jetson's root file system with -DMGHFT_SYSROOT=FOLDER" in refused.stderr
+    found = configure(f"-DMGHFT_SYSROOT={tmp_path}")
+    assert f"in {tmp_path}" in found.stdout
+    assert not found.stderr

@@ -18,9 +18,9 @@ extern "C" {
 
 typedef struct mghft_classifier mghft_classifier; /* used by one thread at a time */
 
-/* Fill it with mghft_default_options first, so that fields of later versions get their defaults. */
+/* Fill it with mghft_default_options first. Later versions add fields at the end, which then get their defaults. */
 typedef struct mghft_options {
-    size_t size;           /* of this struct, as the caller knows it */
+    size_t size;           /* of this struct, as the caller was compiled */
     const char* precision; /* "fp32", or another one of the bundle's */
     const char* provider;  /* "cpu", "cuda", "tensorrt" */
     const char* engine;    /* NULL, or a folder of native engines */
@@ -43,7 +43,8 @@ MGHFT_API const char* mghft_version(void);
 /* The sentence of this thread's last failure; empty if there was none. Valid until its next call. */
 MGHFT_API const char* mghft_last_error(void);
 
-MGHFT_API void mghft_default_options(mghft_options* options);
+/* size is sizeof *options; no more is written. */
+MGHFT_API void mghft_default_options(mghft_options* options, size_t size);
 
 /* options may be NULL. Close what was opened. */
 MGHFT_API int mghft_open(const char* bundle, const mghft_options* options, mghft_classifier** classifier);
@@ -64,11 +65,10 @@ MGHFT_API int mghft_classify_file(mghft_classifier* classifier, const char* path
 MGHFT_API int mghft_classify(mghft_classifier* classifier, const mghft_image* images, const char* const* texts,
                              size_t count, float* probabilities);
 /* The same with features, [count, mghft_feature_count]. */
-MGHFT_API int mghft_classify_features(mghft_classifier* classifier, const mghft_image* images,
-                                      const float* features, size_t count, float* probabilities);
+MGHFT_API int mghft_classify_features(mghft_classifier* classifier, const mghft_image* images, const float* features,
+                                      size_t count, float* probabilities);
 /* Writes [count, mghft_feature_count]. */
-MGHFT_API int mghft_encode_texts(mghft_classifier* classifier, const char* const* texts, size_t count,
-                                 float* features);
+MGHFT_API int mghft_encode_texts(mghft_classifier* classifier, const char* const* texts, size_t count, float* features);
 
 #ifdef __cplusplus
 }

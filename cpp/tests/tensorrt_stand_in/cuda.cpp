@@ -1,5 +1,5 @@
-// CUDA's runtime on the host. Work runs as late as CUDA may: when somebody waits for its stream, or for all. Memory that
-// was given back is overwritten, so that work which still uses it goes wrong.
+// CUDA's runtime on the host. Work runs as late as CUDA may: when somebody waits for its stream, or for all. Memory
+// that was given back is overwritten, so that work which still uses it goes wrong.
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
@@ -44,6 +44,8 @@ std::map<void*, std::size_t>& memory() {
     static std::map<void*, std::size_t> all;
     return all;
 }
+
+thread_local int current_device = 0;
 
 void run(Stream& stream) {
     while (!stream.work.empty()) {
@@ -145,7 +147,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-    *executable = reinterpret_cast<cudaGraphExec_t>(new std::vector<Work>(*reinterpret_cast<std::vector<Work>*>(graph)));
+    *executable =
+        reinterpret_cast<cudaGraphExec_t>(new std::vector<Work>(*reinterpret_cast<std::vector<Work>*>(graph)));
     ++stand_in::counts.captured;
     return cudaSuccess;
 }
@@ -169,7 +172,15 @@ const char* cudaGetErrorString(cudaError_t) {
     return "an error of the stand-in";
 }
 cudaError_t cudaGetDevice(int* device) {
-    *device = 0;
+    *device = current_device;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+    current_device = device;
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : 7;
     return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {

@@ -143,8 +143,8 @@ class Engine final : public nvinfer1::ICudaEngine {
   private:
     const Tensor& find(const std::string& name) const {
         static const Tensor none{"", TensorIOMode::kNONE, DataType::kINT8, {}};
-        const auto found = std::find_if(tensors_.begin(), tensors_.end(),
-                                        [&](const Tensor& tensor) { return tensor.name == name; });
+        const auto found =
+            std::find_if(tensors_.begin(), tensors_.end(), [&](const Tensor& tensor) { return tensor.name == name; });
         return found == tensors_.end() ? none : *found;
     }
 
@@ -152,20 +152,26 @@ class Engine final : public nvinfer1::ICudaEngine {
     std::vector<Tensor> tensors_;
 };
 
+// All runtimes write to the logger of the first, as long as there are any.
+struct Loggers {
+    nvinfer1::ILogger* first = nullptr;
+    int runtimes = 0;
+} loggers;
+
 class Runtime final : public nvinfer1::IRuntime {
   public:
-    explicit Runtime(nvinfer1::ILogger& logger) : logger_(logger) {}
+    explicit Runtime(nvinfer1::ILogger& logger) {
+        if (loggers.runtimes++ == 0) loggers.first = &logger;
+    }
+    ~Runtime() noexcept override { --loggers.runtimes; }
 
     nvinfer1::ICudaEngine* deserializeCudaEngine(void const* blob, std::size_t size) noexcept override {
         const std::string name(static_cast<const char*>(blob), size);
         if (kEngines.count(name) != 0) return new Engine(name);
-        logger_.log(nvinfer1::ILogger::Severity::kERROR, "magic tag does not match");
+        loggers.first->log(nvinfer1::ILogger::Severity::kERROR, "magic tag does not match");
         return nullptr;
     }
     void setEngineHostCodeAllowed(bool) noexcept override {}
-
-  private:
-    nvinfer1::ILogger& logger_;
 };
 
 }  // namespace

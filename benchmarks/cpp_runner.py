@@ -1,0 +1,138 @@
+"""`mghft-run` against the Python command: start-up in new processes, and throughput in interleaved rounds.
+
+    make cpp
+    python benchmarks/cpp_runner.py BUNDLE build/cpp/cpp/mghft-run
+
+Start-up is the time from the command to the prediction of one sticker, with the bundle and libraries in the page cache
+(`warm`) and, for root on Linux, after the cache was dropped (`cold`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from mghft_export.bench.compare import WARM_UP_RUNS, compare
+from mghft_export.bench.runner_rows import runner_version
+from mghft_export.bench.statistics import speed_up
+from mghft_export.bench.subjects import Subject
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.bench import machine, row_dict
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "cpp_runner.json"
+STICKER = ROOT / "calibration" / "stickers-small" / "Images" / "noto" / "2620.png"
+TEXT = (
+    "#The sticker's intention is to warn. #The sticker's style is flat. #The sticker's main role is a skull."
+)
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+BATCHES = (1, 8)
+PARTS = ("vision+fusion", "pipeline")
+
+
+def seconds(command: list[str], *, cold: bool) -> float:
+    """Of one run, which must succeed."""
+    if cold:
+        os.sync()
+        DROP_CACHES.write_text("3\n")
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def start_up(python: list[str], runner: list[str], *, cold: bool, rounds: int) -> dict[str, Any]:
+    """Both commands in turns."""
+    times = {"python": [seconds(python, cold=cold)], "mghft-run": [seconds(runner, cold=cold)]}
+    for name in times:
+        times[name].clear()  # the first of each brought its files into the cache
+    for _ in range(rounds):
+        times["python"].append(seconds(python, cold=cold))
+        times["mghft-run"].append(seconds(runner, cold=cold))
+    gain = speed_up(times["python"], times["mghft-run"])
+    return {
+        **{f"{name}_ms": float(np.median(values) * 1e3) for name, values in times.items()},
+        "speed_up": vars(gain),
+        "rounds": rounds,
+    }
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("runner", type=Path)
+    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    bundle, console = load_bundle(arguments.bundle), Console()
+    runner = arguments.runner.resolve()
+    predict = ["predict", str(arguments.bundle), str(STICKER), "--text", TEXT, "--json"]
+    commands = [str(Path(sys.executable).with_name("mghft-export")), *predict], [str(runner), *predict]
+    content: dict[str, Any] = {
+        "machine": machine(),
+        "versions": {
+            "onnxruntime-gpu": version("onnxruntime-gpu"),
+            "python": sys.version.split()[0],
+            "mghft-run": runner_version(runner),
+        },
+        "model": bundle.manifest.model,
+        "start_up": {"warm": start_up(*commands, cold=False, rounds=arguments.iterations)},
+        "comparisons": [],
+    }
+    if os.access(DROP_CACHES, os.W_OK):
+        content["start_up"]["cold"] = start_up(*commands, cold=True, rounds=max(3, arguments.iterations // 4))
+    for name, found in content["start_up"].items():
+        console.print(
+            f"start-up, {name}: {found['python_ms']:.0f} against {found['mghft-run_ms']:.0f} ms, "
+            f"{found['speed_up']['median']:.1f}x"
+        )
+    with Progress(console=console, transient=True) as progress:
+        for part in PARTS:
+            for batch in BATCHES:
+                python = Subject(arguments.bundle, "onnxruntime", part, batch, arguments.threads)  # type: ignore[arg-type]
+                program = Subject(
+                    arguments.bundle,
+                    "mghft-run",
+                    part,  # type: ignore[arg-type]
+                    batch,
+                    arguments.threads,
+                    runner=runner,
+                )
+                task = progress.add_task(f"{part}, batch {batch}", total=WARM_UP_RUNS + arguments.iterations)
+                rows = compare(
+                    [python, program],
+                    iterations=arguments.iterations,
+                    duration=6,
+                    on_round=lambda done, task=task: progress.update(task, completed=done),  # type: ignore[misc]
+                )
+                if failed := next((row.failure for row in rows if row.failure), None):
+                    raise SystemExit(f"a row could not be measured: {failed}")
+                content["comparisons"].append(
+                    {"part": part, "batch": batch, "rows": [row_dict(row) for row in rows]}
+                )
+                gain = rows[1].speed_up
+                assert gain is not None
+                console.print(
+                    f"{part}, batch {batch}: {gain.median:.2f}x ({gain.low:.2f} to {gain.high:.2f})"
+                )
+    for comparison in content["comparisons"]:
+        for row in comparison["rows"]:
+            row["subject"]["runner"] = (
+                row["subject"]["runner"] and "mghft-run"
+            )  # not where it was on this machine
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
