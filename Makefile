@@ -40,6 +40,8 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour;
 	$(BIN)/python benchmarks/int8_speed.py $(BUNDLE)-paper
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/rtx_builds.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
+	$(MAKE) cpp
+	$(BIN)/python benchmarks/cpp_runner.py $(BUNDLE) build/cpp/cpp/mghft-run
 	$(BIN)/python benchmarks/readme.py
 
 cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
@@ -53,7 +55,7 @@ cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSaniti
 	MGHFT_SANITIZE=address,undefined $(BIN)/python -m pytest tests/cpp
 
 fuzz: $(VENV)/.installed ## each fuzzer for FUZZ_SECONDS, with clang; for a nightly run
-	cpp/prepare_debian.sh
+	cpp/prepare_debian.sh clang libclang-rt-dev
 	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
 	  -DMGHFT_CUDA=OFF -DMGHFT_SANITIZE=address,undefined
 	cmake --build build/fuzz --parallel

@@ -100,6 +100,23 @@ def scaling(sizes: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def runner(results: dict[str, Any]) -> str:
+    """A sentence on `benchmarks/results/cpp_runner.json`."""
+    start = results["start_up"]["warm"]
+    gains = []
+    for comparison in results["comparisons"]:
+        gain = comparison["rows"][1]["speed_up"]
+        gains.append(
+            f"{gain['median']:.2f}× ({gain['low']:.2f}–{gain['high']:.2f}) for {comparison['part']} at batch "
+            f"{comparison['batch']}"
+        )
+    return (
+        f"`mghft-run` on mghft-mini: {start['mghft-run_ms']:.0f} ms from the command to the first prediction, where "
+        f"`mghft-export predict` takes {start['python_ms']:.0f} ms ({start['speed_up']['median']:.1f}×); throughput "
+        f"against Python's: {', '.join(gains)}."
+    )
+
+
 def result(name: str) -> dict[str, Any]:
     """A committed result."""
     found: dict[str, Any] = json.loads(
@@ -110,7 +127,12 @@ def result(name: str) -> dict[str, Any]:
 
 def updated(readme: str) -> str:
     """The README with its generated part made anew."""
-    parts = [performance(result("cpu")), int8(result("int8_speed")), scaling(result("scaling"))]
+    parts = [
+        performance(result("cpu")),
+        int8(result("int8_speed")),
+        scaling(result("scaling")),
+        runner(result("cpp_runner")),
+    ]
     generated = "\n\n".join(parts)
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)

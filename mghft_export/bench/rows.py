@@ -82,4 +82,6 @@ def _not_of_runner(subject: Subject) -> str | None:
         return "mghft-run takes texts as long as they are"
     if subject.on_gpu and not (subject.cuda_graph and subject.io_transfers):
         return "mghft-run always uses CUDA graphs and copies inputs and outputs"
+    if subject.on_gpu and subject.part == "vision":
+        return "mghft-run leaves vision's tokens on the GPU, where fusion reads them"
     return None

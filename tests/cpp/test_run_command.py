@@ -132,7 +132,11 @@ def test_bench_writes_what_mghft_bench_reads(programs, tiny_bundle, tmp_path):
 
 
 def test_mghft_bench_has_rows_of_the_program(programs, quantised_tiny_bundle, tmp_path):
-    output = tmp_path / "out.json"
+    bundle, output = tmp_path / "bundle", tmp_path / "out.json"
+    shutil.copytree(quantised_tiny_bundle, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["text"]["pooling"] = "masked"  # so that texts are as long as they are
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
     options = [
         "--runner",
         str(programs.run),
@@ -147,13 +151,28 @@ def test_mghft_bench_has_rows_of_the_program(programs, quantised_tiny_bundle, tm
     parts = ("vision", "vision+fusion", "text", "whole", "pipeline")
     for part in parts:
         options += ["--part", part]
-    assert run_command(bench, [str(quantised_tiny_bundle), *options, "-o", str(output)]) == 0
+    assert run_command(bench, [str(bundle), *options, "-o", str(output)]) == 0
     for comparison in read_record(output)["comparisons"]:
         assert [row["failure"] for row in comparison["rows"]] == [None] * 4
         names = [row["name"] for row in comparison["rows"]]
         assert names == ["onnxruntime fp32", "onnxruntime int8", "mghft-run fp32", "mghft-run int8"]
         assert all(row["peak_bytes"] > 10**7 for row in comparison["rows"])
-    assert "one part" in refused(programs, "bench", quantised_tiny_bundle, "--on-request")
+    assert "one part" in refused(programs, "bench", bundle, "--on-request")
+    default = Path(__file__).parents[2] / "calibration" / "default"
+    command = (
+        "bench",
+        bundle,
+        "--stickers",
+        default,
+        "--part",
+        "text",
+        "--iterations",
+        1,
+        "--duration",
+        0,
+    )
+    alone = json.loads(call(programs.run, *command, "--json").stdout)
+    assert alone["comparisons"][0]["tokens"] == read_record(output)["comparisons"][2]["tokens"]
 
 
 def test_bench_takes_a_calibration_set(programs, tiny_bundle, tmp_path):
