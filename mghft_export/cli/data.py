@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mghft_export.cli.layout_option import layout_option
 from mghft_export.stickers.dataset import Format, StickerSet, require_usable, scan_dataset
 from mghft_export.stickers.datasets.statistics import BERT_TOKENS, DatasetStatistics, Lengths, describe
 from mghft_export.stickers.tokens import default_tokenizer_path
@@ -24,14 +25,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["auto", "ser30k", "met-meme", "folder"]),
-    default="auto",
-    show_default=True,
-    help="The layout of ROOT.",
-)
+@layout_option
 @click.option("--skip-bad", is_flag=True, help="Report bad rows without failing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def check(root: Path, layout: str, skip_bad: bool, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
+from mghft_export.cli.layout_option import layout_option
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.backend import Backend
 from mghft_export.interpretation.corpus import (
@@ -70,14 +71,7 @@ interpret.add_command(merge)
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Describe this data set instead."
 )
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["auto", "ser30k", "met-meme", "folder"]),
-    default="auto",
-    show_default=True,
-    help="The layout of ROOT.",
-)
+@layout_option
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
     "-o",

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from mghft_export.cli.layout_option import layout_option
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
 from mghft_export.interpretation.merging import merge_journals
@@ -30,14 +31,7 @@ from mghft_export.stickers.dataset import Format, load_dataset
     metavar="PATH",
     help="Or the images: a file or a folder; may be given several times.",
 )
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["auto", "ser30k", "met-meme", "folder"]),
-    default="auto",
-    show_default=True,
-    help="The layout of ROOT.",
-)
+@layout_option
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="As of `mghft-export interpret`."
