@@ -19,6 +19,14 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
     throw std::bad_alloc();
 }
 
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    if (counting) ++allocations;
+    return std::malloc(size == 0 ? 1 : size);
+}
+
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
@@ -33,7 +41,7 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 }
 
 // AddressSanitizer knows its own operator new alone, and would take ours for a mistake where other libraries use it.
-extern "C" const char* __asan_default_options();
+extern "C" __attribute__((visibility("default"))) const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
     return "alloc_dealloc_mismatch=0";
 }
