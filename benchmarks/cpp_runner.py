@@ -1,7 +1,7 @@
 """`mghft-run` against the Python command: start-up in new processes, and throughput in interleaved rounds.
 
     make cpp
-    python benchmarks/cpp_runner.py BUNDLE build/cpp/cpp/mghft-run
+    python benchmarks/cpp_runner.py BUNDLE build/cpp/mghft-run
 
 Start-up is the time from the command to the prediction of one sticker, with the bundle and libraries in the page cache
 (`warm`) and, for root on Linux, after the cache was dropped (`cold`).

@@ -23,9 +23,7 @@ def runner_version(program: Path) -> str:
         found = subprocess.run([program.resolve(), "--version"], capture_output=True, text=True, check=False)
         said = found.stdout.strip()
     if not said.startswith("mghft-run "):
-        raise MGHFTError(
-            f"{program} is no mghft-run; build it with `make cpp` and give build/cpp/cpp/mghft-run"
-        )
+        raise MGHFTError(f"{program} is no mghft-run; build it with `make cpp` and give build/cpp/mghft-run")
     return said
 
 

@@ -32,6 +32,9 @@ REWARM_BELOW = 1.0
 
 ENDING_SECONDS = 5.0
 
+QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
+"""A process that was killed leaves semaphores, which multiprocessing removes, and then warns of."""
+
 POLL_SECONDS = 0.05
 """Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
 
@@ -61,6 +64,8 @@ class Worker:
     def __init__(
         self, subject: Subject | Gemm | Copy, *, timeout: float = TIMEOUT, memory: int | None = None
     ) -> None:
+        if QUIET_TRACKER not in sys.warnoptions:
+            sys.warnoptions.append(QUIET_TRACKER)  # what multiprocessing starts its tracker with
         # A fork would share the parent's memory and thread pools.
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()

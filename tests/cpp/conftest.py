@@ -67,4 +67,4 @@ def programs() -> Programs:
         pytest.skip(f"{missing[0]}; cpp/prepare_debian.sh installs what is missing")
     call("cmake", "--build", FOLDER, "--parallel", os.cpu_count() or 1)
     tests = FOLDER / "cpp" / "tests"
-    return Programs(FOLDER, FOLDER / "cpp" / "mghft-run", tests / "mghft-probe", tests / "mghft-allocations")
+    return Programs(FOLDER, FOLDER / "mghft-run", tests / "mghft-probe", tests / "mghft-allocations")
