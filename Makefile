@@ -56,7 +56,7 @@ cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSaniti
 
 fuzz: $(VENV)/.installed ## each fuzzer for FUZZ_SECONDS, with clang; for a nightly run
 	cpp/prepare_debian.sh clang libclang-rt-dev
-	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
+	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
 	  -DMGHFT_CUDA=OFF -DMGHFT_SANITIZE=address,undefined
 	cmake --build build/fuzz --parallel
 	cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)

@@ -21,6 +21,9 @@ HANGUL = range(0xAC00, 0xD7A4)
 """Decomposed by arithmetic."""
 IOTA_SUBSCRIPT = "\u0345"
 """The mark of the highest combining class, 240."""
+Row = tuple["int | Row", ...]
+"""A value of a C++ struct, whose fields may be arrays."""
+
 ACUTE = "\u0301"
 """A mark of class 230."""
 
@@ -83,9 +86,9 @@ def combining_classes() -> list[tuple[int, int]]:
     return found
 
 
-def table(kind: str, name: str, rows: Iterable[Iterable[int]]) -> str:
+def table(kind: str, name: str, rows: Iterable[Row]) -> str:
     """One C++ array."""
-    cells = ["{" + ", ".join(_number(value) for value in row) + "}" for row in rows]
+    cells = [_braced(row) for row in rows]
     lines, line = [], "   "
     for cell in cells:
         if len(line) + len(cell) > 108:
@@ -95,7 +98,9 @@ def table(kind: str, name: str, rows: Iterable[Iterable[int]]) -> str:
     return "\n".join([f"constexpr {kind} {name}[] = {{", *lines, line, "};"])
 
 
-def _number(value: int) -> str:
+def _braced(value: int | Row) -> str:
+    if isinstance(value, tuple):
+        return "{" + ", ".join(map(_braced, value)) + "}"
     return f"{value:#x}" if value >= 0 else str(value)
 
 
@@ -126,7 +131,7 @@ def main() -> None:
         parts = decompose.normalize_str(character)
         if parts != character and code not in HANGUL:
             assert len(parts) <= 4
-            decomposed.append((code, *map(ord, parts), *([0] * (4 - len(parts)))))
+            decomposed.append((code, (*map(ord, parts), *([0] * (4 - len(parts))))))
     text = [
         f"// Made by cpp/unicode_tables.py from tokenizers {tokenizers.__version__}; do not edit.",
         table("Range", "kRemoved", ranges(removed)),
