@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -47,7 +46,7 @@ Rows texts_of_images(const PredictOptions& options) {
 
 struct Result {
     std::string image;
-    std::vector<float> logits;
+    Prediction prediction;
 };
 
 // Reads and classifies up to a batch of images; those that cannot be read are named and left out.
@@ -80,32 +79,26 @@ std::vector<Result> classify(Classifier& classifier, const Rows& rows, const Tex
         classifier.logits(views.data(), texts.data(), results.size(), logits.data());
     }
     for (std::size_t number = 0; number < results.size(); ++number) {
-        const float* row = logits.data() + number * classes;
-        results[number].logits.assign(row, row + classes);
+        results[number].prediction = to_prediction(logits.data() + number * classes, classes);
     }
     return results;
 }
 
 std::string json_line(const Result& result, const BundleInfo& info, bool with_logits) {
-    std::vector<float> probabilities = result.logits;
-    softmax(probabilities.data(), probabilities.size());
-    const auto best = std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
-    nlohmann::ordered_json row = {{"image", result.image}, {"label", info.class_names[std::size_t(best)]}};
-    for (std::size_t index = 0; index < probabilities.size(); ++index) {
-        row["probabilities"][info.class_names[index]] = probabilities[index];
+    const Prediction& found = result.prediction;
+    nlohmann::ordered_json row = {{"image", result.image}, {"label", info.class_names[found.label]}};
+    for (std::size_t index = 0; index < found.probabilities.size(); ++index) {
+        row["probabilities"][info.class_names[index]] = found.probabilities[index];
     }
     row["trained"] = info.trained;
-    if (with_logits) row["logits"] = result.logits;
+    if (with_logits) row["logits"] = found.logits;
     // A file name may be any bytes; those that are no UTF-8 are replaced.
     return row.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::vector<std::string> table_row(const Result& result, const BundleInfo& info) {
-    std::vector<float> probabilities = result.logits;
-    softmax(probabilities.data(), probabilities.size());
-    const auto best = std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
-    std::vector<std::string> row = {file_name(result.image), info.class_names[std::size_t(best)]};
-    for (const float share : probabilities) row.push_back(fixed(100.0 * share, 0) + "%");
+    std::vector<std::string> row = {file_name(result.image), info.class_names[result.prediction.label]};
+    for (const float share : result.prediction.probabilities) row.push_back(fixed(100.0 * share, 0) + "%");
     return row;
 }
 

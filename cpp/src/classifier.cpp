@@ -115,13 +115,7 @@ std::vector<Prediction> Classifier::predict(const std::vector<Image>& images, co
     logits(views.data(), texts_seen.data(), images.size(), found.data());
     std::vector<Prediction> predictions;
     for (std::size_t number = 0; number < images.size(); ++number) {
-        Prediction prediction;
-        const float* row = found.data() + number * classes;
-        prediction.logits.assign(row, row + classes);
-        prediction.probabilities = prediction.logits;
-        softmax(prediction.probabilities.data(), classes);
-        prediction.label = std::size_t(std::max_element(row, row + classes) - row);
-        predictions.push_back(std::move(prediction));
+        predictions.push_back(to_prediction(found.data() + number * classes, classes));
     }
     return predictions;
 }
@@ -141,6 +135,15 @@ void Classifier::encode_texts(const std::string_view* texts, std::size_t count, 
 TextFeatures Classifier::load_text_features(const std::string& path) const {
     return translated(
         [&] { return mghft::load_text_features(path, impl_->bundle.text_branch_id(), impl_->pipeline.width()); });
+}
+
+Prediction to_prediction(const float* logits, std::size_t classes) {
+    Prediction prediction;
+    prediction.logits.assign(logits, logits + classes);
+    prediction.probabilities = prediction.logits;
+    softmax(prediction.probabilities.data(), classes);
+    prediction.label = std::size_t(std::max_element(logits, logits + classes) - logits);
+    return prediction;
 }
 
 void softmax(float* values, std::size_t count) {

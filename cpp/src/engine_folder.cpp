@@ -23,13 +23,6 @@ std::string again(const EngineFolder& folder) {
     return "build it again with: " + folder.command;
 }
 
-FileEntry file_entry(const JsonValue& value) {
-    FileEntry entry{value["path"].string(), value["sha256"].string(), value["bytes"].integer(1, std::int64_t{1} << 40)};
-    if (entry.sha256.size() != 64) value["sha256"].fail("is no SHA-256");
-    if (entry.path.empty() || entry.path.find('\0') != std::string::npos) value["path"].fail("is no path");
-    return entry;
-}
-
 void check_files(const EngineFolder& folder) {
     for (const auto& [branch, entry] : folder.engines) {
         const fs::path path = folder.path / entry.file.path;
@@ -128,7 +121,7 @@ EngineFolder parse_build_info(const std::string& content, const fs::path& path) 
         folder.hardware_compatible = root["flags"].string_or("hardware_compatible", "");
     }
     for (const auto& [branch, entry] : root["engines"].members()) {
-        folder.engines[branch] = {file_entry(entry["file"]), file_entry(entry["onnx"])};
+        folder.engines[branch] = {read_file_entry(entry["file"]), read_file_entry(entry["onnx"])};
     }
     return folder;
 }

@@ -18,15 +18,6 @@ constexpr std::int64_t kMostElements = 1 << 28;  // of one sticker's tensor
 constexpr std::int64_t kMostTokens = 1 << 16;
 constexpr std::int64_t kMostSize = std::int64_t{1} << 40;
 
-FileEntry read_file_entry(const JsonValue& value) {
-    FileEntry entry{value["path"].string(), value["sha256"].string(), value["bytes"].integer(1, kMostSize)};
-    const bool hex =
-        entry.sha256.size() == 64 && entry.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
-    if (!hex) value["sha256"].fail("is no SHA-256");
-    if (entry.path.empty() || entry.path.find('\0') != std::string::npos) value["path"].fail("is no path");
-    return entry;
-}
-
 TensorEntry read_tensor(const JsonValue& value) {
     TensorEntry entry;
     entry.name = value["name"].string();
@@ -96,6 +87,15 @@ TextEntry read_text(const JsonValue& value) {
 }
 
 }  // namespace
+
+FileEntry read_file_entry(const JsonValue& value) {
+    FileEntry entry{value["path"].string(), value["sha256"].string(), value["bytes"].integer(1, kMostSize)};
+    const bool hex =
+        entry.sha256.size() == 64 && entry.sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!hex) value["sha256"].fail("is no SHA-256");
+    if (entry.path.empty() || entry.path.find('\0') != std::string::npos) value["path"].fail("is no path");
+    return entry;
+}
 
 const char* type_name(ElementType type) {
     switch (type) {

@@ -59,6 +59,9 @@ struct Manifest {
 // Throws JsonError where a value is missing, of another kind or out of range, and Error for another schema version.
 Manifest parse_manifest(const std::string& text, const std::string& name);
 
+// A file of a manifest or a build.json. Throws JsonError where it has no path, SHA-256 or size.
+FileEntry read_file_entry(const class JsonValue& value);
+
 // "#rgb", "#rrggbb" or one of HTML's sixteen names. Throws JsonError.
 std::array<std::uint8_t, 3> parse_colour(const std::string& text);
 

@@ -16,6 +16,7 @@ from mghft_export.calibration.build import write_calibration_set
 from mghft_export.calibration.calibration_set import CalibrationSet, load_calibration_set
 from mghft_export.calibration.held_out import check_not_held_out
 from mghft_export.calibration.sampling import Sample, sample_stickers
+from mghft_export.cli.comma_names import comma_names
 from mghft_export.errors import MGHFTError
 from mghft_export.stickers.dataset import load_dataset
 
@@ -73,7 +74,7 @@ def calibrate(
             "pass --data ROOT and -o SET to sample a calibration set, or --check SET to check one"
         )
     else:
-        wanted = tuple(topic.strip() for topic in (topics or "").split(",") if topic.strip())
+        wanted = comma_names(topics)
         with Console(stderr=True).status("drawing, and comparing with val and test"):
             dataset = load_dataset(data, skip_bad=skip_bad)
             sample = sample_stickers(

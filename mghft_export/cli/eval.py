@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.engine_option import refuse_with_engine
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
@@ -110,7 +111,7 @@ def evaluate(
         prepare_folder(output)
     stickers = load_dataset(data, skip_bad=skip_bad)
     split = choose_split(stickers, split)
-    wanted = tuple(topic.strip() for topic in (topics or "").split(",") if topic.strip())
+    wanted = comma_names(topics)
     chosen = choose_stickers(stickers, split, wanted)
     predictors = [
         open_predictor(model, precision=precision, provider=provider, tokenizer=tokenizer, engine=engine)

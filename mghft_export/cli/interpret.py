@@ -13,13 +13,15 @@ from typing import cast
 import click
 from click.core import ParameterSource
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
+from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
 from mghft_export.cli.layout_option import layout_option
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.backend import Backend
 from mghft_export.interpretation.corpus import (
@@ -196,7 +198,7 @@ def run(
         backend = LocalModel(local, device=device, batch=batch, max_tokens=max_tokens)
     prices = Prices(price_in, price_out)
     corpus = read_items(dataset_items(dataset) if dataset else find_images(images), dataset, part)
-    with _progress() as shown:
+    with progress_bar(TextColumn("{task.fields[values]}")) as shown:
         task = shown.add_task("describing", total=None, values="")
         said = time.monotonic()
 
@@ -228,30 +230,16 @@ def run(
 
 def read_items(items: Sequence[Item], dataset: StickerSet | None, shard: Shard | None) -> Corpus:
     """Hash the images, and show how far that is."""
-    with _progress() as shown:
-        task = shown.add_task("reading images", total=len(items), values="")
+    with progress_bar() as shown:
+        task = shown.add_task("reading images", total=len(items))
         return read_corpus(items, dataset=dataset, shard=shard, on_image=lambda: shown.advance(task))
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[values]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _forbidden(allow: bool, labels: str | None, dataset: StickerSet | None) -> tuple[str, ...]:
     if allow:
         return ()
     if labels is not None:
-        return tuple(name.strip() for name in labels.split(",") if name.strip())
+        return comma_names(labels)
     return dataset.class_names if dataset else SER30K_CLASSES
 
 

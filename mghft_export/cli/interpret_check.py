@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.interpret_tables import influence_table, report_tables
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.interpretation.checking import TextReport, check_texts
 from mghft_export.interpretation.influence import InfluenceReport, measure_influence
@@ -57,7 +58,7 @@ def check(
     read = read_texts_to_check(texts)
     names = read.class_names
     if labels is not None:
-        names = tuple(name.strip() for name in labels.split(",") if name.strip())
+        names = comma_names(labels)
     report = check_texts(read.rows, Rules(labels=() if allow_labels else names))
     console = Console()
     if as_json:
@@ -84,9 +85,7 @@ def _influence(texts: Texts, root: Path, precision: str, most: int) -> tuple[Inf
     bundle = load_bundle(root)
     pipeline = Pipeline(bundle, precision=precision)
     warn_of_precision(bundle.manifest, pipeline.precision)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+    with progress_bar() as shown:
         task = shown.add_task("running without each view", total=min(most, len(texts.rows)))
         report = measure_influence(
             texts.rows, pipeline, most=most, on_batch=lambda done: shown.update(task, completed=done)

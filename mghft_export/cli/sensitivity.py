@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
@@ -168,15 +168,7 @@ def _study(
     budget: Budget | None,
 ) -> Study:
     """All measurements, with progress bars on stderr."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    # In a file or a pipe it would leave an empty line.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("reading the calibration set", total=None)
 
         def start(text: str, total: int | None = None) -> None:

@@ -8,10 +8,10 @@ from typing import cast
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
@@ -103,14 +103,7 @@ def verify(
         )
         for name in chosen
     }
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("verifying", total=len(stickers.stickers))
         verified = verify_precisions(
             opened,

@@ -76,7 +76,7 @@ class LocalModel:
         """Nothing: the model was loaded before."""
 
     async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
-        """Answer a batch, in a thread, so that images are read meanwhile."""
+        """Answer a batch, in a thread, so that the event loop goes on."""
         return await asyncio.to_thread(self._answer_batch, requests)
 
     async def close(self) -> None:

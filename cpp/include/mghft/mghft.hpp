@@ -132,6 +132,9 @@ class MGHFT_API Classifier {
     std::unique_ptr<Impl> impl_;
 };
 
+// The logits of one sticker as a prediction.
+MGHFT_API Prediction to_prediction(const float* logits, std::size_t classes);
+
 // Logits to probabilities, in place.
 MGHFT_API void softmax(float* values, std::size_t count);
 
