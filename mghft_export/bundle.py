@@ -91,6 +91,9 @@ class QuantizationEntry(_Frozen):
     recipe: FileEntry
     calibration_set: dict[str, str]
     """Name, and SHA-256 of images, texts and labels."""
+    sums_in_16_bits: bool = False
+    """Whether CPUs without VNNI compute what the graphs say (:mod:`mghft_export.precision.saturation`). Bundles from
+    before this was looked at do not say so."""
 
 
 class Manifest(_Frozen):

@@ -6,11 +6,15 @@ from rich.console import Console
 from rich.text import Text
 
 from mghft_export.bundle import Manifest
-from mghft_export.verification.warning import precision_warning
+from mghft_export.cpu_features import cpu_flags
+from mghft_export.verification.warning import precision_warning, saturation_warning
 
 
 def warn_of_precision(manifest: Manifest, precision: str) -> None:
-    """Say on stderr that a precision misses its budget, where the manifest knows that."""
-    sentence = precision_warning(manifest, precision)
-    if sentence is not None:
-        Console(stderr=True, soft_wrap=True).print(Text.assemble(("warning: ", "yellow"), sentence))
+    """Say on stderr that a precision misses its budget or can overflow on this CPU, where the manifest tells."""
+    for sentence in (
+        precision_warning(manifest, precision),
+        saturation_warning(manifest, precision, cpu_flags()),
+    ):
+        if sentence is not None:
+            Console(stderr=True, soft_wrap=True).print(Text.assemble(("warning: ", "yellow"), sentence))

@@ -19,6 +19,7 @@ from mghft_export.bundle import (
     file_entry,
     load_bundle,
 )
+from mghft_export.errors import ExportError
 from mghft_export.export.checks import check_graph, fusable_attentions
 from mghft_export.export.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
@@ -26,6 +27,7 @@ from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.fp16 import to_fp16
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, write_recipe
+from mghft_export.precision.saturation import saturating_products
 
 PRECISIONS = ("fp16", "int8", "int8-fp16")
 """What can be made of float32 graphs. INT8 has two forms: `int8` over float32, for CPUs and as the reference, and
@@ -71,6 +73,7 @@ def add_precisions(
                 update["quantization"][precision] = QuantizationEntry(
                     recipe=_moved(file_entry(folder, folder / RECIPE), precision),
                     calibration_set=recipe.calibration_set,
+                    sums_in_16_bits=precision == "int8",
                 )
         kept = {k: v for k, v in (bundle.manifest.verification or {}).items() if k not in precisions}
         update["verification"] = kept or None
@@ -112,5 +115,9 @@ def _write(
                 made = to_fp16(made)
             else:
                 store_constants_in_half(made.graph)
+    if precision == "int8" and (wrong := saturating_products(made.graph)):
+        raise ExportError(
+            f"{path.name}: {wrong[0]} can leave 16 bits on a CPU without VNNI; this is a fault of ours"
+        )
     onnx.save(made, path)
     check_graph(path, attentions=attentions)

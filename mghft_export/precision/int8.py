@@ -19,7 +19,10 @@ OPSET = 20
 """From 19 the scales of Q/DQ may be FP16, and 20 has Gelu."""
 
 Form = Literal["plain", "cpu", "half"]
-"""`plain`: float32 around the Q/DQ. `cpu`: the same, arranged for ONNX Runtime on a CPU. `half`: FP16, for GPUs."""
+"""`plain`: float32 around the Q/DQ. `cpu`: the same, arranged for ONNX Runtime on a CPU. `half`: FP16, for GPUs.
+
+The first two have weights that CPUs without VNNI multiply without saturating (:mod:`.saturation`); GPUs need no such
+thing, and their weights use all 8 bits."""
 
 
 def to_int8(
@@ -53,7 +56,7 @@ def to_int8(
     missing = [item.activation for item in chosen if item.activation not in ranges]
     if missing:
         raise MGHFTError(f"there is no range for {missing[0]!r}; calibrate again")
-    insert_qdq(quantised, chosen, ranges)
+    insert_qdq(quantised, chosen, ranges, sums_in_16_bits=form != "half")
     if form == "half":
         return to_fp16(quantised)
     if form == "cpu":

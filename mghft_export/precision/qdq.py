@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 
 from mghft_export.export.graph import drop_unread, sort_topologically
 from mghft_export.precision.products import WeightProduct
+from mghft_export.precision.saturation import PAIR_LIMIT, limit_pairs, pair_sums
 
 LEVELS = 127
 """Largest magnitude of a symmetric 8-bit value: -128 is not used."""
@@ -26,13 +27,18 @@ SMALLEST_SCALE = 2.0**-14
 
 
 def insert_qdq(
-    model: onnx.ModelProto, products: Sequence[WeightProduct], ranges: Mapping[str, float]
+    model: onnx.ModelProto,
+    products: Sequence[WeightProduct],
+    ranges: Mapping[str, float],
+    *,
+    sums_in_16_bits: bool = True,
 ) -> None:
     """Quantise products, in place.
 
     Args:
         products: of this graph (:func:`~mghft_export.precision.products.weight_products`), those to quantise.
         ranges: largest magnitude of each product's activation.
+        sums_in_16_bits: as of :func:`quantise_weight`.
     """
     graph = model.graph
     weights = {item.name: item for item in graph.initializer}
@@ -40,7 +46,7 @@ def insert_qdq(
     for name in dict.fromkeys(product.activation for product in products):
         _quantise_activation(graph, name, ranges[name])
     for name, axis in dict.fromkeys((product.weight, product.channel_axis) for product in products):
-        _quantise_weight(graph, weights[name], axis)
+        _quantise_weight(graph, weights[name], axis, sums_in_16_bits)
     for product in products:
         node = nodes[product.name]
         node.input[0] = f"{product.activation}.dequantized"
@@ -51,13 +57,23 @@ def insert_qdq(
 
 
 def quantise_weight(
-    weight: npt.NDArray[np.float32], axis: int
+    weight: npt.NDArray[np.float32], axis: int, *, sums_in_16_bits: bool = True
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Symmetric int8 and the scale of each channel along `axis`: weight ~ quantised * scale."""
-    other = 1 - axis
-    scale = scale_of(np.abs(weight).max(axis=other))
-    quantised = np.rint(weight / np.expand_dims(scale, other))
-    return np.clip(quantised, -LEVELS, LEVELS).astype(np.int8), scale
+    """Symmetric int8 and the scale of each channel along `axis`: weight ~ quantised * scale.
+
+    Args:
+        sums_in_16_bits: keep two neighbouring products within 16 bits (:mod:`.saturation`), for CPUs without VNNI.
+            Where the largest pair of a channel needs it, the channel's scale is larger than its largest weight needs.
+    """
+    largest = np.abs(weight).max(axis=1 - axis)
+    if sums_in_16_bits:
+        largest = np.maximum(largest, pair_sums(weight, axis) * (LEVELS / PAIR_LIMIT))
+    scale = scale_of(largest)
+    exact = weight / np.expand_dims(scale, 1 - axis)
+    levels = np.clip(np.rint(exact), -LEVELS, LEVELS)
+    if sums_in_16_bits:
+        levels = limit_pairs(levels, exact, axis)
+    return levels.astype(np.int8), scale
 
 
 def scale_of(largest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -89,9 +105,11 @@ def _quantise_activation(graph: onnx.GraphProto, name: str, largest: float) -> N
     )
 
 
-def _quantise_weight(graph: onnx.GraphProto, weight: onnx.TensorProto, axis: int) -> None:
+def _quantise_weight(
+    graph: onnx.GraphProto, weight: onnx.TensorProto, axis: int, sums_in_16_bits: bool
+) -> None:
     name = weight.name
-    quantised, scale = quantise_weight(numpy_helper.to_array(weight), axis)
+    quantised, scale = quantise_weight(numpy_helper.to_array(weight), axis, sums_in_16_bits=sums_in_16_bits)
     parts: dict[str, npt.NDArray[Any]] = {
         "quantized": quantised,
         "scale": scale,

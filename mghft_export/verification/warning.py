@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from mghft_export.bundle import Manifest
+from mghft_export.cpu_features import has_vnni, is_x86
 from mghft_export.verification.budget import ROUNDING
 from mghft_export.verification.record import is_stale, recorded_verification
 from mghft_export.verification.result import PrecisionVerification
@@ -24,6 +27,24 @@ def precision_warning(manifest: Manifest, precision: str) -> str | None:
             "use another precision, or quantise it in another way and run `mghft-export verify` again"
         )
     return None
+
+
+def saturation_warning(
+    manifest: Manifest, precision: str, flags: Set[str], machine: str | None = None
+) -> str | None:
+    """One sentence where this CPU may compute something else than an INT8 graph says; None where it does not.
+
+    Args:
+        flags: of the CPU (:func:`mghft_export.cpu_features.cpu_flags`).
+        machine: as `platform.machine()` says it; this one by default.
+    """
+    made = manifest.quantization.get(precision)
+    if precision != "int8" or made is None or made.sums_in_16_bits or has_vnni(flags) or not is_x86(machine):
+        return None
+    return (
+        "int8 of this bundle was made by an earlier version, and its products can overflow on this CPU, which has no "
+        "VNNI; make it again with `mghft-export onnx --precision int8`"
+    )
 
 
 def missed(verification: PrecisionVerification) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mghft_export.precision.qdq import LEVELS, scale_of
+from mghft_export.precision.qdq import LEVELS, quantise_weight, scale_of
 
 
 def fake_quantise(x: Tensor, log_range: Tensor) -> Tensor:
@@ -29,10 +29,14 @@ def fake_quantise(x: Tensor, log_range: Tensor) -> Tensor:
 
 
 def fake_quantise_weight(weight: Tensor) -> Tensor:
-    """A weight [out, in], symmetric per output channel, with the scales of :func:`.quantise_weight`."""
-    scale = _scale(weight.abs().amax(dim=1, keepdim=True))
-    levels = (weight.detach() / scale).round().clamp(-LEVELS, LEVELS)
-    return weight + (levels * scale - weight).detach()
+    """A weight [out, in], symmetric per output channel, as the `int8` graphs have it.
+
+    The export's own function rounds it, so that both keep neighbouring products within 16 bits alike. The weights of
+    `int8-fp16` graphs are rounded in finer steps than these.
+    """
+    levels, scale = quantise_weight(weight.detach().float().cpu().numpy(), 0)
+    rounded = torch.from_numpy(levels * scale[:, None]).to(weight)
+    return weight + (rounded - weight).detach()
 
 
 def _scale(largest: Tensor) -> Tensor:
