@@ -10,8 +10,8 @@ namespace mghft {
 
 namespace {
 
-// libpng leaves by longjmp where the content is damaged, so what has a destructor lives outside of the functions that it
-// leaves.
+// libpng leaves by longjmp where the content is damaged, so what has a destructor lives outside of the functions that
+// it leaves.
 struct Reader {
     explicit Reader(std::string_view content) : rest(content) {}
     ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -37,8 +37,8 @@ void take(png_structp png, png_bytep target, std::size_t count) {
     rest.remove_prefix(count);
 }
 
-// Colours become RGB or RGBA of 8 bits; of 16 bits the upper 8 count. Grey without an alpha channel stays grey of 8 or 16
-// bits.
+// Colours become RGB or RGBA of 8 bits; of 16 bits the upper 8 count. Grey without an alpha channel stays grey of 8 or
+// 16 bits.
 bool start(Reader& reader) {
     if (setjmp(reader.failed) != 0) return false;
     reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail, ignore);

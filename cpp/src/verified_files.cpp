@@ -41,8 +41,8 @@ std::optional<std::string> key_of(const fs::path& path, const std::optional<File
     const fs::path whole = fs::canonical(path, error);
     if (error || !found) return std::nullopt;
     const FileState& state = *found;
-    return text(hexadecimal(sha256(whole.native())), ' ', state.device, ' ', state.inode, ' ', state.size,
-                ' ', state.modified, ' ', state.changed, ' ');
+    return text(hexadecimal(sha256(whole.native())), ' ', state.device, ' ', state.inode, ' ', state.size, ' ',
+                state.modified, ' ', state.changed, ' ');
 }
 
 class Descriptor {
