@@ -158,10 +158,22 @@ def test_what_belongs_to_another_user_is_not_read(memory, file, what):
     assert verified_sha256(file) == hashed("weights")
 
 
-@pytest.mark.parametrize("content", ["", "\n", "{}\n", "\xff" * 1000, "mghft-export verified files 1\nx\n"])
-def test_a_memory_that_is_damaged_is_begun_anew(memory, file, content):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: "",
+        lambda whole: "{}\n",
+        lambda whole: "\xff" * 1000,
+        lambda whole: whole.split("\n", 1)[1],
+        lambda whole: f"another {whole}",
+        lambda whole: whole[:-2],
+        lambda whole: whole[:-2] + "\n",
+    ],
+    ids=["empty", "json", "bytes", "no-first-line", "other-version", "cut", "short-hash"],
+)
+def test_a_memory_that_is_damaged_is_begun_anew(memory, file, damage):
     memory.plant(file)
-    memory.path.write_text(content)
+    memory.path.write_text(damage(memory.path.read_text()))
     assert verified_sha256(file) == hashed("weights")
     assert hashed("weights") in memory.path.read_text()
 
