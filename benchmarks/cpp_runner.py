@@ -4,7 +4,8 @@
     python benchmarks/cpp_runner.py BUNDLE build/cpp/mghft-run
 
 Start-up is the time from the command to the prediction of one sticker, with the bundle and libraries in the page cache
-(`warm`) and, for root on Linux, after the cache was dropped (`cold`).
+and the bundle's files verified before (`warm`), with every file hashed as at a first start (`hashed`), and, for root on
+Linux, after the page cache was dropped (`cold`).
 """
 
 from __future__ import annotations
@@ -41,24 +42,28 @@ BATCHES = (1, 8)
 PARTS = ("vision+fusion", "pipeline")
 
 
-def seconds(command: list[str], *, cold: bool) -> float:
+def seconds(command: list[str], *, cold: bool, hashed: bool) -> float:
     """Of one run, which must succeed."""
+    environment = {**os.environ, "MGHFT_ALWAYS_HASH": "1" if hashed else "0"}
     if cold:
         os.sync()
         DROP_CACHES.write_text("3\n")
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=environment)
     return time.perf_counter() - started
 
 
-def start_up(python: list[str], runner: list[str], *, cold: bool, rounds: int) -> dict[str, Any]:
+def start_up(
+    python: list[str], runner: list[str], *, rounds: int, cold: bool = False, hashed: bool = False
+) -> dict[str, Any]:
     """Both commands in turns."""
-    times = {"python": [seconds(python, cold=cold)], "mghft-run": [seconds(runner, cold=cold)]}
-    for name in times:
-        times[name].clear()  # the first of each brought its files into the cache
-    for _ in range(rounds):
-        times["python"].append(seconds(python, cold=cold))
-        times["mghft-run"].append(seconds(runner, cold=cold))
+    commands = {"python": python, "mghft-run": runner}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            took = seconds(command, cold=cold, hashed=hashed)
+            if number > 0:  # the first of each brought its files into the cache
+                times[name].append(took)
     gain = speed_up(times["python"], times["mghft-run"])
     return {
         **{f"{name}_ms": float(np.median(values) * 1e3) for name, values in times.items()},
@@ -87,7 +92,10 @@ def main() -> None:
             "mghft-run": runner_version(runner),
         },
         "model": bundle.manifest.model,
-        "start_up": {"warm": start_up(*commands, cold=False, rounds=arguments.iterations)},
+        "start_up": {
+            "warm": start_up(*commands, rounds=arguments.iterations),
+            "hashed": start_up(*commands, hashed=True, rounds=arguments.iterations),
+        },
         "comparisons": [],
     }
     if os.access(DROP_CACHES, os.W_OK):

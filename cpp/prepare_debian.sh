@@ -5,7 +5,7 @@
 #   cpp/prepare_debian.sh --try          says so and succeeds: the tests of the C++ part are skipped then
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-packages=(cmake doctest-dev g++ libcli11-dev libgif-dev libopencv-core-dev libopencv-imgcodecs-dev libssl-dev
+packages=(cmake doctest-dev g++ libcli11-dev libgif-dev libjpeg-dev libpng-dev libssl-dev
   libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config)
 
 give_up() {

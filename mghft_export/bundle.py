@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mghft_export.errors import BundleError
 from mghft_export.hashing import sha256
 from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verified_files import verified_sha256
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -135,14 +136,14 @@ class Bundle:
     manifest: Manifest
 
     def file(self, entry: FileEntry) -> Path:
-        """The path of a file, checked against its hash.
+        """The path of a file, checked against its hash (:mod:`mghft_export.verified_files`).
 
         Raises:
             BundleError: missing or changed since the export.
         """
         path = self.root / entry.path
         _check_size(path, entry)
-        if sha256(path) != entry.sha256:
+        if verified_sha256(path) != entry.sha256:
             raise BundleError(f"{path} was changed after the export; export the bundle again")
         return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from mghft_export.config import MGHFTConfig
 if TYPE_CHECKING:
     from mghft_export.model.mghft import MGHFT
 
+# Tests leave the user's cache of verified files alone; those of the cache have one of their own.
+os.environ["MGHFT_ALWAYS_HASH"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))  # tests/goldens is imported by name
 
 TINY_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")

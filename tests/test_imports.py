@@ -23,6 +23,17 @@ print(sorted(heavy))
     assert python(code) == "[]"
 
 
+def test_a_prediction_imports_only_what_it_needs(tiny_bundle, small_set):
+    code = f"""
+import sys
+from mghft_export.cli.main import cli, run
+image = next(__import__("pathlib").Path({str(small_set)!r}).glob("Images/*/*.png"))
+run(cli, ["predict", {str(tiny_bundle)!r}, str(image), "--text", "a happy face", "--json"])
+print(sorted({{"onnx", "asyncio", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"}} & set(sys.modules)))
+"""
+    assert python(code).splitlines()[-1] == "[]"
+
+
 def test_core_runs_where_torch_is_not_installed(tiny_bundle, small_set):
     code = f"""
 import sys

@@ -1,12 +1,14 @@
 #include "bench_stickers.hpp"
 
+#include <png.h>
+
 #include <cmath>
 #include <filesystem>
-#include <opencv2/imgcodecs.hpp>
 #include <system_error>
 
 #include "files.hpp"
 #include "json.hpp"
+#include "pixels.hpp"
 #include "text.hpp"
 
 namespace mghft::run {
@@ -19,21 +21,30 @@ constexpr int kMadeUp = 8;
 
 // A disc with a gradient on a transparent ground: as large as a sticker and as hard to decode and composite.
 std::string made_up_image(int number) {
-    cv::Mat image(kSide, kSide, CV_8UC4);
+    Pixels image(kSide, kSide, 4);
     const double radius = kSide * (0.3 + 0.02 * number);
     for (int y = 0; y < kSide; ++y) {
         for (int x = 0; x < kSide; ++x) {
             const double distance = std::hypot(x - kSide / 2.0, y - kSide / 2.0);
             const double alpha = std::min(std::max(radius - distance, 0.0), 1.0);
-            image.at<cv::Vec4b>(y, x) = {static_cast<unsigned char>(x * 255 / kSide),
-                                         static_cast<unsigned char>(y * 255 / kSide),
-                                         static_cast<unsigned char>(128 + 100 * std::sin((x + number) / 20.0)),
-                                         static_cast<unsigned char>(alpha * 255)};
+            std::uint8_t* pixel = image.at(x, y);
+            pixel[0] = static_cast<std::uint8_t>(128 + 100 * std::sin((x + number) / 20.0));
+            pixel[1] = static_cast<std::uint8_t>(y * 255 / kSide);
+            pixel[2] = static_cast<std::uint8_t>(x * 255 / kSide);
+            pixel[3] = static_cast<std::uint8_t>(alpha * 255);
         }
     }
-    std::vector<unsigned char> bytes;
-    cv::imencode(".png", image, bytes);
-    return {bytes.begin(), bytes.end()};
+    png_image png{};
+    png.version = PNG_IMAGE_VERSION;
+    png.width = png.height = kSide;
+    png.format = PNG_FORMAT_RGBA;
+    std::string file(PNG_IMAGE_PNG_SIZE_MAX(png), '\0');
+    png_alloc_size_t size = file.size();
+    if (png_image_write_to_memory(&png, file.data(), &size, 0, image.values.data(), 0, nullptr) == 0) {
+        throw Error(text("libpng cannot write an image (", png.message, "); install libpng again"));
+    }
+    file.resize(size);
+    return file;
 }
 
 std::vector<BenchSticker> made_up() {

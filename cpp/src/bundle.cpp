@@ -5,8 +5,8 @@
 
 #include "files.hpp"
 #include "json.hpp"
-#include "sha256.hpp"
 #include "text.hpp"
+#include "verified_files.hpp"
 
 namespace mghft {
 
@@ -54,7 +54,7 @@ MappedFile Bundle::mapped(const FileEntry& entry) const {
     } catch (const std::system_error& error) {
         throw Error(text(path.string(), " cannot be read (", error.code().message(), "); export the bundle again"));
     }
-    if (hexadecimal(sha256(found.content())) != entry.sha256) {
+    if (verified_sha256(path, found) != entry.sha256) {
         throw Error(text(path.string(), " was changed after the export; export the bundle again"));
     }
     return found;

@@ -18,7 +18,7 @@ struct Bundle {
     // The entry of a branch's graph. Throws Error where the bundle has no such precision or branch.
     const GraphEntry& graph(const std::string& branch, const std::string& precision) const;
 
-    // A file, checked against its hash. Throws Error.
+    // A file, checked against its hash (verified_files.hpp). Throws Error.
     MappedFile mapped(const FileEntry& entry) const;
     std::string content(const FileEntry& entry) const { return std::string(mapped(entry).content()); }
 

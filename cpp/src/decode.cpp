@@ -7,10 +7,11 @@
 #include "files.hpp"
 #include "gif.hpp"
 #include "image_header.hpp"
+#include "jpeg.hpp"
 #include "mghft/mghft.hpp"
-#include "opencv_decode.hpp"
+#include "png.hpp"
 #include "text.hpp"
-#include "webp_animation.hpp"
+#include "webp.hpp"
 
 namespace mghft {
 
@@ -19,8 +20,14 @@ namespace {
 std::optional<Pixels> decode_as(std::string_view content, const ImageHeader& header) {
     if (header.format == ImageFormat::kGif) return decode_gif(content);
     if (!header.complete) return std::nullopt;
-    if (header.format == ImageFormat::kWebp && header.animated) return decode_webp_animation(content);
-    return decode_with_opencv(content, header);
+    switch (header.format) {
+        case ImageFormat::kPng:
+            return decode_png(content, header);
+        case ImageFormat::kJpeg:
+            return decode_jpeg(content, header);
+        default:
+            return decode_webp(content, header);
+    }
 }
 
 }  // namespace

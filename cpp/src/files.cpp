@@ -18,6 +18,10 @@ namespace {
     throw std::system_error(code, std::generic_category());
 }
 
+std::int64_t nanoseconds(const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 class Descriptor {
   public:
     explicit Descriptor(const std::filesystem::path& path)
@@ -30,13 +34,14 @@ class Descriptor {
 
     int number() const { return number_; }
 
-    // Bytes of a regular file; of anything else it fails.
-    std::size_t size() const {
-        struct stat state{};
-        if (::fstat(number_, &state) != 0) fail(errno);
-        if (S_ISDIR(state.st_mode)) fail(EISDIR);
-        if (!S_ISREG(state.st_mode)) fail(EINVAL);
-        return static_cast<std::size_t>(state.st_size);
+    // Of a regular file; of anything else it fails.
+    FileState state() const {
+        struct stat found{};
+        if (::fstat(number_, &found) != 0) fail(errno);
+        if (S_ISDIR(found.st_mode)) fail(EISDIR);
+        if (!S_ISREG(found.st_mode)) fail(EINVAL);
+        return {found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size), nanoseconds(found.st_mtim),
+                nanoseconds(found.st_ctim)};
     }
 
   private:
@@ -47,7 +52,7 @@ class Descriptor {
 
 std::string read_file(const std::filesystem::path& path) {
     const Descriptor file(path);
-    std::string content(file.size(), '\0');
+    std::string content(file.state().size, '\0');
     std::size_t done = 0;
     while (done < content.size()) {
         const ssize_t count = ::read(file.number(), content.data() + done, content.size() - done);
@@ -60,9 +65,18 @@ std::string read_file(const std::filesystem::path& path) {
     return content;
 }
 
+std::optional<FileState> state_of(const std::filesystem::path& path) {
+    try {
+        return Descriptor(path).state();
+    } catch (const std::system_error&) {
+        return std::nullopt;
+    }
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) {
     const Descriptor file(path);
-    size_ = file.size();
+    state_ = file.state();
+    size_ = state_.size;
     if (size_ == 0) return;  // nothing can be mapped
     memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number(), 0);
     if (memory_ == MAP_FAILED) fail(errno);
@@ -73,11 +87,12 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)), state_(other.state_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     std::swap(memory_, other.memory_);
     std::swap(size_, other.size_);
+    std::swap(state_, other.state_);
     return *this;
 }
 

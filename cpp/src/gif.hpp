@@ -1,4 +1,4 @@
-// The first frame of a GIF, through giflib: OpenCV reads GIF from 4.11 on only.
+// The first frame of a GIF, through giflib.
 #pragma once
 
 #include <optional>

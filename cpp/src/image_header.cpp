@@ -52,7 +52,6 @@ Header read_jpeg(std::string_view content) {
     ImageHeader header;
     header.format = ImageFormat::kJpeg;
     header.complete = false;
-    header.adobe = false;
     bool exif = false;
     for (std::size_t position = 2; position < content.size();) {
         if (big(content, position, 1) != 0xFFU) {  // filling between segments
@@ -76,8 +75,6 @@ Header read_jpeg(std::string_view content) {
         } else if (marker == 0xE1 && !exif && part(data, 0, kExifPrefix.size()) == kExifPrefix) {
             exif = true;
             header.orientation = exif_orientation(data.substr(kExifPrefix.size()));
-        } else if (marker == 0xEE && part(data, 0, 5) == "Adobe") {
-            header.adobe = true;
         } else if (marker == 0xDA) {
             // Entropy-coded data escape every FF, so this one is the end of the image.
             header.complete = content.find("\xFF\xD9", position) != content.npos;

@@ -17,7 +17,6 @@ struct ImageHeader {
     bool animated = false;                          // WebP
     bool complete = true;                           // the file's end is there
     std::optional<std::uint16_t> transparent_grey;  // PNG: the grey value that is transparent
-    bool adobe = true;                              // JPEG with four channels: inverted, as Adobe writes them
 };
 
 // Empty where the content is none of the formats, or has no size.

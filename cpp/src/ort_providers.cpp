@@ -1,11 +1,11 @@
 #include "ort_providers.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 
+#include "cache_folder.hpp"
 #include "mghft/mghft.hpp"
 #include "text.hpp"
 
@@ -20,15 +20,6 @@ struct Sizes {
 };
 
 constexpr Sizes kProfile[] = {{"min", 1, true}, {"opt", 8, false}, {"max", 32, false}};
-
-std::string cache_folder() {
-    const char* base = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    const std::filesystem::path folder = base != nullptr && *base != '\0' ? std::filesystem::path(base)
-                                         : home != nullptr                ? std::filesystem::path(home) / ".cache"
-                                                                          : std::filesystem::temp_directory_path();
-    return folder / "mghft-export" / "onnxruntime-tensorrt";
-}
 
 template <typename Provider>
 void update(OrtStatus* (*change)(Provider*, const char* const*, const char* const*, std::size_t), Provider* provider,
@@ -65,7 +56,8 @@ void add_tensorrt(Ort::SessionOptions& options, const std::vector<TensorEntry>& 
 }  // namespace
 
 std::map<std::string, std::string> tensorrt_options(const std::vector<TensorEntry>& inputs, int longest_text) {
-    const std::string folder = cache_folder();
+    const std::filesystem::path base = cache_folder().value_or(std::filesystem::temp_directory_path() / "mghft-export");
+    const std::string folder = base / "onnxruntime-tensorrt";
     // No precision is asked for: the provider then takes the types of the graph, which are what was exported.
     std::map<std::string, std::string> options = {
         {"trt_engine_cache_enable", "1"},

@@ -70,6 +70,8 @@ OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path
     if (options.threads > 0) settings.SetIntraOpNumThreads(options.threads);
     // Else the threads of one branch spin on after its run, and hold up the next.
     settings.AddConfigEntry("session.force_spinning_stop", "1");
+    // Nor do they spin on after the session was made, for some 20 ms, while others are being made.
+    settings.AddConfigEntry("session.intra_op.spin_duration_us", "1000");
     add_provider(settings, options.provider, inputs_, options.longest_text);
     std::optional<std::string> structure;
     if (options.provider == "cpu") {  // other providers copy weights to their device, or hand the whole graph on

@@ -98,6 +98,7 @@ void Tokenizer::read_vocabulary(const JsonValue& vocabulary) {
     });
     letters_.reserve(bytes);  // views into it must stay
     starts_.reserve(tokens);
+    continuations_.reserve(tokens);
     vocabulary.each_number([&](const std::string& token, std::uint64_t number) {
         const std::size_t start = letters_.size();
         letters_.insert(letters_.end(), token.begin(), token.end());

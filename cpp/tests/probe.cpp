@@ -3,7 +3,9 @@
 //     mghft-probe tokens TOKENIZER MAX_LENGTH    texts as JSON strings, one a line -> a line of ids each
 //     mghft-probe views                          texts as JSON strings, one a line -> a JSON list of four each
 //     mghft-probe pixels BUNDLE IMAGE...         -> float32 [3, H, W] of each, one after the other; broken ones are
-//     named mghft-probe features NPZ BRANCH WIDTH      -> names as JSON, then float32 values
+//     named
+//     mghft-probe features NPZ BRANCH WIDTH      -> names as JSON, then float32 values
+//     mghft-probe hash FILE                      -> its SHA-256, hashed or remembered
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -15,6 +17,7 @@
 #include "preprocess.hpp"
 #include "text_features.hpp"
 #include "tokenizer.hpp"
+#include "verified_files.hpp"
 #include "views.hpp"
 
 namespace {
@@ -80,6 +83,8 @@ int main(int argc, char** argv) {
             pixels(argv[2], argc - 3, argv + 3);
         } else if (what == "features" && argc == 5) {
             features(argv[2], argv[3], std::stoul(argv[4]));
+        } else if (what == "hash" && argc == 3) {
+            std::cout << verified_sha256(argv[2], MappedFile(argv[2])) << '\n';
         } else {
             return 2;
         }

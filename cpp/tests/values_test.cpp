@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <opencv2/core.hpp>
 #include <string>
 
 #include "half.hpp"
@@ -21,16 +20,25 @@ TEST_CASE("every half is read and written as it was") {
     }
 }
 
-TEST_CASE("floats are rounded to halves as OpenCV does") {
+TEST_CASE("floats are rounded to the nearest half, and to the even one of two that are as near") {
+    const auto distance = [](float value, int half) {
+        // What would follow the largest half is 65536; there infinity begins.
+        const double found = half == 0x7C00 ? 65536.0 : from_half(static_cast<std::uint16_t>(half));
+        return std::fabs(double{std::fabs(value)} - found);
+    };
     for (std::uint32_t step = 0; step < 1U << 20; ++step) {
         const std::uint32_t bits = step * 4099;  // a prime, so that all mantissas and exponents come
         float value;
         std::memcpy(&value, &bits, sizeof value);
         if (std::isnan(value)) continue;
-        const cv::float16_t expected(value);
-        std::uint16_t expected_bits;
-        std::memcpy(&expected_bits, &expected, sizeof expected_bits);
-        REQUIRE(to_half(value) == expected_bits);
+        const int half = to_half(value) & 0x7FFF;
+        REQUIRE((to_half(value) >> 15 == 1) == std::signbit(value));
+        REQUIRE(half <= 0x7C00);
+        for (const int other : {half - 1, half + 1}) {
+            if (other < 0 || other > 0x7C00) continue;
+            REQUIRE(distance(value, half) <= distance(value, other));
+            if (distance(value, half) == distance(value, other) && std::isfinite(value)) REQUIRE(half % 2 == 0);
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def interpreted_texts(
     Raises:
         InterpreterError: the endpoint can answer nothing at all.
     """
+    import asyncio
+
     from mghft_export.interpretation.corpus import printable
     from mghft_export.interpretation.describe import Manner
     from mghft_export.interpretation.endpoint import Endpoint

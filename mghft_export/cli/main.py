@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
 from mghft_export import __version__
 from mghft_export.errors import MGHFTError
@@ -85,6 +85,8 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     try:
         result = command.main(args=arguments, standalone_mode=False)
     except MGHFTError as error:
+        from rich.console import Console
+
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"[bold red]error:[/] {_escaped(str(error))}"
         )
@@ -104,4 +106,6 @@ def _escaped(text: str) -> str:
 
 def main() -> None:
     """Entry point of `mghft-export`."""
+    # Pydantic would look through every installed package for a plugin of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(run(cli))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from mghft_export.cache_folder import cache_folder
 from mghft_export.engines.backend import Backend
 from mghft_export.engines.capabilities import has
 from mghft_export.engines.gpu import Gpu
@@ -21,7 +21,7 @@ def timing_cache_path(backend: Backend, gpu: Gpu | None) -> Path | None:
     """
     if gpu is None or not has(backend, "timing_cache"):
         return None
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "timing"
+    root = cache_folder() / "timing"
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:

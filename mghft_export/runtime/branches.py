@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mghft_export.bundle import BRANCHES, Bundle
@@ -40,8 +41,11 @@ def onnx_branches(
     """
     longest = bundle.manifest.text.max_length
     sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
-    vision, text, fusion = (
-        OnnxSession(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
-        for branch in BRANCHES
-    )
+
+    def opened(branch: str) -> OnnxSession:
+        return OnnxSession(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
+
+    # On the CPU all at once. Other providers may measure kernels on a device, which they should have to themselves.
+    with ThreadPoolExecutor(len(BRANCHES) if provider == "cpu" else 1) as pool:
+        vision, text, fusion = pool.map(opened, BRANCHES)
     return Branches(vision, text, fusion, f"onnxruntime/{provider}/{precision}", precision)

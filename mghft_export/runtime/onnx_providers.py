@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import onnxruntime
 
+from mghft_export.cache_folder import cache_folder
 from mghft_export.errors import MGHFTError
 
 PROVIDERS = {
@@ -61,8 +60,7 @@ def _options(
 
 def tensorrt_cache() -> dict[str, str]:
     """Engines and timings on disk, so that only the first start builds."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = str(base / "mghft-export" / "onnxruntime-tensorrt")
+    folder = str(cache_folder() / "onnxruntime-tensorrt")
     return {
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": folder,

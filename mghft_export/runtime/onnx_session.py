@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.runtime.host_memory import array_at
 from mghft_export.runtime.onnx_providers import PROVIDERS, Sizes, provider_chain
+from mghft_export.runtime.onnx_weights import without_weights
 from mghft_export.runtime.session import (
     Array,
     Device,
@@ -60,6 +62,8 @@ class OnnxSession:
         options.log_severity_level = FATAL
         # Threads that spin after a run would take the cores from the next branch's session.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Nor do they spin on after the session was made, for some 20 ms, while others are being made.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
         if threads is not None:
             options.intra_op_num_threads = threads
         chain = provider_chain(
@@ -68,7 +72,7 @@ class OnnxSession:
         try:
             # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
-                path if isinstance(path, bytes) else str(path), options, providers=chain, enable_fallback=0
+                _model(path, provider, options), options, providers=chain, enable_fallback=0
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             reason = str(error).splitlines()[0]
@@ -163,7 +167,33 @@ def _describe(item: Any) -> TensorInfo:
     return TensorInfo(item.name, shape, np.dtype(NUMPY_TYPES[item.type]))
 
 
+def _model(path: Path | bytes, provider: str, options: onnxruntime.SessionOptions) -> str | bytes:
+    """What ONNX Runtime is given: on the CPU a graph without its weights, which are mapped from the file.
+
+    Other providers copy weights to their device, or hand the whole graph on. Windows does not let a file that is mapped
+    be replaced.
+    """
+    if isinstance(path, bytes):
+        return path
+    if provider != "cpu" or os.name != "posix":
+        return str(path)
+    file = path.resolve()  # ONNX Runtime follows no link out of the folder
+    try:
+        with (
+            file.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            memoryview(content) as model,
+        ):
+            structure = without_weights(model, file.name)
+    except (OSError, ValueError):
+        return str(path)  # ONNX Runtime says what is wrong with it
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.parent))
+    return structure
+
+
 def _input_shapes(path: Path | bytes) -> dict[str, tuple[int | str, ...]]:
+    import onnx
+
     model = onnx.load_model_from_string(path if isinstance(path, bytes) else path.read_bytes())
     return {
         item.name: tuple(size.dim_param or size.dim_value for size in item.type.tensor_type.shape.dim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,10 @@ class Pipeline:
         texts: TextCache | None = None,
     ) -> None:
         self.manifest = bundle.manifest
+        # The tokenizer is read while the branches are.
+        background = ThreadPoolExecutor(1)
+        tokenizer = background.submit(lambda: load_tokenizer(bundle.file(self.manifest.tokenizer)))
+        background.shutdown(wait=False)
         if branches is None and engine is not None:
             from mghft_export.runtime.engine_branches import engine_branches
 
@@ -85,7 +90,7 @@ class Pipeline:
         self._texts = texts if texts is not None else TextCache()
         self._vision_stream = self.vision.open_stream() or self.fusion.open_stream()
         self._text_stream = self._text.open_stream()
-        self.tokenizer = load_tokenizer(bundle.file(self.manifest.tokenizer))
+        self.tokenizer = tokenizer.result()
         image = self.manifest.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std

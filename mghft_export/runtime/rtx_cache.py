@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from mghft_export.atomic import replacing_file
+from mghft_export.cache_folder import cache_folder
 from mghft_export.errors import MGHFTError
 
 
 def default_cache_folder() -> Path:
     """`$XDG_CACHE_HOME/mghft-export/rtx`, by default under `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "rtx"
+    return cache_folder() / "rtx"
 
 
 class RuntimeCache:

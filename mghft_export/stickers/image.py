@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +106,7 @@ def _readable(path: Path) -> Iterator[ImageFile.ImageFile]:
         warnings.simplefilter("ignore")
         try:
             with path.open("rb") as file:
-                image = Image.open(file, formats=FORMATS)
+                image = Image.open(file, formats=_formats())
                 _refuse_large(image, path)
                 yield image
         except (StickerError, MemoryError):
@@ -120,6 +122,19 @@ def _readable(path: Path) -> Iterator[ImageFile.ImageFile]:
         except Exception as error:
             # Pillow's decoders meet damage with OSError, SyntaxError, ValueError, struct.error and others.
             raise StickerError(f"{path} is damaged or cut short; save or download it again") from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Of :data:`FORMATS` those that this Pillow has; AVIF came with Pillow 11.3.
+
+    Their modules are imported here: for a format that it does not know yet, Pillow would import all it has, some forty.
+    """
+    Image.preinit()
+    for module in ("AvifImagePlugin", "TiffImagePlugin", "WebPImagePlugin"):
+        with suppress(ImportError):
+            importlib.import_module(f"PIL.{module}")
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _refuse_large(image: Image.Image, path: Path) -> None:

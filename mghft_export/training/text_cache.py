@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mghft_export.atomic import replacing_file
+from mghft_export.cache_folder import cache_folder
 from mghft_export.config import MGHFTConfig
 from mghft_export.hashing import sha256
 from mghft_export.model.text import build_text_encoder, encode_views
@@ -27,7 +27,7 @@ BATCH = 16
 
 def default_cache_folder() -> Path:
     """`$XDG_CACHE_HOME/mghft-export/text`, by default under `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "text"
+    return cache_folder() / "text"
 
 
 def frozen_text_features(

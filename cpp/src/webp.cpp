@@ -1,5 +1,6 @@
-#include "webp_animation.hpp"
+#include "webp.hpp"
 
+#include <webp/decode.h>
 #include <webp/demux.h>
 
 #include <algorithm>
@@ -13,9 +14,7 @@ struct Delete {
     void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
 };
 
-}  // namespace
-
-std::optional<Pixels> decode_webp_animation(std::string_view content) {
+std::optional<Pixels> decode_first_frame(std::string_view content) {
     const WebPData data{reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
     WebPAnimDecoderOptions options;
     if (WebPAnimDecoderOptionsInit(&options) == 0) return std::nullopt;
@@ -30,6 +29,26 @@ std::optional<Pixels> decode_webp_animation(std::string_view content) {
     Pixels pixels(static_cast<int>(info.canvas_width), static_cast<int>(info.canvas_height), 4);
     std::copy_n(canvas, pixels.values.size(), pixels.values.data());
     return pixels;
+}
+
+std::optional<Pixels> decode_still(std::string_view content, const ImageHeader& header) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(content.data());
+    WebPBitstreamFeatures found;
+    if (WebPGetFeatures(bytes, content.size(), &found) != VP8_STATUS_OK) return std::nullopt;
+    if (std::uint32_t(found.width) != header.width || std::uint32_t(found.height) != header.height) return std::nullopt;
+    Pixels pixels(found.width, found.height, found.has_alpha != 0 ? 4 : 3);
+    const auto decode = found.has_alpha != 0 ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
+    std::uint8_t* values = pixels.values.data();
+    if (decode(bytes, content.size(), values, pixels.values.size(), found.width * pixels.channels) == nullptr) {
+        return std::nullopt;
+    }
+    return pixels;
+}
+
+}  // namespace
+
+std::optional<Pixels> decode_webp(std::string_view content, const ImageHeader& header) {
+    return header.animated ? decode_first_frame(content) : decode_still(content, header);
 }
 
 }  // namespace mghft
