@@ -14,7 +14,7 @@ from mghft_export.cli.texts import warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import save_features
-from mghft_export.runtime.onnx_providers import PROVIDERS
+from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.text_file import read_texts
 
@@ -30,7 +30,7 @@ BATCH = 8
     "--text-file", type=click.Path(path_type=Path), help="Plain text, .jsonl (image, text) or SER30K .json."
 )
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 def encode_text(
     bundle: Path, output: Path, text: str | None, text_file: Path | None, precision: str, provider: str
 ) -> None:

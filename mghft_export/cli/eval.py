@@ -31,7 +31,7 @@ from mghft_export.evaluation.selection import (
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.runtime.onnx_providers import PROVIDERS
+from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker, load_dataset
 
 MOST_LISTED = 20
@@ -44,7 +44,7 @@ MOST_LISTED = 20
 @click.option("--split", help="The split to evaluate on.  [default: test, or all where there are no splits]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 @click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="Of a checkpoint with its own vocabulary.")
@@ -54,7 +54,7 @@ MOST_LISTED = 20
 )
 @click.option(
     "--compare-provider",
-    type=click.Choice(list(PROVIDERS)),
+    type=click.Choice(PROVIDERS),
     help="Of the second model.  [default: the first's]",
 )
 @click.option("--compare-engine", help="Engines of the second model.")

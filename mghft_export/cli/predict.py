@@ -19,7 +19,7 @@ from mghft_export.cli.texts import texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import load_features
-from mghft_export.runtime.onnx_providers import PROVIDERS
+from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.stickers.image import open_sticker
 
@@ -53,7 +53,7 @@ BATCH = 8
     "--frame", default="middle", show_default=True, help="Of an animation: first, middle or a number."
 )
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 @click.option(
     "--engine",
     help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",

@@ -15,7 +15,7 @@ from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
-from mghft_export.runtime.onnx_providers import PROVIDERS
+from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.verification.budget import default_budget
 from mghft_export.verification.record import record_verification
@@ -40,7 +40,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers at a time.")
 @click.option(
     "--provider",
-    type=click.Choice(list(PROVIDERS)),
+    type=click.Choice(PROVIDERS),
     default="cpu",
     show_default=True,
     help="Of the precisions; fp32 runs on the CPU.",

@@ -30,7 +30,8 @@ def pairs(weight: Matrix, axis: int) -> Matrix:
     """
     rows = weight if axis == 1 else weight.T
     padded = np.pad(rows, ((0, len(rows) % 2), (0, 0)))
-    return padded.reshape(-1, 2, rows.shape[1])
+    grouped: Matrix = padded.reshape(-1, 2, rows.shape[1])
+    return grouped
 
 
 def pair_sums(weight: Matrix, axis: int) -> Matrix:

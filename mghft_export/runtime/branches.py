@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mghft_export.bundle import BRANCHES, Bundle
+from mghft_export.runtime.graph_session import CPU_PROVIDERS, open_graph, runtime_name
 from mghft_export.runtime.onnx_providers import Sizes
-from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.session import Session
 
 TENSORRT_BATCH: Sizes = (1, 8, 32)
@@ -33,7 +33,7 @@ class Branches:
 def onnx_branches(
     bundle: Bundle, *, precision: str = "fp32", provider: str = "cpu", threads: int | None = None
 ) -> Branches:
-    """A bundle in ONNX Runtime.
+    """A bundle's ONNX graphs in ONNX Runtime or OpenVINO.
 
     Raises:
         BundleError: a file is missing or was changed.
@@ -42,10 +42,10 @@ def onnx_branches(
     longest = bundle.manifest.text.max_length
     sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
 
-    def opened(branch: str) -> OnnxSession:
-        return OnnxSession(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
+    def opened(branch: str) -> Session:
+        return open_graph(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
 
     # On the CPU all at once. Other providers may measure kernels on a device, which they should have to themselves.
-    with ThreadPoolExecutor(len(BRANCHES) if provider == "cpu" else 1) as pool:
+    with ThreadPoolExecutor(len(BRANCHES) if provider in CPU_PROVIDERS else 1) as pool:
         vision, text, fusion = pool.map(opened, BRANCHES)
-    return Branches(vision, text, fusion, f"onnxruntime/{provider}/{precision}", precision)
+    return Branches(vision, text, fusion, f"{runtime_name(provider)}/{precision}", precision)

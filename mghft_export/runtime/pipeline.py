@@ -50,10 +50,10 @@ class Pipeline:
     are kept: a text is encoded once, and with `joined` views a sticker costs one pass of the text branch.
 
     Args:
-        precision: of the graphs that ONNX Runtime runs.
-        provider: of ONNX Runtime: `cpu`, `cuda` or `tensorrt`.
+        precision: of the graphs that run.
+        provider: of ONNX Runtime, `cpu`, `cuda` or `tensorrt`; or `openvino`, which runs on the CPU.
         threads: CPU threads of one operator; all cores by default.
-        engine: a folder of engines, or the name of one in the bundle's `engines/`; ONNX Runtime is not used then.
+        engine: a folder of engines, or the name of one in the bundle's `engines/`; no graph is run then.
         branches: sessions that are open already, instead of all these.
         texts: a cache that other pipelines share.
 

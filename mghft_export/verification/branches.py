@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mghft_export.bundle import Bundle
 from mghft_export.runtime.branches import TENSORRT_BATCH, onnx_branches
-from mghft_export.runtime.onnx_session import OnnxSession
+from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Array
 from mghft_export.verification.selections import with_selections
@@ -35,7 +35,7 @@ def open_branches(bundle: Bundle, precision: str, provider: str = "cpu") -> tupl
     """
     opened = onnx_branches(bundle, precision=precision, provider=provider)
     model, selections = with_selections(bundle.graph("vision", precision))
-    vision = OnnxSession(model, provider=provider, sizes={"batch": TENSORRT_BATCH})
+    vision = open_graph(model, provider=provider, sizes={"batch": TENSORRT_BATCH})
     pipeline = Pipeline(bundle, branches=replace(opened, vision=vision))
 
     def run(pixels: FloatArray, texts: Sequence[str]) -> BranchOutputs:

@@ -1,0 +1,47 @@
+"""A graph of a bundle in the runtime that a provider's name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mghft_export.runtime.onnx_providers import PROVIDERS as ONNX_RUNTIME_PROVIDERS
+from mghft_export.runtime.onnx_providers import Sizes
+from mghft_export.runtime.onnx_session import OnnxSession
+from mghft_export.runtime.openvino_session import OpenVinoSession
+from mghft_export.runtime.session import Session
+
+OPENVINO = "openvino"
+PROVIDERS = (*ONNX_RUNTIME_PROVIDERS, OPENVINO)
+"""By the names the command line takes: ONNX Runtime's `cpu`, `cuda` and `tensorrt`, and OpenVINO on the CPU."""
+
+CPU_PROVIDERS = ("cpu", OPENVINO)
+
+
+def open_graph(
+    path: Path | bytes,
+    *,
+    provider: str = "cpu",
+    threads: int | None = None,
+    sizes: Mapping[str, Sizes] | None = None,
+) -> Session:
+    """A graph ready to run.
+
+    Args:
+        path: the ONNX file, or a serialised model.
+        provider: one of :data:`PROVIDERS`.
+        threads: CPU threads of one operator; all cores by default.
+        sizes: least, best and most of each dynamic dimension, for the TensorRT provider.
+
+    Raises:
+        MGHFTError: the provider is not usable on this machine.
+        BundleError: the file cannot be loaded.
+    """
+    if provider == OPENVINO:
+        return OpenVinoSession(path, threads=threads)
+    return OnnxSession(path, provider=provider, threads=threads, sizes=sizes)
+
+
+def runtime_name(provider: str) -> str:
+    """What runs a provider's graphs, for people and keys: `openvino`, `onnxruntime/cuda`."""
+    return OPENVINO if provider == OPENVINO else f"onnxruntime/{provider}"

@@ -1,0 +1,142 @@
+"""One graph in OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.runtime.host_memory import array_at
+from mghft_export.runtime.session import (
+    Array,
+    Device,
+    DeviceArray,
+    Shape,
+    Stream,
+    TensorInfo,
+    as_inputs,
+    require_device_input,
+    require_inputs,
+)
+
+if TYPE_CHECKING:
+    import openvino
+
+
+class OpenVinoSession:
+    """A graph ready to run.
+
+    It computes in the precision of the graph. Left to itself OpenVINO takes bfloat16 where the CPU has it, and then the
+    selection of tokens is another one.
+
+    Args:
+        path: the ONNX file, or a serialised model.
+        threads: CPU threads; all cores by default.
+
+    Raises:
+        MGHFTError: OpenVINO is not installed.
+        BundleError: OpenVINO cannot load the file.
+    """
+
+    device: Device = "cpu"
+
+    def __init__(self, path: Path | bytes, *, threads: int | None = None) -> None:
+        require_openvino()
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = _core().read_model(path)
+            self._request = _core().compile_model(model, "CPU", settings).create_infer_request()
+        except Exception as error:  # OpenVINO raises RuntimeError and others
+            name = "the graph" if isinstance(path, bytes) else str(path)
+            raise BundleError(f"OpenVINO cannot load {name}: {_first_line(error)}") from error
+        self.inputs = {info.name: info for info in map(_describe, model.inputs)}
+        self.outputs = {info.name: info for info in map(_describe, model.outputs)}
+
+    def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
+        """Any batch runs."""
+        return None
+
+    def open_stream(self) -> Stream | None:
+        """There are no streams on the CPU."""
+        return None
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once; arrays by input name in, arrays by output name out.
+
+        Raises:
+            MGHFTError: the feeds are not what the graph takes.
+        """
+        require_inputs(self.inputs, set(feeds))
+        return self._infer(as_inputs(self.inputs, feeds))
+
+    def upload(self, feeds: Mapping[str, Array], stream: Stream | None = None) -> dict[str, DeviceArray]:
+        """The arrays themselves, as their inputs want them."""
+        return {name: _device_array(array) for name, array in as_inputs(self.inputs, feeds).items()}
+
+    def run_device(
+        self, feeds: Mapping[str, DeviceArray], stream: Stream | None = None
+    ) -> dict[str, DeviceArray]:
+        """Run once on arrays in the host's memory.
+
+        Raises:
+            MGHFTError: the feeds are not what the graph takes.
+        """
+        require_inputs(self.inputs, set(feeds))
+        for name, array in feeds.items():
+            require_device_input(array, self.inputs[name], self.device)
+        arrays = {name: array_at(array.address, array.shape, array.dtype) for name, array in feeds.items()}
+        return {name: _device_array(array) for name, array in self._infer(arrays).items()}
+
+    def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None = None) -> dict[str, Array]:
+        """Copies on the host."""
+        return {name: array_at(item.address, item.shape, item.dtype).copy() for name, item in arrays.items()}
+
+    def _infer(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            # The inputs are read where they are; the outputs are copies, which the next run leaves alone.
+            found = self._request.infer(dict(arrays), share_inputs=True, share_outputs=False)
+        except Exception as error:
+            raise MGHFTError(f"OpenVINO failed in a run: {_first_line(error)}") from error
+        return {name: found[name] for name in self.outputs}
+
+
+def require_openvino() -> None:
+    """Check that the package is there, without importing it.
+
+    Raises:
+        MGHFTError: it is not installed.
+    """
+    if importlib.util.find_spec("openvino") is None:
+        raise MGHFTError(
+            "OpenVINO is not installed; install it with: pip install 'mghft-export[openvino]', or use --provider cpu"
+        )
+
+
+@cache
+def _core() -> openvino.Core:
+    import openvino
+
+    return openvino.Core()
+
+
+def _describe(port: Any) -> TensorInfo:
+    shape = tuple(side.get_length() if side.is_static else None for side in port.get_partial_shape())
+    return TensorInfo(port.get_any_name(), shape, np.dtype(port.get_element_type().to_dtype()))
+
+
+def _device_array(array: Array) -> DeviceArray:
+    return DeviceArray(array.ctypes.data, array.shape, array.dtype, "cpu", array)
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong: OpenVINO's messages begin with the places in its own code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Exception from", "Check "))]
+    return (told or lines or ["no reason given"])[0]
