@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mghft_export.errors import MGHFTError
 from mghft_export.runtime.onnx_providers import PROVIDERS as ONNX_RUNTIME_PROVIDERS
 from mghft_export.runtime.onnx_providers import Sizes
 from mghft_export.runtime.onnx_session import OnnxSession
@@ -37,6 +38,8 @@ def open_graph(
         MGHFTError: the provider is not usable on this machine.
         BundleError: the file cannot be loaded.
     """
+    if provider not in PROVIDERS:
+        raise MGHFTError(f"provider {provider!r} is not known; use one of {', '.join(PROVIDERS)}")
     if provider == OPENVINO:
         return OpenVinoSession(path, threads=threads)
     return OnnxSession(path, provider=provider, threads=threads, sizes=sizes)
