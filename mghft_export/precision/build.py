@@ -23,6 +23,7 @@ from mghft_export.export.checks import check_graph, fusable_attentions
 from mghft_export.export.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.compact import store_constants_in_half
+from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.precision.fp16 import to_fp16
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, write_recipe
@@ -37,15 +38,20 @@ def add_precisions(
     precisions: Sequence[str],
     options: PrecisionOptions | None = None,
     on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
 ) -> Bundle:
     """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
+
+    Args:
+        on_step: called with what starts.
+        on_stickers: called with how many calibration stickers of that are done, and how many there are.
 
     Raises:
         MGHFTError: the calibration set cannot be used, the recipe is of another model, or the disk is full. The bundle
             is as it was then.
     """
     options = options or PrecisionOptions()
-    work = Calibration(bundle, options, on_step)
+    work = Calibration(bundle, options, on_step, on_stickers)
     quantised = [name for name in precisions if name.startswith("int8")]
     recipe = work.recipe() if quantised else None
     update: dict[str, Any] = {"precisions": dict(bundle.manifest.precisions)}
