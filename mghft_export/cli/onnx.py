@@ -25,9 +25,10 @@ from mghft_export.model.checkpoint import build_model, class_names, load_checkpo
 from mghft_export.model.default_checkpoint import default_checkpoint_path
 from mghft_export.model.mghft import MGHFT
 from mghft_export.precision.build import PRECISIONS, add_precisions
-from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
+from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
@@ -50,6 +51,15 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
     if len(sides) not in (1, 2) or not all(side.isdigit() for side in sides):
         raise click.BadParameter("give a side, as 448, or height x width, as 256x384")
     return int(sides[0]), int(sides[-1])
+
+
+def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """Parse a number from 1, or `all`, which is None."""
+    if value == "all":
+        return None
+    if not value.isdecimal() or int(value) == 0:
+        raise click.BadParameter("give a number from 1, or all")
+    return int(value)
 
 
 @click.command()
@@ -98,6 +108,14 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
     help="Calibration set.  [default: the one that comes along]",
 )
 @click.option(
+    "--calibration-stickers",
+    callback=sticker_count,
+    default=str(DEFAULT_STICKERS),
+    show_default=True,
+    metavar="N|all",
+    help="How many of that set are run, the first ones.",
+)
+@click.option(
     "--calibrator",
     type=click.Choice(["max", "entropy", "percentile"]),
     default="percentile",
@@ -135,6 +153,7 @@ def onnx(
     precisions: tuple[str, ...],
     io: str,
     calibration: Path | None,
+    calibration_stickers: int | None,
     calibrator: Calibrator,
     percentile: float,
     smooth: float | None,
@@ -164,6 +183,7 @@ def onnx(
         calibration=calibration,
         recipe=chosen if recipe is None else read_recipe(recipe),
         half_io=io == "fp16",
+        stickers=calibration_stickers,
     )
     data = None if stickers is None or no_verify else load_dataset(stickers)
     options = ExportOptions(
@@ -238,7 +258,8 @@ def verified_precisions(
         stickers = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
     else:
         stickers = calibration_stickers(bundle.manifest, options.calibration, limit=QUICK)
-    bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers)
+    texts = TextCache()
+    bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers, texts)
     shown.start(f"verifying {', '.join(precisions)}")
     done = 0
 
@@ -247,7 +268,7 @@ def verified_precisions(
         done += count
         shown.stickers(done, len(stickers.stickers))
 
-    verified = verify_precisions(bundle, precisions, stickers, on_batch=on_batch)
+    verified = verify_precisions(bundle, precisions, stickers, on_batch=on_batch, texts=texts)
     return record_verification(bundle, verified), verified
 
 

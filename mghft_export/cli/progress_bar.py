@@ -67,7 +67,7 @@ def steps(first: str) -> Iterator[Steps]:
             task = progress.add_task(text, total=None)
 
         def stickers(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+            progress.update(task, completed=done, total=total, refresh=True)
 
         def finish() -> None:
             progress.update(task, completed=1, total=1)

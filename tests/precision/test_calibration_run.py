@@ -38,7 +38,9 @@ def calibration(bundle, tmp_path, steps=None, counts=None, stickers=STICKERS, **
         recipe=QuantizationRecipe(**recipe), stickers=stickers, cache=tmp_path / "cache"
     )
     report = (lambda done, total: None) if counts is None else (lambda *both: counts.append(both))
-    return Calibration(load_bundle(bundle), options, (lambda _: None) if steps is None else steps.append, report)
+    return Calibration(
+        load_bundle(bundle), options, (lambda _: None) if steps is None else steps.append, report
+    )
 
 
 @pytest.mark.parametrize("branches", [BRANCHES, ("vision", "fusion"), ("fusion",)])
@@ -62,7 +64,9 @@ def test_ranges_hold_every_value_of_a_plain_run(tiny_bundle, tmp_path, branches)
     for branch in BRANCHES:
         model = onnx.load(work.bundle.graph(branch))
         names = list(dict.fromkeys(item.activation for item in weight_products(model.graph)))
-        runs[branch] = observed(model, names, lambda name, values, branch=branch: look((branch, name), values))
+        runs[branch] = observed(
+            model, names, lambda name, values, branch=branch: look((branch, name), values)
+        )
     config = MGHFTConfig.from_dict(work.bundle.manifest.model)
     run_texts(pipeline, work.stickers, config, runs["text"])
     for sticker in work.stickers:  # one after the other: nothing is shared between stickers

@@ -40,7 +40,9 @@ def test_a_quantile_is_that_of_all_values_to_a_bin(shape, seed):
 
 def test_order_and_grouping_do_not_count():
     random = np.random.default_rng(0)
-    values = np.concatenate([random.standard_normal(20_000) * size for size in (1e-3, 1, 50)]).astype(np.float32)
+    values = np.concatenate([random.standard_normal(20_000) * size for size in (1e-3, 1, 50)]).astype(
+        np.float32
+    )
     whole = filled(values)
     parts = [filled(*np.array_split(values, 9)), filled(*np.array_split(values[::-1], 5))]
     parts.append(filled(*np.array_split(random.permutation(values), 4)))
