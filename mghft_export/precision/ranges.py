@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mghft_export.precision.histogram import Histogram
 
 Calibrator = Literal["max", "entropy", "percentile"]
 
 ENTROPY_BINS = 1024
-"""Of either sign, at least, that the entropy is computed over: ONNX Runtime's calibrators are run with as many."""
+"""Of either sign, at least, that the entropy is computed over, as ONNX Runtime's own calibrators often have."""
 QUANTISED_BINS = 128
 """ONNX Runtime's default, into which the entropy calibrator merges them."""
+LITTLE = 1e-4
+"""What an empty bin counts for, as in ONNX Runtime's `smooth_distribution`."""
+
+Counts = npt.NDArray[np.int64]
 
 
 def range_of(histogram: Histogram, calibrator: Calibrator, percentile: float = 99.99) -> float:
@@ -32,19 +37,46 @@ def range_of(histogram: Histogram, calibrator: Calibrator, percentile: float = 9
 
 
 def _entropy_threshold(histogram: Histogram) -> float:
-    """By ONNX Runtime's own search, which tries every threshold in turn."""
-    # Its package of quantisers takes a second to load, and only this calibrator needs it.
-    from onnxruntime.quantization.calibrate import HistogramCollector
+    """The search of ONNX Runtime's `HistogramCollector.get_entropy_threshold`, without its loops over single bins.
 
+    Every threshold is tried: values beyond it are counted in the outermost bins (p), the bins are merged into 128 and
+    spread again over those that hold something (q), and the smallest divergence of q from p wins.
+    """
     counts, edges = histogram.coarse(ENTROPY_BINS)
-    collector = HistogramCollector(
-        method="entropy",
-        symmetric=True,
-        num_bins=len(counts),
-        num_quantized_bins=QUANTISED_BINS,
-        percentile=None,
-        scenario="same",
-    )
-    largest = np.float32(histogram.largest)
-    found = collector.get_entropy_threshold((counts, edges, -largest, largest), QUANTISED_BINS)
-    return float(np.abs(np.asarray(found[:2])).max())
+    middle, total = len(counts) // 2, int(counts.sum())
+    sides = range(QUANTISED_BINS // 2, middle + 1)
+    divergences = []
+    for side in sides:
+        start, end = middle - side, min(middle + side + 1, len(counts))
+        kept = counts[start:end]
+        reference = kept.copy()
+        reference[0] += counts[:start].sum()
+        reference[-1] += total - counts[:end].sum()
+        merge = len(kept) // QUANTISED_BINS
+        whole = QUANTISED_BINS * merge
+        merged = kept[:whole].reshape(QUANTISED_BINS, merge).sum(axis=1)
+        merged[-1] += kept[whole:].sum()
+        filled = (reference[:whole] != 0).reshape(QUANTISED_BINS, merge).sum(axis=1)
+        quantised = np.zeros_like(reference)
+        quantised[:whole] = np.repeat(np.where(filled, merged // np.maximum(filled, 1), 0), merge)
+        divergences.append(_divergence(reference, quantised))
+    best = sides[int(np.argmin(divergences))]
+    return min(float(edges[min(middle + best + 1, len(counts))]), histogram.largest)
+
+
+def _divergence(reference: Counts, quantised: Counts) -> float:
+    """Kullback and Leibler's, of distributions whose empty bins get a little of what the others hold."""
+    p, q = _without_zeros(reference), _without_zeros(quantised)
+    if p is None or q is None:
+        return float("inf")
+    p, q = p / p.sum(), q / q.sum()
+    return float((p * np.log(p / q)).sum())
+
+
+def _without_zeros(counts: Counts) -> npt.NDArray[np.float64] | None:
+    """None where all are 0."""
+    filled = counts != 0
+    number = int(filled.sum())
+    if not number:
+        return None
+    return np.where(filled, counts - LITTLE * (len(counts) - number) / number, LITTLE)
