@@ -73,10 +73,11 @@ def _divergence(reference: Counts, quantised: Counts) -> float:
     return float((p * np.log(p / q)).sum())
 
 
-def _without_zeros(counts: Counts) -> npt.NDArray[np.float64] | None:
+def _without_zeros(counts: Counts) -> npt.NDArray[np.float32] | None:
     """None where all are 0."""
     filled = counts != 0
     number = int(filled.sum())
     if not number:
         return None
-    return np.where(filled, counts - LITTLE * (len(counts) - number) / number, LITTLE)
+    # In float32 as there: of thresholds that are nearly as good, rounding decides.
+    return np.where(filled, counts - LITTLE * (len(counts) - number) / number, LITTLE).astype(np.float32)
