@@ -1,0 +1,75 @@
+"""Which instructions this CPU has, in the words of Linux' /proc/cpuinfo.
+
+Elsewhere the same words stand for what the system says in its own (macOS: `sysctl hw.optional`).
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Set
+from functools import cache
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+
+SYSCTL_WORDS = {
+    "hw.optional.arm.FEAT_BF16": "bf16",
+    "hw.optional.arm.FEAT_DotProd": "asimddp",
+    "hw.optional.arm.FEAT_FP16": "asimdhp",
+    "hw.optional.arm.FEAT_I8MM": "i8mm",
+    "hw.optional.avx2_0": "avx2",
+    "hw.optional.avx512bw": "avx512bw",
+    "hw.optional.avx512f": "avx512f",
+    "hw.optional.avx512vnni": "avx512_vnni",
+}
+"""What macOS calls those flags that this project asks for."""
+
+VNNI = frozenset({"avx512_vnni", "avx_vnni"})
+"""x86: products of 8-bit numbers are summed in 32 bits (AVX512_VNNI, AVX_VNNI); without, in 16 bits, which saturate."""
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The flags of this CPU, as /proc/cpuinfo spells them; empty where the system does not tell."""
+    if CPUINFO.exists():
+        return flags_of_cpuinfo(CPUINFO.read_text(encoding="utf-8", errors="replace"))
+    if platform.system() == "Darwin":
+        return flags_of_sysctl(_sysctl())
+    return frozenset()
+
+
+def is_x86(machine: str | None = None) -> bool:
+    """Whether this machine is of the x86 family; `machine` is what `platform.machine()` says."""
+    return (machine or platform.machine()).lower() in ("x86_64", "amd64", "i386", "i686")
+
+
+def has_vnni(flags: Set[str]) -> bool:
+    """Whether an x86 CPU with these flags sums 8-bit products in 32 bits."""
+    return bool(flags & VNNI)
+
+
+def flags_of_cpuinfo(text: str) -> frozenset[str]:
+    """Those that every core has (`flags` on x86, `Features` on Arm): big and little cores may differ."""
+    cores = [
+        frozenset(line.partition(":")[2].split())
+        for line in text.splitlines()
+        if line.partition(":")[0].strip() in ("flags", "Features")
+    ]
+    return frozenset.intersection(*cores) if cores else frozenset()
+
+
+def flags_of_sysctl(text: str) -> frozenset[str]:
+    """From lines such as `hw.optional.arm.FEAT_BF16: 1`, in Linux' words."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    on = {name.strip() for name, _, value in pairs if value.strip() == "1"}
+    return frozenset(word for name, word in SYSCTL_WORDS.items() if name in on)
+
+
+def _sysctl() -> str:
+    try:
+        return subprocess.run(
+            ["sysctl", "hw.optional"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
