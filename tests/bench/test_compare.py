@@ -6,7 +6,6 @@ import time
 import numpy as np
 import pytest
 
-from mghft_export.bench import worker
 from mghft_export.bench.compare import compare
 from mghft_export.bench.statistics import latency, speed_up
 from mghft_export.bench.subjects import Gemm, Subject
@@ -16,7 +15,7 @@ from mghft_export.cli.main import run
 
 
 def test_latency_statistics():
-    result = latency([0.010, 0.020, 0.030, 0.040], batch=8)
+    result = latency([[0.010], [0.020], [0.030], [0.040]], batch=8)
     assert result.median == pytest.approx(25)
     assert result.minimum == pytest.approx(10)
     assert result.stickers_per_second == pytest.approx(320)
@@ -35,19 +34,6 @@ def test_speed_up_interval_widens_with_noise():
     quiet = speed_up(3 + 0.01 * rng.standard_normal(20), np.ones(20))
     noisy = speed_up(3 + 0.5 * rng.standard_normal(20), np.ones(20))
     assert noisy.high - noisy.low > 5 * (quiet.high - quiet.low)
-
-
-@pytest.fixture
-def fake_rows(monkeypatch):
-    """Rows that sleep, hang or die, in place of models; forked, so that the children see them."""
-    context = worker.multiprocessing.get_context("fork")
-    monkeypatch.setattr(worker.multiprocessing, "get_context", lambda _: context)
-    monkeypatch.setattr(worker, "REWARM_SECONDS", 0)
-
-    def install(**behaviours):
-        monkeypatch.setattr(worker, "prepare", lambda name: behaviours[name])
-
-    return install
 
 
 def test_a_slow_row_is_seen_to_be_slow(fake_rows):
