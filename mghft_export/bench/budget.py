@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mghft_export.bench.subjects import Subject
@@ -16,6 +16,16 @@ LOADING_SHARE = 0.5
 
 WARM_UP_SHARE = 0.25
 """Of the time that is left after loading, for the runs of all rows between their first and their timed ones."""
+
+
+COMPARISON_SECONDS = 75.0
+"""Of one part and batch, where nobody says how long it may take."""
+
+GPU_ROW_SECONDS = 15.0
+"""More for each row on a GPU: its power is measured as well."""
+
+LEAST_SHARE = 20.0
+"""Seconds below which a comparison has little to show, as its processes have hardly started."""
 
 
 class Budget:
@@ -33,6 +43,26 @@ class Budget:
     def left(self) -> float:
         """Seconds; negative when it is overdrawn."""
         return self.seconds - (self._clock() - self._started)
+
+
+def default_seconds(comparisons: Sequence[Sequence[Subject]], *, gpu: bool) -> float:
+    """Of a whole command.
+
+    Args:
+        comparisons: the rows of each.
+        gpu: whether rows on a GPU run.
+    """
+    rows = sum(subject.on_gpu for subjects in comparisons for subject in subjects) if gpu else 0
+    return COMPARISON_SECONDS * len(comparisons) + GPU_ROW_SECONDS * rows
+
+
+def share(left: float, comparisons: int) -> float:
+    """Seconds of the next of so many comparisons: as many as each other one, or enough to have a result.
+
+    0 where too few are left for any.
+    """
+    seconds = min(left, max(left / comparisons, LEAST_SHARE))
+    return seconds if seconds >= 1 else 0.0
 
 
 @dataclass(frozen=True)

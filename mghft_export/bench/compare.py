@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -29,6 +31,7 @@ from mghft_export.bench.worker import (
     REWARM_BELOW,
     REWARM_SECONDS,
     TIMEOUT,
+    LeftOut,
     OutOfMemory,
     OutOfTime,
     RowFailed,
@@ -43,6 +46,11 @@ ENERGY_SECONDS = 3.0
 
 LIMIT = 60.0
 """Seconds of timed runs after which a row sits out the rounds that are left."""
+
+AT_ONCE = max(2, os.cpu_count() or 1)
+"""Processes that load at the same time."""
+
+INTO_THE_BUDGET = "into the time; --budget gives more"
 
 CLOSING_SECONDS, CLOSING_SHARE = 3.0, 0.1
 """For the processes' end: so many seconds, or that share of a small budget."""
@@ -100,10 +108,6 @@ class Step:
     rounds: int = 0
 
 
-class LeftOut(RowFailed):
-    """A row is not started: this machine is none for it."""
-
-
 @dataclass
 class _Measured:
     """Of one subject, while it is being measured."""
@@ -143,7 +147,7 @@ def compare(
     limit: float = LIMIT,
     budget: float = math.inf,
     memory: int | None = None,
-    why_not: Callable[[AnySubject], str | None] = lambda _: None,
+    why_not: Callable[[AnySubject], RowFailed | None] = lambda _: None,
     on_round: Callable[[int], None] = lambda _: None,
     on_step: Callable[[Step], None] = lambda _: None,
 ) -> list[Row]:
@@ -189,7 +193,7 @@ class _Comparison:
         self,
         subjects: Sequence[AnySubject],
         settings: _Settings,
-        why_not: Callable[[AnySubject], str | None],
+        why_not: Callable[[AnySubject], RowFailed | None],
         on_round: Callable[[int], None],
         on_step: Callable[[Step], None],
     ) -> None:
@@ -206,8 +210,7 @@ class _Comparison:
         self._found = {number: _Measured() for number in numbers}
         self._workers = {}
         try:
-            self._start(numbers)
-            self._load(budget)
+            self._load(numbers, budget)
             self._warm(budget)
             self._on_round(WARM_UP_RUNS)
             self._time(budget)
@@ -230,11 +233,11 @@ class _Comparison:
         try:
             step(self._workers[number], own)
             return
-        except OutOfTime as error:
+        except OutOfTime:
             if own.rounds:
                 own.cut = "budget"
             else:
-                own.failure = OutOfTime(f"{late}; {error}; --budget gives more")
+                own.failure = OutOfTime(f"{late} {INTO_THE_BUDGET}")
         except RowFailed as error:
             own.failure = error
         self._workers.pop(number).kill()
@@ -244,28 +247,40 @@ class _Comparison:
         own = self._found[number]
         self._on_step(Step(number, state, 1e3 * own.usual or None, len(own.rounds)))
 
-    def _start(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            reason = self._why_not(self._subjects[number])
-            try:
-                if reason is not None:
-                    raise LeftOut(reason)
-                self._workers[number] = Worker(
-                    self._subjects[number], timeout=self._settings.timeout, memory=self._settings.memory
-                )
-            except RowFailed as error:
-                self._found[number].failure = error
+    def _load(self, numbers: Sequence[int], budget: Budget) -> None:
+        """Start the processes, those first that load soon, and as many at once as there are cores for.
 
-    def _load(self, budget: Budget) -> None:
+        All at once would hold up each other: within a small budget none would be ready.
+        """
         ends = budget.left() * (1 - LOADING_SHARE)
-        for number in list(self._workers):
-            self._tell(number, "loads")
-            within = max(0.0, budget.left() - ends)
-            self._attempt(
-                number,
-                lambda worker, own, within=within: worker.load(within),  # type: ignore[misc]
-                "loading takes too long",
-            )
+        waiting = sorted(numbers, key=lambda number: warm_up_order(self._subjects[number]))
+        starting: deque[int] = deque()
+        while waiting or starting:
+            while waiting and len(starting) < AT_ONCE:
+                number = waiting.pop(0)
+                if self._start(number, budget.left() - ends):
+                    starting.append(number)
+            if starting:
+                within = max(0.0, budget.left() - ends)
+                self._attempt(
+                    starting.popleft(),
+                    lambda worker, _, within=within: worker.load(within),  # type: ignore[misc]
+                    "loading it does not fit",
+                )
+
+    def _start(self, number: int, left: float) -> bool:
+        """Whether there is now a process to wait for."""
+        own = self._found[number]
+        own.failure = self._why_not(self._subjects[number])
+        if own.failure is None and left <= 0:
+            own.failure = OutOfTime(f"loading it does not fit {INTO_THE_BUDGET}")
+        if own.failure is not None:
+            return False
+        self._tell(number, "loads")
+        self._workers[number] = Worker(
+            self._subjects[number], timeout=self._settings.timeout, memory=self._settings.memory
+        )
+        return True
 
     def _warm(self, budget: Budget) -> None:
         waiting = sorted(self._workers, key=lambda number: warm_up_order(self._subjects[number]))
@@ -279,7 +294,7 @@ class _Comparison:
             self._attempt(
                 number,
                 lambda worker, own, within=within: _warm(worker, own, most, within),  # type: ignore[misc]
-                "its first run takes too long",
+                "a run of it does not fit",
             )
 
     def _time(self, budget: Budget) -> None:
@@ -295,7 +310,7 @@ class _Comparison:
                     lambda worker, own, seconds=seconds, left=left: own.rounds.append(  # type: ignore[misc]
                         worker.burst(seconds, max(0.0, left))
                     ),
-                    "no time was left for its rounds",
+                    "a run of it does not fit",
                 )
             self._on_round(WARM_UP_RUNS + done + 1)
         for own in self._found.values():
@@ -343,7 +358,7 @@ class _Comparison:
 
     def _finish(self, budget: Budget) -> None:
         for number in list(self._workers):
-            self._attempt(number, lambda worker, own: _finish(worker, own, budget), "no time was left")
+            self._attempt(number, lambda worker, own: _finish(worker, own, budget), "its end does not fit")
             if number in self._workers:
                 self._tell(number, "ended")
 

@@ -7,13 +7,14 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mghft_export.bench.notes import contradiction_lines, cut_lines
 from mghft_export.bench.record import is_noisy
 
 LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
 COLUMNS = (
     *("processor", "part", "batch", "name", *LATENCY),
     *("speed_up", "speed_up_low", "speed_up_high", "peak_bytes", "agreement", "macro_f1_change"),
-    *("roofline_share", "failure"),
+    *("roofline_share", "failure", "rounds", "cut"),
 )
 
 
@@ -32,7 +33,7 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
                     + [gain.get("median"), gain.get("low"), gain.get("high")]
                     + [row["peak_bytes"] or None]
                     + [price.get("agreement"), price.get("macro_f1_change")]
-                    + [row["roofline_share"], row["failure"]]
+                    + [row["roofline_share"], row["failure"], len(row["round_ms"]), row.get("cut")]
                 )
     return output.getvalue()
 
@@ -55,6 +56,8 @@ def as_markdown(records: Sequence[Mapping[str, Any]]) -> str:
                     cells = [row["name"], f"not run: {row['failure']}"] + [""] * (len(HEADINGS) - 2)
                 parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             parts.append("")
+            notes = [*cut_lines(comparison), *contradiction_lines(comparison)]
+            parts += [f"{note}\n" for note in notes]
     return "\n".join(parts)
 
 

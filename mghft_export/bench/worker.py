@@ -60,6 +60,10 @@ class RowFailed(MGHFTError):
         self.said = said
 
 
+class LeftOut(RowFailed):
+    """A row is not started: the machine is none for it."""
+
+
 class OutOfMemory(RowFailed):
     """A row was stopped because memory ran short."""
 
