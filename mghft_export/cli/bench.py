@@ -22,7 +22,7 @@ from mghft_export import __version__
 from mghft_export.atomic import replacing_file
 from mghft_export.bench.budget import COMPARISON_SECONDS, default_seconds, share
 from mghft_export.bench.compare import LIMIT, AnySubject, Row, compare
-from mghft_export.bench.diff import differences
+from mghft_export.bench.diff import Change, differences, machine_changes
 from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_batches, text_batches
 from mghft_export.bench.notes import left_out_lines
 from mghft_export.bench.provenance import machine, provenance
@@ -36,7 +36,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.cli.bench_progress import shown_progress
-from mghft_export.cli.bench_tables import comparison_tables, diff_table, table
+from mghft_export.cli.bench_tables import comparison_tables, diff_notes, diff_table, table
 from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.main import run
 from mghft_export.cli.warnings import warn_of_precision
@@ -189,13 +189,20 @@ def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
     if not changes:
         raise MGHFTError(f"neither {old} nor {new} has a row; nothing can be compared")
     if as_json:
-        click.echo(json.dumps([vars(change) for change in changes], indent=1))
+        click.echo(json.dumps([_change_dict(change) for change in changes], indent=1))
     else:
         Console().print(diff_table(changes))
+        for note in diff_notes(changes, machine_changes(first, second)):
+            Console().print(note)
         if first["machine"]["processor"] != second["machine"]["processor"]:
             Console(stderr=True).print("[yellow]The results are of two machines.[/]")
     failed = fail_above is not None and any(change.fails(fail_above) for change in changes)
     return REGRESSED if failed else 0
+
+
+def _change_dict(change: Change) -> dict[str, Any]:
+    verdicts = {"slower": change.slower, "faster": change.faster, "too_few": change.too_few}
+    return {**vars(change), **verdicts}
 
 
 @bench.command()

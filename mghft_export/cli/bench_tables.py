@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bench.compare import Row
-from mghft_export.bench.diff import Change
+from mghft_export.bench.diff import Change, least_rounds
 from mghft_export.bench.notes import table_notes
 from mghft_export.bench.record import FEW, NOISY, is_noisy, row_dict
 from mghft_export.bench.subjects import Subject
@@ -61,14 +61,35 @@ def diff_table(changes: Sequence[Change]) -> Table:
     for number, heading in enumerate(("row", "old ms", "new ms", "new / old", "")):
         result.add_column(heading, justify="right" if 0 < number < 4 else "left")
     for change in changes:
-        name = f"{change.part}, batch {change.batch}, {change.name}"
+        name = Text(f"{change.part}, batch {change.batch}, {change.name}")
         old, new = (_milliseconds(value) for value in (change.old, change.new))
         if change.ratio is None:
-            result.add_row(name, old, new, "", change.failure or "new")
+            result.add_row(name, old, new, "", Text(change.failure or "new"))
+            continue
+        if change.too_few:
+            result.add_row(name, old, new, f"{change.ratio:.2f}", "[yellow]too few rounds[/]")
             continue
         verdict = "[red]slower[/]" if change.slower else "[green]faster[/]" if change.faster else "the same"
-        result.add_row(name, old, new, f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})", verdict)
+        interval = f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
+        result.add_row(name, old, new, interval, verdict)
     return result
+
+
+def diff_notes(changes: Sequence[Change], machine: Mapping[str, float]) -> Iterator[Text]:
+    """What the ratios are corrected by, and what it would take to tell more.
+
+    Args:
+        machine: of :func:`~mghft_export.bench.diff.machine_changes`.
+    """
+    if machine:
+        own = " and ".join(f"{ratio:.2f} times as long for a {name}" for name, ratio in machine.items())
+        yield Text(f"The machine itself took {own}; new / old is beside that.", "dim")
+    if any(change.too_few for change in changes):
+        least = least_rounds(changes)
+        yield Text(
+            f"Too few rounds tell nothing: both results need {least}, from more --iterations or --budget.",
+            "yellow",
+        )
 
 
 def _milliseconds(value: float | None) -> str:
