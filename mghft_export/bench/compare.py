@@ -252,16 +252,16 @@ class _Comparison:
 
         All at once would hold up each other: within a small budget none would be ready.
         """
-        ends = budget.left() * (1 - LOADING_SHARE)
+        loading = Budget(budget.left() * LOADING_SHARE)
         waiting = sorted(numbers, key=lambda number: warm_up_order(self._subjects[number]))
         starting: deque[int] = deque()
         while waiting or starting:
             while waiting and len(starting) < AT_ONCE:
                 number = waiting.pop(0)
-                if self._start(number, budget.left() - ends):
+                if self._start(number, loading.left()):
                     starting.append(number)
             if starting:
-                within = max(0.0, budget.left() - ends)
+                within = max(0.0, loading.left())
                 self._attempt(
                     starting.popleft(),
                     lambda worker, _, within=within: worker.load(within),  # type: ignore[misc]

@@ -70,6 +70,22 @@ def test_page_is_whole_and_loads_nothing(measured):
     assert 'name="viewport"' in text
 
 
+def test_page_begins_with_bundle_machine_and_day(measured):
+    record = json.loads((measured / "r.json").read_text())
+    text = (measured / "r.html").read_text()
+    top = text[: text.index("<figure>")]
+    assert record["provenance"]["bundle"] in top
+    assert record["machine"]["processor"] in top
+    assert record["provenance"]["time"][:10] in top
+
+
+def test_what_the_machine_lacks_is_one_line(measured, capsys):
+    assert run(bench, ["report", str(measured / "r.json")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("no GPU") == 1
+    assert (measured / "r.html").read_text().count('class="note">no GPU') == 1
+
+
 def test_report_shows_results_of_several_files(measured, tmp_path, capsys):
     first = str(measured / "r.json")
     assert run(bench, ["report", first, first, "--csv", str(tmp_path / "all.csv")]) == 0
