@@ -91,7 +91,8 @@ def first_run_limit(left: float, reserved: float, waiting: int) -> float:
         waiting: rows that are not warmed up, with this one.
     """
     share = 1.0 if waiting == 1 else 0.5
-    return max((left - reserved) * share, left / (waiting + 1))
+    least = 0.5 / (waiting + 1)  # where those before it need everything
+    return max((left - reserved) * share, left * least)
 
 
 def who_goes_on(rows: Mapping[int, Turns], *, rounds: int, left: float) -> set[int]:

@@ -10,8 +10,8 @@ FEW_NAMES = 3
 
 NO_GPU = "no GPU"
 
-ROUNDING = 1e-6
-"""Of numbers in JSON."""
+TOLERANCE = 0.05
+"""Beyond the interval: that of one or two rounds is narrow by chance."""
 
 
 def is_left_out(row: Mapping[str, Any]) -> bool:
@@ -70,7 +70,7 @@ def contradiction_lines(comparison: Mapping[str, Any]) -> list[str]:
         if reference is None or gain is None:
             continue
         said = reference["latency"]["median"] / row["latency"]["median"]
-        if not gain["low"] * (1 - ROUNDING) <= said <= gain["high"] * (1 + ROUNDING):
+        if not gain["low"] * (1 - TOLERANCE) <= said <= gain["high"] * (1 + TOLERANCE):
             shared = min(len(row["round_ms"]), len(reference["round_ms"]))
             lines.append(
                 f"{row['name']}: {gain['median']:.1f}x in {_rounds(shared)} with {reference['name']}, "

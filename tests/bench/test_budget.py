@@ -42,7 +42,7 @@ def test_a_first_run_leaves_the_others_their_time():
     assert first_run_limit(left=60, reserved=20, waiting=1) == 40
     assert first_run_limit(left=60, reserved=20, waiting=3) == 20
     # Nothing is left beside the reserve, and each has its share all the same.
-    assert first_run_limit(left=30, reserved=90, waiting=2) == 10
+    assert first_run_limit(left=30, reserved=90, waiting=2) == 5
 
 
 def test_rows_that_start_late_wait_until_the_others_are_warm():

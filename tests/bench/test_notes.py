@@ -70,3 +70,9 @@ def test_a_contradiction_of_other_rounds_is_said():
     assert contradiction_lines({"rows": rows}) == [
         "int8: 2.0x in the one round with fp32, 4.0x by the times of all rounds"
     ]
+
+
+def test_one_round_a_little_beside_the_others_is_no_contradiction():
+    reference = [10.0, 10.2, 10.2]
+    rows = [measured("fp32", reference), measured("int8", [5.0], reference)]
+    assert contradiction_lines({"rows": rows}) == []
