@@ -162,10 +162,11 @@ def _change(
 
 
 def _relative(row: Mapping[str, Any], ruler: Sequence[float]) -> list[float]:
-    """A row's rounds in the ruler's time of the same round; in its usual time for rows that ran after the others."""
-    if len(ruler) == 1 or row["alone"]:
-        return [time / float(np.median(ruler)) for time in row["round_ms"]]
-    return [time / other for time, other in zip(row["round_ms"], ruler, strict=False)]
+    """A row's rounds in the ruler's time of the same round; in its usual time where it was not in that round."""
+    usual = float(np.median(ruler))
+    together = [] if row["alone"] or len(ruler) == 1 else ruler
+    others = [*together, *[usual] * len(row["round_ms"])]
+    return [time / other for time, other in zip(row["round_ms"], others, strict=False)]
 
 
 def _around(ratios: Sequence[Ratio]) -> tuple[float, float]:

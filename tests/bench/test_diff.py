@@ -157,6 +157,15 @@ def test_too_few_rounds_say_so(tmp_path, capsys):
     assert "both results need 6" in said
 
 
+def test_rounds_that_the_machine_sat_out_tell_all_the_same():
+    old, new = result(0, noise=0.01), result(1, noise=0.01, slowed=("int8",), factor=1.3)
+    rounds = new["comparisons"][0]["machine_rounds"]
+    rounds.update({name: times[:3] for name, times in rounds.items()})
+    changes = differences(old, new)
+    assert [change.name for change in changes if change.slower] == ["int8"]
+    assert {change.rounds for change in changes} == {(10, 10)}
+
+
 def test_an_interval_needs_times_enough():
     assert least_times(0.05) == 4
     assert ratio_interval([1, 2, 3], [4, 5, 6], 0.05) is None
