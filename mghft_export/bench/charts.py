@@ -12,6 +12,8 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
+from mghft_export.bench.text_forms import short_number
+
 WIDTH, HEIGHT = 6.0, 3.8
 """Inches; a phone shows the letters about as large as the page's."""
 MARKERS = "os^Dvp*X<>hP"
@@ -51,7 +53,7 @@ def _bars(times: Mapping[str, float], batch: int) -> str:
     names = list(times)[::-1]  # matplotlib draws the first one at the bottom
     figure, axes = pyplot.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(names)))
     bars = axes.barh(names, [times[name] for name in names])
-    axes.bar_label(bars, fmt="%.3g", padding=3, fontsize=8)
+    axes.bar_label(bars, fmt=short_number, padding=3, fontsize=8)
     axes.margins(x=0.12)
     axes.set(xlabel=f"median ms of {batch} at once")
     return _svg(figure, axes, "bars")
@@ -102,6 +104,7 @@ def latency_against_accuracy(comparison: Mapping[str, Any]) -> str | None:
 
 
 def _svg(figure: Any, axes: Any, salt: str) -> str:
+    axes.set_axisbelow(True)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[1]:

@@ -50,6 +50,11 @@ class Change:
     failure: str | None = None
 
     @property
+    def ran(self) -> bool:
+        """In either result."""
+        return self.old is not None or self.new is not None
+
+    @property
     def too_few(self) -> bool:
         """Both ran, in too few rounds to tell a change from noise."""
         return self.ratio is not None and self.low is None

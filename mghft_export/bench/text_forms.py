@@ -83,9 +83,9 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
     speed = "1.0x" if gain is None else f"{gain['median']:.1f}x ({gain['low']:.1f}-{gain['high']:.1f})"
     return [
         row["name"] + (" (alone)" if row["alone"] else ""),
-        ("~" if is_noisy(row) else "") + _number(latency["median"]),
-        _number(latency["p95"]),
-        _number(latency["stickers_per_second"]),
+        ("~" if is_noisy(row) else "") + short_number(latency["median"]),
+        short_number(latency["p95"]),
+        short_number(latency["stickers_per_second"]),
         speed,
         f"{row['peak_bytes'] / 1e9:.2f}",
         "-" if share is None else f"{share:.0%}",
@@ -94,5 +94,6 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
     ]
 
 
-def _number(value: float) -> str:
+def short_number(value: float) -> str:
+    """Three digits, or all before the point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -61,6 +61,8 @@ def diff_table(changes: Sequence[Change]) -> Table:
     for number, heading in enumerate(("row", "old ms", "new ms", "new / old", "")):
         result.add_column(heading, justify="right" if 0 < number < 4 else "left")
     for change in changes:
+        if not change.ran:
+            continue
         name = Text(f"{change.part}, batch {change.batch}, {change.name}")
         old, new = (_milliseconds(value) for value in (change.old, change.new))
         if change.ratio is None:
@@ -84,6 +86,9 @@ def diff_notes(changes: Sequence[Change], machine: Mapping[str, float]) -> Itera
     if machine:
         own = " and ".join(f"{ratio:.2f} times as long for a {name}" for name, ratio in machine.items())
         yield Text(f"The machine itself took {own}; new / old is beside that.", "dim")
+    idle = sum(not change.ran for change in changes)
+    if idle:
+        yield Text(f"{idle} rows ran in neither result.", "yellow")
     if any(change.too_few for change in changes):
         least = least_rounds(changes)
         yield Text(

@@ -166,6 +166,14 @@ def test_rounds_that_the_machine_sat_out_tell_all_the_same():
     assert {change.rounds for change in changes} == {(10, 10)}
 
 
+def test_rows_that_ran_in_neither_result_are_one_line(measured, capsys):
+    path = str(measured / "r.json")
+    assert run(bench, ["diff", path, path, "--fail-above", "5%"]) == 0
+    said = capsys.readouterr().out
+    assert "4 rows ran in neither result" in said
+    assert "GPU" not in said
+
+
 def test_an_interval_needs_times_enough():
     assert least_times(0.05) == 4
     assert ratio_interval([1, 2, 3], [4, 5, 6], 0.05) is None
