@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from mghft_export.bench.emulation import emulation
 from mghft_export.bench.memory import free_bytes, too_large
+from mghft_export.bench.notes import NO_GPU
 from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
+from mghft_export.bench.worker import LeftOut, RowFailed
 from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.gpu import Gpu, NoGpu
@@ -61,16 +64,30 @@ def all_rows(
 
 
 def obstacle(
-    config: MGHFTConfig, gpu: Gpu | NoGpu, free: Callable[[], int] = free_bytes
-) -> Callable[[Subject | Gemm | Copy], str | None]:
-    """A function that says why a row cannot run here, before a process is started for it; None where it can."""
+    config: MGHFTConfig,
+    gpu: Gpu | NoGpu,
+    free: Callable[[], int] = free_bytes,
+    *,
+    flags: Set[str] = frozenset(),
+    wanted: Callable[[Subject], bool] = lambda _: False,
+) -> Callable[[Subject | Gemm | Copy], RowFailed | None]:
+    """A function that says why a row cannot run here, before a process is started for it; None where it can.
 
-    def why_not(subject: Subject | Gemm | Copy) -> str | None:
+    Args:
+        flags: of the CPU; rows that it only emulates are left out.
+        wanted: rows that run although the CPU only emulates them.
+    """
+
+    def why_not(subject: Subject | Gemm | Copy) -> RowFailed | None:
         if not isinstance(subject, Subject):
             return None
         if subject.on_gpu and isinstance(gpu, NoGpu):
-            return f"no GPU: {gpu.reason}"
-        return _not_of_runner(subject) or too_large(subject, config, free())
+            return LeftOut(f"{NO_GPU}: {gpu.reason}")
+        emulated = emulation(subject, flags)
+        if emulated is not None and not wanted(subject):
+            return LeftOut(f"{emulated}: --all runs it")
+        reason = _not_of_runner(subject) or too_large(subject, config, free())
+        return RowFailed(reason) if reason is not None else None
 
     return why_not
 
