@@ -33,5 +33,6 @@ def emulation(subject: Subject, flags: Set[str], *, machine: str | None = None) 
             return "this CPU only emulates bfloat16"
         return None
     if "fp16" in subject.precision.split("-") and (is_x86(machine) or NATIVE_FP16 not in flags):
-        return "ONNX Runtime only emulates FP16 on this CPU"
+        runtime = "OpenVINO" if subject.provider == "openvino" else "ONNX Runtime"
+        return f"{runtime} only emulates FP16 on this CPU"
     return None

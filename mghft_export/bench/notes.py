@@ -9,6 +9,7 @@ FEW_NAMES = 3
 """Rows that are named; more are counted."""
 
 NO_GPU = "no GPU"
+NO_OPENVINO = "no OpenVINO: pip install 'mghft-export[openvino]'"
 
 TOLERANCE = 0.05
 """Beyond the interval: that of one or two rounds is narrow by chance."""

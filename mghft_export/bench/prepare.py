@@ -21,7 +21,7 @@ def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
         from mghft_export.bench.machine_rows import prepare_copy
 
         return prepare_copy(subject)
-    if subject.implementation in ("onnxruntime", "engine"):
+    if subject.implementation in ("onnxruntime", "openvino", "engine"):
         from mghft_export.bench.session_rows import prepare_sessions
 
         return prepare_sessions(subject)

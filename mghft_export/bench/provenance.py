@@ -23,6 +23,7 @@ PACKAGES = (
     "numpy",
     "onnx",
     "onnxruntime",
+    "openvino",
     "onnxruntime-gpu",
     "torch",
     "transformers",

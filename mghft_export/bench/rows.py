@@ -8,15 +8,16 @@ from pathlib import Path
 
 from mghft_export.bench.emulation import emulation
 from mghft_export.bench.memory import free_bytes, too_large
-from mghft_export.bench.notes import NO_GPU
+from mghft_export.bench.notes import NO_GPU, NO_OPENVINO
 from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
 from mghft_export.bench.worker import LeftOut, RowFailed
 from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
+from mghft_export.runtime.openvino_session import has_openvino
 
-PROVIDERS: tuple[Provider, ...] = ("cpu", "cuda", "tensorrt")
+PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "cuda", "tensorrt")
 DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
 """Those that PyTorch has."""
 RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
@@ -38,7 +39,7 @@ def all_rows(
 
     Args:
         template: bundle, part, batch and everything else that the rows share.
-        providers: of ONNX Runtime and PyTorch.
+        providers: of ONNX Runtime and PyTorch, and OpenVINO.
         precisions: of the bundle's; all of them by default.
         runner: the program `mghft-run`, which then runs all that sessions run, too.
     """
@@ -48,7 +49,12 @@ def all_rows(
         rows += [replace(on, implementation="as-released", mode=mode) for mode in RELEASED_MODES]
         rows += [replace(on, implementation="fused", mode=mode) for mode in FUSED_MODES[provider]]
     sessions = [
-        replace(template, implementation="onnxruntime", provider=provider, precision=precision)
+        replace(
+            template,
+            implementation="openvino" if provider == "openvino" else "onnxruntime",
+            provider=provider,
+            precision=precision,
+        )
         for provider in (item for item in PROVIDERS if item in providers)
         for precision in bundle.manifest.precisions
         if not precisions or precision in precisions
@@ -83,6 +89,8 @@ def obstacle(
             return None
         if subject.on_gpu and isinstance(gpu, NoGpu):
             return LeftOut(f"{NO_GPU}: {gpu.reason}")
+        if subject.provider == "openvino" and subject.implementation != "mghft-run" and not has_openvino():
+            return LeftOut(NO_OPENVINO)
         emulated = emulation(subject, flags)
         if emulated is not None and not wanted(subject):
             return LeftOut(f"{emulated}: --all runs it")

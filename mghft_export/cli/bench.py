@@ -47,7 +47,7 @@ from mghft_export.errors import MGHFTError
 
 __all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime")
+IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime", "openvino")
 """What runs without a GPU."""
 KINDS: tuple[Implementation, ...] = (*IMPLEMENTATIONS, "engine", "mghft-run")
 PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole", "pipeline")

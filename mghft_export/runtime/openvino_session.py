@@ -107,13 +107,18 @@ class OpenVinoSession:
         return {name: found[name] for name in self.outputs}
 
 
+def has_openvino() -> bool:
+    """Whether the package is installed; it is not imported."""
+    return importlib.util.find_spec("openvino") is not None
+
+
 def require_openvino() -> None:
-    """Check that the package is there, without importing it.
+    """Check that OpenVINO is there.
 
     Raises:
         MGHFTError: it is not installed.
     """
-    if importlib.util.find_spec("openvino") is None:
+    if not has_openvino():
         raise MGHFTError(
             "OpenVINO is not installed; install it with: pip install 'mghft-export[openvino]', or use --provider cpu"
         )
