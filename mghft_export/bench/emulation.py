@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Set
 
 from mghft_export.bench.subjects import Subject
-from mghft_export.cpu_features import is_x86
-
-NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""x86 and Arm: what oneDNN, PyTorch's library of products, multiplies bfloat16 with. Without any of these PyTorch's
-autocast on the CPU is slower than float32, by much without AVX-512 (github.com/pytorch/pytorch/issues/118499)."""
+from mghft_export.cpu_features import has_bf16, is_x86
 
 BF16_MODES = ("autocast", "compile-bf16")
-"""PyTorch's modes that compute in bfloat16 on a CPU."""
+"""PyTorch's modes that compute in bfloat16 on a CPU. Where it lacks the instructions, autocast is slower than float32,
+by much without AVX-512 (github.com/pytorch/pytorch/issues/118499)."""
 
 NATIVE_FP16 = "asimdhp"
 """Arm's vectors of half precision, the only ones that ONNX Runtime's CPU kernels for FP16 are written for
@@ -29,10 +26,12 @@ def emulation(subject: Subject, flags: Set[str], *, machine: str | None = None) 
     if subject.on_gpu or not flags:
         return None
     if subject.implementation in ("as-released", "fused"):
-        if subject.mode in BF16_MODES and not flags & NATIVE_BF16:
+        if subject.mode in BF16_MODES and not has_bf16(flags):
             return "this CPU only emulates bfloat16"
         return None
+    if subject.provider == "openvino-bf16" and not has_bf16(flags):
+        return "this CPU only emulates bfloat16"
     if "fp16" in subject.precision.split("-") and (is_x86(machine) or NATIVE_FP16 not in flags):
-        runtime = "OpenVINO" if subject.provider == "openvino" else "ONNX Runtime"
+        runtime = "OpenVINO" if subject.provider.startswith("openvino") else "ONNX Runtime"
         return f"{runtime} only emulates FP16 on this CPU"
     return None

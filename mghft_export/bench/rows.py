@@ -15,9 +15,10 @@ from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
+from mghft_export.runtime.graph_session import OPENVINO_PROVIDERS
 from mghft_export.runtime.openvino_session import has_openvino
 
-PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "cuda", "tensorrt")
+PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "openvino-bf16", "cuda", "tensorrt")
 DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
 """Those that PyTorch has."""
 RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
@@ -51,7 +52,7 @@ def all_rows(
     sessions = [
         replace(
             template,
-            implementation="openvino" if provider == "openvino" else "onnxruntime",
+            implementation="openvino" if provider in OPENVINO_PROVIDERS else "onnxruntime",
             provider=provider,
             precision=precision,
         )
@@ -89,7 +90,7 @@ def obstacle(
             return None
         if subject.on_gpu and isinstance(gpu, NoGpu):
             return LeftOut(f"{NO_GPU}: {gpu.reason}")
-        if subject.provider == "openvino" and subject.implementation != "mghft-run" and not has_openvino():
+        if subject.implementation == "openvino" and not has_openvino():
             return LeftOut(NO_OPENVINO)
         emulated = emulation(subject, flags)
         if emulated is not None and not wanted(subject):

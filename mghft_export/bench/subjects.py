@@ -8,7 +8,7 @@ from typing import Literal
 
 Implementation = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
-Provider = Literal["cpu", "cuda", "tensorrt", "openvino"]
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "openvino-bf16"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
 
 RUN_GRAPHS: tuple[Implementation, ...] = ("onnxruntime", "openvino", "mghft-run")
@@ -29,7 +29,7 @@ class Subject:
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
-        provider: of ONNX Runtime, or `openvino`; for PyTorch `cpu` or `cuda`.
+        provider: of ONNX Runtime or OpenVINO; for PyTorch `cpu` or `cuda`.
         mode: of PyTorch: as it is, with `torch.compile`, with autocast, or compiled under autocast to 16 bits.
         engine: the name of a folder in the bundle's `engines/`.
         length: tokens of a text; by default what the stickers' texts have.
@@ -69,7 +69,9 @@ class Subject:
             words.append(self.precision)
         elif self.mode != "eager":
             words.append(self.mode)
-        if self.engine is None and self.provider not in ("cpu", self.implementation):
+        if self.implementation == "openvino":
+            words += ["bf16"] if self.provider == "openvino-bf16" else []
+        elif self.engine is None and self.provider != "cpu":
             words.append(self.provider)
         return " ".join(words + ([f"{self.length} tokens"] if self.length is not None else []))
 

@@ -13,10 +13,12 @@ import pytest
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.cpu_features import cpu_flags, has_bf16
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.precision.build import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.runtime import openvino_session
 from mghft_export.runtime.graph_session import PROVIDERS, open_graph
 from mghft_export.runtime.openvino_session import OpenVinoSession
 from mghft_export.runtime.pipeline import Pipeline
@@ -62,19 +64,37 @@ def test_other_precisions_stay_as_near_to_float32_as_in_onnx_runtime(
 def test_int8_graphs_run_in_int8(bundle: Bundle) -> None:
     """Were they run in float, the outputs would be those of the graph with optimisations off, to the last digits."""
     session = OpenVinoSession(bundle.graph("vision", "int8"))
-    kinds = {node.get_rt_info()["runtimePrecision"].astype(str) for node in _runtime_model(session).get_ops()}
-    assert kinds & {"i8", "u8"}
+    assert {_precision(node) for node in _runtime_model(session).get_ops()} & {"i8", "u8"}
 
 
-def test_it_never_computes_in_bfloat16(bundle: Bundle) -> None:
+def test_it_does_not_compute_in_bfloat16_unasked(bundle: Bundle) -> None:
     compiled = OpenVinoSession(bundle.graph("vision"))._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     operators = _runtime_model(OpenVinoSession(bundle.graph("vision"))).get_ops()
-    assert not [node for node in operators if node.get_rt_info()["runtimePrecision"].astype(str) == "bf16"]
+    assert not [node for node in operators if _precision(node) == "bf16"]
+
+
+def _precision(node) -> str:
+    return node.get_rt_info()["runtimePrecision"].astype(str)
 
 
 def _runtime_model(session: OpenVinoSession):
     return session._request.get_compiled_model().get_runtime_model()
+
+
+def test_bfloat16_is_taken_only_where_it_is_asked_for_and_the_cpu_has_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_session, "cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(MGHFTError, match="no instructions for bfloat16"):
+        OpenVinoSession(bundle.graph("vision"), bfloat16=True)
+    monkeypatch.undo()
+    if not has_bf16(cpu_flags()):
+        pytest.skip("this CPU has no bfloat16")
+    session = open_graph(bundle.graph("vision"), provider="openvino-bf16")
+    assert [node for node in _runtime_model(session).get_ops() if _precision(node) == "bf16"]
+    expected, found = logits(bundle), logits(bundle, provider="openvino-bf16")
+    assert 0 < np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
 def test_outputs_of_a_run_stay_when_the_next_begins(bundle: Bundle) -> None:
@@ -118,7 +138,7 @@ def test_what_does_not_fit_is_one_sentence(
 
 
 def test_every_provider_of_the_command_line_is_known() -> None:
-    assert PROVIDERS == ("cpu", "cuda", "tensorrt", "openvino")
+    assert PROVIDERS == ("cpu", "cuda", "tensorrt", "openvino", "openvino-bf16")
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
