@@ -8,6 +8,8 @@ ALL := --no-verify --precision fp16 --precision int8 --precision int8-fp16
 DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
 
 ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])")
+# Empty where the package is not installed; CMake then looks for OpenVINO itself.
+OPENVINO = $(shell $(BIN)/python -c "import importlib.util as u; found = u.find_spec('openvino'); print(found.submodule_search_locations[0] + '/cmake' if found else '')")
 FUZZ_SECONDS ?= 60
 
 .PHONY: demo test lint bench cpp cpp-sanitize fuzz clean
@@ -46,7 +48,7 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour;
 
 cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
 	cpp/prepare_debian.sh
-	cmake -S . -B build/cpp -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON
+	cmake -S . -B build/cpp -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DOpenVINO_DIR=$(OPENVINO) -DMGHFT_WERROR=ON
 	cmake --build build/cpp --parallel
 	ctest --test-dir build/cpp --output-on-failure
 
@@ -57,7 +59,7 @@ cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSaniti
 fuzz: $(VENV)/.installed ## each fuzzer for FUZZ_SECONDS, with clang; for a nightly run
 	cpp/prepare_debian.sh clang libclang-rt-dev
 	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
-	  -DMGHFT_CUDA=OFF -DMGHFT_SANITIZE=address,undefined
+	  -DMGHFT_CUDA=OFF -DMGHFT_OPENVINO=OFF -DMGHFT_SANITIZE=address,undefined
 	cmake --build build/fuzz --parallel
 	cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
 

@@ -26,6 +26,16 @@ if(ONNXRUNTIME_ROOT)
   endif()
 endif()
 
+# OpenVINO looks for its part for the CPU and its reader of ONNX beside its library, so they go together.
+if(openvino_library)
+  get_filename_component(folder ${openvino_library} DIRECTORY)
+  if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    file(GLOB needed ${folder}/libopenvino.so.* ${folder}/libopenvino_*_cpu_plugin.so
+      ${folder}/libopenvino_onnx_frontend.so.* ${folder}/libtbb.so.*)
+    install(FILES ${needed} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endif()
+endif()
+
 if(BUILD_SHARED_LIBS)
   set(package ${CMAKE_INSTALL_LIBDIR}/cmake/mghft)
   install(EXPORT mghftTargets NAMESPACE mghft:: DESTINATION ${package})

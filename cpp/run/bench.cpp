@@ -12,12 +12,14 @@
 #include <thread>
 
 #include "bench_parts.hpp"
+#include "branches.hpp"
 #include "commands.hpp"
 #include "machine.hpp"
 #include "measuring.hpp"
 #include "statistics.hpp"
 #include "table.hpp"
 #include "text.hpp"
+#include "warning.hpp"
 
 namespace mghft::run {
 
@@ -72,7 +74,7 @@ SpeedUp shared_speed_up(std::vector<double> reference, std::vector<double> other
 
 Json subject_json(const BenchOptions& options, const std::string& part, const Row& row) {
     const bool engine = !options.options.engine.empty();
-    const bool on_gpu = engine || options.options.provider != "cpu";
+    const bool on_gpu = engine || !runs_on_cpu(options.options.provider);
     return {
         {"implementation", "mghft-run"},
         {"part", part},
@@ -213,6 +215,11 @@ int bench(const BenchOptions& given) {
         }
     }
     if (!options.options.engine.empty()) precisions = {"fp32"};
+    for (const std::string& precision : precisions) {
+        Options chosen = options.options;
+        chosen.precision = precision;
+        warn_of_precision(options.bundle, chosen);
+    }
     const auto batches = sticker_batches(bench_stickers(options.stickers), options.batch);
     Json record = {
         {"schema", kSchema},

@@ -13,6 +13,9 @@
 
 #include "files.hpp"
 #include "mghft/mghft.hpp"
+#ifdef MGHFT_OPENVINO
+#include "ov_session.hpp"
+#endif
 
 namespace mghft::run {
 
@@ -86,13 +89,17 @@ Json provenance(const std::string& bundle) {
             graphs[precision][branch] = graph.at("file").at("sha256");
         }
     }
+    Json versions = {{"onnxruntime", Ort::GetVersionString()}};
+#ifdef MGHFT_OPENVINO
+    versions["openvino"] = openvino_version();
+#endif
     return {
         {"producer", std::string("mghft-run ") + mghft::version()},
         {"commit", nullptr},
         {"time", time_now()},
         {"load_average", has_load ? Json(load) : Json()},
         {"gpu", {{"none", "not asked for by mghft-run"}}},
-        {"versions", {{"onnxruntime", Ort::GetVersionString()}}},
+        {"versions", versions},
         {"trained", manifest.at("trained")},
         {"model", manifest.value("model", Json::object())},
         {"checkpoint", manifest.at("checkpoint")},

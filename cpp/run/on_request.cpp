@@ -4,6 +4,7 @@
 #include "bench_parts.hpp"
 #include "commands.hpp"
 #include "measuring.hpp"
+#include "warning.hpp"
 
 namespace mghft::run {
 
@@ -21,6 +22,7 @@ int on_request(const BenchOptions& options) {
     if (options.precisions.size() > 1) throw Error("--on-request runs one precision; give --precision once");
     Options chosen = options.options;
     if (!options.precisions.empty()) chosen.precision = options.precisions[0];
+    warn_of_precision(options.bundle, chosen);
     const auto batches = sticker_batches(bench_stickers(options.stickers), options.batch);
     const auto run = prepare_part(options.bundle, chosen, options.parts[0], batches);
     answer();

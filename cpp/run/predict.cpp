@@ -8,6 +8,7 @@
 #include "table.hpp"
 #include "text.hpp"
 #include "text_file.hpp"
+#include "warning.hpp"
 
 namespace mghft::run {
 
@@ -114,6 +115,7 @@ int predict(const PredictOptions& options) {
     } else {
         for (const std::string& image : options.images) rows.emplace_back(image, "");
     }
+    warn_of_precision(options.bundle, options.options);
     Classifier classifier(options.bundle, options.options);
     const BundleInfo& info = classifier.info();
     TextFeatures features;

@@ -5,29 +5,50 @@
 #include "engine_folder.hpp"
 #include "ort_session.hpp"
 #include "text.hpp"
+#ifdef MGHFT_OPENVINO
+#include "ov_session.hpp"
+#endif
 #ifdef MGHFT_TENSORRT
 #include "trt_branches.hpp"
 #endif
 
 namespace mghft {
 
+bool runs_on_cpu(const std::string& provider) {
+    return provider == "cpu" || provider == "openvino";
+}
+
 namespace {
 
 std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& branch, const Options& options) {
     const GraphEntry& entry = bundle.graph(branch, options.precision);
-    const bool on_device = options.provider != "cpu";
-    const bool overlaps = options.overlap == Overlap::kOn || (options.overlap == Overlap::kAuto && on_device);
+    const std::filesystem::path path = bundle.root / entry.file.path;
+    const bool overlaps =
+        options.overlap == Overlap::kOn || (options.overlap == Overlap::kAuto && !runs_on_cpu(options.provider));
+    const bool own_thread = overlaps && branch == "vision";
+    const MappedFile graph = bundle.mapped(entry.file);
+#ifdef MGHFT_OPENVINO
+    if (options.provider == "openvino") {
+        return std::make_unique<OvSession>(graph, path, entry, OvSessionOptions{options.threads, own_thread});
+    }
+#endif
     OrtSessionOptions settings;
     settings.provider = options.provider;
     settings.threads = options.threads;
     settings.longest_text = bundle.manifest.text.max_length;
     settings.keeps_outputs = branch == "vision";
-    settings.own_thread = overlaps && branch == "vision";
-    const MappedFile graph = bundle.mapped(entry.file);
-    return std::make_unique<OrtSession>(graph.content(), bundle.root / entry.file.path, entry, settings);
+    settings.own_thread = own_thread;
+    return std::make_unique<OrtSession>(graph.content(), path, entry, settings);
 }
 
 Branches open_graphs(const Bundle& bundle, const Options& options) {
+#ifndef MGHFT_OPENVINO
+    if (options.provider == "openvino") {
+        throw Error(
+            "this build has no OpenVINO; build with -DMGHFT_OPENVINO=ON -DOpenVINO_DIR=FOLDER, such as the Python "
+            "package's openvino/cmake, or use --provider cpu");
+    }
+#endif
     // All at once: the text branch has by far the most weights, and the vision branch the most nodes.
     const auto opened = [&](const char* branch) {
         return std::async(std::launch::async, open_graph, std::cref(bundle), branch, std::cref(options));
@@ -44,7 +65,7 @@ Branches open_graphs(const Bundle& bundle, const Options& options) {
 }  // namespace
 
 Branches open_branches(const Bundle& bundle, const Options& options) {
-    if (options.threads < 0) throw Error("threads must be 0 or more; 0 lets ONNX Runtime choose");
+    if (options.threads < 0) throw Error("threads must be 0 or more; with 0 the provider chooses");
     if (options.engine.empty()) return open_graphs(bundle, options);
     const EngineFolder folder = load_engine_folder(find_engine_folder(bundle, options.engine), bundle);
 #ifdef MGHFT_TENSORRT

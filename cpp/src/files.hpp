@@ -19,6 +19,12 @@ struct FileState {
     std::uint64_t device = 0, inode = 0, size = 0;
     std::int64_t modified = 0;  // the content
     std::int64_t changed = 0;   // the content, the name, the owner or the permissions; nobody can set it back
+
+    bool operator==(const FileState& other) const {
+        return device == other.device && inode == other.inode && size == other.size && modified == other.modified &&
+               changed == other.changed;
+    }
+    bool operator!=(const FileState& other) const { return !(*this == other); }
 };
 
 // Of a regular file; empty where there is none that can be read.

@@ -176,6 +176,7 @@ Manifest parse_manifest(const std::string& text, const std::string& name) {
     if (root.has("quantization")) {
         for (const auto& [precision, entry] : root["quantization"].members()) {
             manifest.other_files.push_back(read_file_entry(entry["recipe"]));
+            manifest.quantization[precision] = {entry.boolean_or("sums_in_16_bits", false)};
         }
     }
     return manifest;

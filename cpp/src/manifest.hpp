@@ -44,6 +44,10 @@ struct TextEntry {
     int max_length = 0;
 };
 
+struct QuantizationEntry {
+    bool sums_in_16_bits = false;  // no two neighbouring 8-bit products leave 16 bits
+};
+
 struct Manifest {
     std::string producer;
     std::string checkpoint;
@@ -53,6 +57,7 @@ struct Manifest {
     TextEntry text;
     FileEntry tokenizer;
     std::map<std::string, std::map<std::string, GraphEntry>> precisions;  // by precision and branch
+    std::map<std::string, QuantizationEntry> quantization;                // by precision
     std::vector<FileEntry> other_files;
 };
 

@@ -1,4 +1,4 @@
-// An ONNX file without its large weights, which ONNX Runtime then maps into memory instead of copying them twice.
+// An ONNX file without its large weights, which runtimes then map into memory instead of copying them twice.
 #pragma once
 
 #include <cstddef>

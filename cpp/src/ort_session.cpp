@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "graph_tensors.hpp"
 #include "mghft/mghft.hpp"
 #include "onnx_weights.hpp"
 #include "ort_providers.hpp"
@@ -37,23 +38,17 @@ ONNXTensorElementDataType ort_type(ElementType type) {
     return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
 }
 
-// The tensors of a graph must be those of the manifest, in its order.
-void require_tensor(const std::string& graph, const TensorEntry& entry, const std::string& name,
-                    const Ort::TypeInfo& found) {
-    const bool is_tensor = found.GetONNXType() == ONNX_TYPE_TENSOR;
-    bool same = is_tensor && name == entry.name;
-    if (same) {
-        const auto tensor = found.GetTensorTypeAndShapeInfo();
-        const std::vector<std::int64_t> shape = tensor.GetShape();
-        same = tensor.GetElementType() == ort_type(entry.type) && shape.size() == entry.shape.size();
-        for (std::size_t index = 0; same && index < shape.size(); ++index) {
-            same = shape[index] == entry.shape[index] || (shape[index] < 0 && entry.shape[index] < 0);
-        }
+std::optional<ElementType> element_type(ONNXTensorElementDataType type) {
+    for (const ElementType known : {ElementType::kFloat32, ElementType::kFloat16, ElementType::kInt64}) {
+        if (ort_type(known) == type) return known;
     }
-    if (!same) {
-        throw Error(
-            text("the tensor '", name, "' of ", graph, " is not as the manifest says; export the bundle again"));
-    }
+    return std::nullopt;
+}
+
+FoundTensor described(const std::string& name, const Ort::TypeInfo& found) {
+    if (found.GetONNXType() != ONNX_TYPE_TENSOR) return {name, {}, std::nullopt};
+    const auto tensor = found.GetTensorTypeAndShapeInfo();
+    return {name, tensor.GetShape(), element_type(tensor.GetElementType())};
 }
 
 }  // namespace
@@ -92,18 +87,18 @@ OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path
         throw Error(
             text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()), "; export the bundle again"));
     }
-    if (session_.GetInputCount() != inputs_.size() || session_.GetOutputCount() != outputs_.size()) {
-        throw Error(text(name_, " has other inputs or outputs than the manifest says; export the bundle again"));
-    }
     Ort::AllocatorWithDefaultOptions allocator;
-    for (std::size_t index = 0; index < inputs_.size(); ++index) {
-        require_tensor(name_, inputs_[index], session_.GetInputNameAllocated(index, allocator).get(),
-                       session_.GetInputTypeInfo(index));
+    std::vector<FoundTensor> found_inputs, found_outputs;
+    for (std::size_t index = 0; index < session_.GetInputCount(); ++index) {
+        found_inputs.push_back(
+            described(session_.GetInputNameAllocated(index, allocator).get(), session_.GetInputTypeInfo(index)));
     }
-    for (std::size_t index = 0; index < outputs_.size(); ++index) {
-        require_tensor(name_, outputs_[index], session_.GetOutputNameAllocated(index, allocator).get(),
-                       session_.GetOutputTypeInfo(index));
+    for (std::size_t index = 0; index < session_.GetOutputCount(); ++index) {
+        found_outputs.push_back(
+            described(session_.GetOutputNameAllocated(index, allocator).get(), session_.GetOutputTypeInfo(index)));
     }
+    require_tensors(name_, inputs_, found_inputs);
+    require_tensors(name_, outputs_, found_outputs);
     input_slots_.resize(inputs_.size());
     output_slots_.resize(outputs_.size());
     if (options.own_thread) worker_.emplace([](void* self) { static_cast<OrtSession*>(self)->run(); }, this);
@@ -149,10 +144,7 @@ void OrtSession::bind_outputs() {
     for (std::size_t index = 0; index < outputs_.size(); ++index) {
         Slot& slot = output_slots_[index];
         const TensorEntry& entry = outputs_[index];
-        slot.shape.rank = entry.shape.size();
-        for (std::size_t place = 0; place < slot.shape.rank; ++place) {
-            slot.shape.sizes[place] = entry.shape[place] < 0 ? batch : entry.shape[place];
-        }
+        slot.shape = shape_of_batch(entry, batch);
         const std::size_t bytes = std::size_t(slot.shape.count()) * type_size(entry.type);
         if (device_) {
             if (bytes > slot.device.size()) slot.device = device_->GetAllocation(bytes);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "branches.hpp"
 #include "bundle.hpp"
 #include "engine_folder.hpp"
 #include "json.hpp"
@@ -82,6 +83,18 @@ TEST_CASE("a manifest is read") {
     CHECK(manifest.image.background == std::array<std::uint8_t, 3>{255, 136, 0});
     CHECK(manifest.class_names.size() == 2);
     CHECK(manifest.precisions.at("fp32").at("text").inputs[0].shape == std::vector<std::int64_t>{-1, -1});
+}
+
+TEST_CASE("how INT8 was made is read, and is an earlier version's where the manifest does not say") {
+    const auto made = [](const std::string& more) {
+        const std::string entry = text(R"("quantization": {"int8": {"recipe": )", Folder::file("r.json"), more, "}}, ");
+        return parse_manifest(replaced(Folder::manifest(), R"("producer")", entry + R"("producer")"), "b");
+    };
+    CHECK(made(R"(, "sums_in_16_bits": true)").quantization.at("int8").sums_in_16_bits);
+    CHECK_FALSE(made(R"(, "sums_in_16_bits": false)").quantization.at("int8").sums_in_16_bits);
+    CHECK_FALSE(made("").quantization.at("int8").sums_in_16_bits);
+    CHECK_THROWS_WITH_AS(made(R"(, "sums_in_16_bits": 1)"), doctest::Contains("sums_in_16_bits"), JsonError);
+    CHECK(parse_manifest(Folder::manifest(), "b").quantization.empty());
 }
 
 TEST_CASE("what is wrong with a manifest is named") {
@@ -194,3 +207,13 @@ TEST_CASE("compatible engines run on more than the GPU that built them") {
     check_gpu(folder, {"B", 120});
     CHECK_THROWS_AS(check_gpu(folder, {"B", 75}), Error);
 }
+
+#ifndef MGHFT_OPENVINO
+TEST_CASE("a build without OpenVINO says how to get one") {
+    const Folder folder;
+    Options options;
+    options.provider = "openvino";
+    CHECK_THROWS_WITH_AS(open_branches(load_bundle(folder.path), options), doctest::Contains("no OpenVINO; build with"),
+                         Error);
+}
+#endif

@@ -1,21 +1,12 @@
 // Large weights leave an ONNX model, and the model says where they are.
 #include <doctest/doctest.h>
 
+#include "onnx_bytes.hpp"
 #include "onnx_weights.hpp"
 
 using namespace mghft;
 
 namespace {
-
-std::string varint(std::uint64_t value) {
-    std::string bytes;
-    for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
-    return bytes + static_cast<char>(value);
-}
-
-std::string field(std::uint64_t number, const std::string& bytes) {
-    return varint(number << 3 | 2) + varint(bytes.size()) + bytes;
-}
 
 std::string initializer(const std::string& name, const std::string& raw_data) {
     return field(5, varint(1 << 3) + varint(raw_data.size() / 4) + varint(2 << 3) + varint(1) + field(8, name) +

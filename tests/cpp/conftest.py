@@ -20,6 +20,9 @@ SANITIZERS = os.environ.get("MGHFT_SANITIZE", "")
 FOLDER = ROOT / "build" / ("cpp-sanitize" if SANITIZERS else "cpp-tests")
 """Kept, so that the next run compiles only what changed."""
 
+OPENVINO = "OpenVINO: built"
+"""In what CMake says of the build."""
+
 
 @dataclass(frozen=True)
 class Programs:
@@ -29,6 +32,8 @@ class Programs:
     run: Path
     probe: Path
     allocations: Path
+    openvino: bool
+    """Whether OpenVINO was found."""
 
 
 def call(*command: object, status: int = 0, **options) -> subprocess.CompletedProcess[str]:
@@ -39,9 +44,13 @@ def call(*command: object, status: int = 0, **options) -> subprocess.CompletedPr
     return found
 
 
-def onnxruntime_folder() -> Path | None:
-    found = importlib.util.find_spec("onnxruntime")
+def package_folder(name: str) -> Path | None:
+    found = importlib.util.find_spec(name)
     return Path(found.submodule_search_locations[0]) if found and found.submodule_search_locations else None
+
+
+def onnxruntime_folder() -> Path | None:
+    return package_folder("onnxruntime")
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +60,11 @@ def programs() -> Programs:
     folder = onnxruntime_folder()
     if folder is None or not list(folder.glob("capi/libonnxruntime.so.*")):
         pytest.skip("this onnxruntime has no shared library")
+    openvino = package_folder("openvino")
     configured = subprocess.run(
         [
             *("cmake", "-S", ROOT, "-B", FOLDER, f"-DONNXRUNTIME_ROOT={folder}", "-DMGHFT_WERROR=ON"),
+            f"-DOpenVINO_DIR={openvino / 'cmake' if openvino else ''}",
             # Without optimisation, since most of the time here goes into compiling.
             *("-DCMAKE_BUILD_TYPE=None", "-DMGHFT_CUDA=OFF", f"-DMGHFT_SANITIZE={SANITIZERS}"),
         ],
@@ -67,4 +78,10 @@ def programs() -> Programs:
         pytest.skip(f"{missing[0]}; cpp/prepare_debian.sh installs what is missing")
     call("cmake", "--build", FOLDER, "--parallel", os.cpu_count() or 1)
     tests = FOLDER / "cpp" / "tests"
-    return Programs(FOLDER, FOLDER / "mghft-run", tests / "mghft-probe", tests / "mghft-allocations")
+    return Programs(
+        FOLDER,
+        FOLDER / "mghft-run",
+        tests / "mghft-probe",
+        tests / "mghft-allocations",
+        OPENVINO in configured.stdout,
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cpp.conftest import call
+from cpp.stickers import cpp_rows, small_set_stickers
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.main import cli, run
@@ -21,13 +22,7 @@ BATCH = 8
 
 @pytest.fixture(scope="module")
 def stickers(small_set: Path) -> list[tuple[Path, str]]:
-    """Image and text of the whole set."""
-    found = []
-    for split in sorted((small_set / "Annotations_mg" / "image-level").glob("*.json")):
-        for row in json.loads(split.read_text())["annotations"]:
-            found.append((small_set / "Images" / row["topic"] / row["file_name"], row["text"]))
-    assert len(found) == len(list((small_set / "Images").rglob("*.png"))) == 60
-    return found
+    return small_set_stickers(small_set)
 
 
 def python_logits(bundle: Path, stickers, features=None, precision="fp32") -> np.ndarray:
@@ -39,12 +34,6 @@ def python_logits(bundle: Path, stickers, features=None, precision="fp32") -> np
         texts = [text for _, text in stickers[part]] if features is None else features[part]
         rows.append(pipeline.logits(pixels, texts))
     return np.concatenate(rows)
-
-
-def cpp_rows(programs, bundle: Path, stickers, *options: object) -> list[dict]:
-    images = [image for image, _ in stickers]
-    found = call(programs.run, "predict", bundle, *images, "--json", "--logits", *options)
-    return [json.loads(line) for line in found.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

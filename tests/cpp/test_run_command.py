@@ -11,9 +11,12 @@ from cpp.conftest import call
 
 from mghft_export.bench.record import read_record
 from mghft_export.bench.text_forms import as_csv, as_markdown
+from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import bench
 from mghft_export.cli.bench_tables import comparison_tables
 from mghft_export.cli.main import run as run_command
+from mghft_export.cpu_features import cpu_flags
+from mghft_export.verification.warning import saturation_warning
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def test_misuse_is_one_sentence(programs, tiny_bundle, sticker, tmp_path):
     assert "the sticker's text is empty" in refused(programs, *run, "--text", " ")
     assert "not valid UTF-8" in refused(programs, *run, "--text", b"\xff".decode(errors="surrogateescape"))
     assert "has no fp8 graphs" in refused(programs, *run, "--text", "a", "--precision", "fp8")
-    assert "provider 'tpu' is not known" in refused(programs, *run, "--text", "a", "--provider", "tpu")
+    said = refused(programs, *run, "--text", "a", "--provider", "tpu")
+    assert "provider 'tpu' is not known; use one of cpu, openvino, cuda, tensorrt" in said
     assert "there are no engines 'e'" in refused(programs, *run, "--text", "a", "--engine", "e")
     assert "leave out one of the two" in refused(
         programs, *run, "--text", "a", "--engine", "e", "--precision", "fp16"
@@ -70,6 +74,25 @@ def test_misuse_is_one_sentence(programs, tiny_bundle, sticker, tmp_path):
     assert "--help" in refused(programs, "predict")
     assert "--help" in refused(programs, "nothing")
     assert "has no precision 'fp8'" in refused(programs, "bench", tiny_bundle, "--precision", "fp8")
+
+
+@pytest.mark.parametrize("made", [{}, {"sums_in_16_bits": False}, {"sums_in_16_bits": True}])
+def test_int8_of_an_earlier_version_is_warned_of_as_python_does(
+    programs, quantised_tiny_bundle, sticker, tmp_path, made
+):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(quantised_tiny_bundle, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["quantization"]["int8"].pop("sums_in_16_bits", None)
+    manifest["quantization"]["int8"] |= made
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    for precision in ("fp32", "int8"):
+        expected = saturation_warning(load_bundle(bundle).manifest, precision, cpu_flags())
+        said = f"warning: {expected}\n" if expected else ""
+        run = ("predict", bundle, sticker, "--text", "a", "--precision", precision)
+        assert call(programs.run, *run).stderr == said
+        options = ("--precision", precision, "--part", "vision", "--iterations", 1, "--duration", 0)
+        assert call(programs.run, "bench", bundle, *options).stderr == said
 
 
 def test_text_features_of_another_model_are_refused(programs, tiny_bundle, sticker, tmp_path):

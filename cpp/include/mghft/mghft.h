@@ -22,9 +22,9 @@ typedef struct mghft_classifier mghft_classifier; /* used by one thread at a tim
 typedef struct mghft_options {
     size_t size;           /* of this struct, as the caller was compiled */
     const char* precision; /* "fp32", or another one of the bundle's */
-    const char* provider;  /* "cpu", "cuda", "tensorrt" */
+    const char* provider;  /* "cpu", "openvino", "cuda", "tensorrt" */
     const char* engine;    /* NULL, or a folder of native engines */
-    int threads;           /* 0 for ONNX Runtime's own choice */
+    int threads;           /* 0 for the provider's own choice */
     int overlap;           /* text beside vision: -1 as fits the device, 0 no, 1 yes */
     size_t kept_texts;     /* texts whose features are kept from call to call */
 } mghft_options;

@@ -1,0 +1,14 @@
+// Which instructions this CPU has, as far as numbers hang on them.
+#pragma once
+
+namespace mghft {
+
+struct CpuFeatures {
+    bool x86 = false;
+    // Products of 8-bit numbers are summed in 32 bits; an x86 CPU with neither sums pairs in 16 bits, which saturate.
+    bool avx512_vnni = false, avx_vnni = false;
+};
+
+CpuFeatures cpu_features();
+
+}  // namespace mghft
