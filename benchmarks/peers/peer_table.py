@@ -26,7 +26,7 @@ def cell_output(cell: dict[str, Any]) -> Iterator[Table | Text]:
 
 def _table(cell: dict[str, Any]) -> Table:
     title = Text(f"{cell['model']}, batch {cell['batch']}")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title)
     table.add_column("how", no_wrap=True)
     for heading in ("ms", "speed", "differs", "cosine", "patches"):
         table.add_column(heading, justify="right", no_wrap=True)
