@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PEERS = ROOT / "benchmarks" / "peers"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(PEERS))
     import peer_agreement
+    import peer_preparation
     import peer_rows
     import peer_table
     import peer_verdict
@@ -225,3 +227,25 @@ def test_a_row_runs_in_its_own_process_and_leaves_its_outputs(tiny_bundle, tmp_p
     found = peer_agreement.load_outputs(where.outputs(peer_rows.REFERENCE, 3))
     assert {len(array) for array in found.values()} == {peer_agreement.STICKERS}
     assert {"stage4_class_token", "stage4_tokens", "stage4_selected"} <= set(found)
+
+
+def test_what_cannot_be_prepared_leaves_out_its_rows_only_and_what_is_there_is_not_made_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(PEERS))
+    made, lost, there = tmp_path / "made", tmp_path / "no" / "folder", tmp_path
+    steps = [
+        peer_preparation.Step("a", made, os.mkdir, (made,), (("A", 1), ("A", 8))),
+        peer_preparation.Step("b", lost, os.mkdir, (lost,), (("B", 1), ("B", 8))),
+        peer_preparation.Step("c", there, os.mkdir, (there,), (("C", 1),)),
+        peer_preparation.Step("d, which needs b", lost, os.mkdir, (lost,), (("B", 8),)),
+    ]
+    done, failures = [], []
+    reasons = peer_preparation.prepare(steps, peer_rows.Places(tmp_path), done.append, failures.append)
+    assert done == ["a", "b"]
+    assert made.is_dir()
+    assert set(reasons) == {("B", 1), ("B", 8)}
+    assert reasons["B", 8].startswith("FileNotFoundError: ")
+    (shown,) = failures
+    assert shown.startswith("b: FileNotFoundError")
+    assert "Traceback" in shown
