@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Implementation = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run"]
+Implementation = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run", "peer"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
 Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "openvino-bf16"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
@@ -25,7 +27,8 @@ class Subject:
 
     Attributes:
         implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`,
-            `openvino`, `engine` (TensorRT, TensorRT-RTX) or `mghft-run` (the C++ program, with any of the three).
+            `openvino`, `engine` (TensorRT, TensorRT-RTX), `mghft-run` (the C++ program, with any of the three) or `peer`,
+            which only a :class:`SelfOpening` is.
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
@@ -74,6 +77,18 @@ class Subject:
         elif self.engine is None and self.provider != "cpu":
             words.append(self.provider)
         return " ".join(words + ([f"{self.length} tokens"] if self.length is not None else []))
+
+
+@dataclass(frozen=True)
+class SelfOpening(Subject, ABC):
+    """A row that a script adds, as benchmarks/peers does: it knows itself how it is run.
+
+    Its class must be importable in a new process.
+    """
+
+    @abstractmethod
+    def open(self) -> Callable[[], object]:
+        """Load everything and return a function that runs once; called in the row's own process."""
 
 
 @dataclass(frozen=True)
