@@ -14,6 +14,7 @@ namespace mghft {
 struct OvSessionOptions {
     int threads = 0;        // 0 for OpenVINO's own choice
     bool overlaps = false;  // start returns at once
+    bool bfloat16 = false;  // computes in bfloat16 what is float32 in the graph; INT8 products stay INT8
 };
 
 // Inputs and outputs are memory of the session that OpenVINO reads and writes where it is, so that a run with the

@@ -15,7 +15,7 @@ using mghft::Overlap;
 constexpr int kMisuse = 2;  // the exit status of everything that a user can cause
 
 void add_running_options(CLI::App* command, Options& options) {
-    command->add_option("--provider", options.provider, "ONNX Runtime's cpu, cuda or tensorrt; or openvino, on the CPU.")
+    command->add_option("--provider", options.provider, "ONNX Runtime's cpu, cuda or tensorrt; or openvino or openvino-bf16, on the CPU.")
         ->capture_default_str();
     command->add_option("--engine", options.engine, "Run engines: a folder, or its name in the bundle's engines/.");
     command->add_option("--threads", options.threads, "CPU threads of one operator; 0 for the provider's choice.")

@@ -2,6 +2,7 @@
 
 #include <future>
 
+#include "cpu_features.hpp"
 #include "engine_folder.hpp"
 #include "ort_session.hpp"
 #include "text.hpp"
@@ -14,8 +15,16 @@
 
 namespace mghft {
 
+namespace {
+
+bool is_openvino(const std::string& provider) {
+    return provider == "openvino" || provider == "openvino-bf16";
+}
+
+}  // namespace
+
 bool runs_on_cpu(const std::string& provider) {
-    return provider == "cpu" || provider == "openvino";
+    return provider == "cpu" || is_openvino(provider);
 }
 
 namespace {
@@ -28,8 +37,9 @@ std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& bra
     const bool own_thread = overlaps && branch == "vision";
     const MappedFile graph = bundle.mapped(entry.file);
 #ifdef MGHFT_OPENVINO
-    if (options.provider == "openvino") {
-        return std::make_unique<OvSession>(graph, path, entry, OvSessionOptions{options.threads, own_thread});
+    if (is_openvino(options.provider)) {
+        const bool bfloat16 = options.provider == "openvino-bf16";
+        return std::make_unique<OvSession>(graph, path, entry, OvSessionOptions{options.threads, own_thread, bfloat16});
     }
 #endif
     OrtSessionOptions settings;
@@ -43,12 +53,15 @@ std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& bra
 
 Branches open_graphs(const Bundle& bundle, const Options& options) {
 #ifndef MGHFT_OPENVINO
-    if (options.provider == "openvino") {
+    if (is_openvino(options.provider)) {
         throw Error(
             "this build has no OpenVINO; build with -DMGHFT_OPENVINO=ON -DOpenVINO_DIR=FOLDER, such as the Python "
             "package's openvino/cmake, or use --provider cpu");
     }
 #endif
+    if (options.provider == "openvino-bf16" && !cpu_features().bf16) {
+        throw Error("this CPU has no instructions for bfloat16; use --provider openvino");
+    }
     // All at once: the text branch has by far the most weights, and the vision branch the most nodes.
     const auto opened = [&](const char* branch) {
         return std::async(std::launch::async, open_graph, std::cref(bundle), branch, std::cref(options));

@@ -89,7 +89,7 @@ void add_provider(Ort::SessionOptions& options, const std::string& provider, con
     };
     const auto named = kProviders.find(provider);
     if (named == kProviders.end()) {
-        throw Error(text("provider '", provider, "' is not known; use one of cpu, openvino, cuda, tensorrt"));
+        throw Error(text("provider '", provider, "' is not known; use one of cpu, openvino, openvino-bf16, cuda, tensorrt"));
     }
     if (provider == "cpu") return;
     const std::vector<std::string> available = Ort::GetAvailableProviders();

@@ -27,8 +27,8 @@ class Subject:
 
     Attributes:
         implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`,
-            `openvino`, `engine` (TensorRT, TensorRT-RTX), `mghft-run` (the C++ program, with any of the three) or `peer`,
-            which only a :class:`SelfOpening` is.
+            `openvino`, `engine` (TensorRT, TensorRT-RTX), `mghft-run` (the C++ program, with any of the three) or
+            `peer`, which only a :class:`SelfOpening` is.
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.

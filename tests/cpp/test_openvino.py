@@ -12,6 +12,7 @@ from cpp.conftest import Programs, call
 from cpp.stickers import cpp_rows, small_set_stickers
 
 from mghft_export.bench.record import read_record
+from mghft_export.cpu_features import cpu_flags, has_bf16
 
 LIMITS = {"fp32": 2e-3, "fp16": 0.02, "int8": 0.1}
 """Largest difference of a logit from ONNX Runtime's, as a share of the range of all logits. A selection of tokens turns
@@ -53,6 +54,20 @@ def test_logits_are_those_of_onnx_runtime(openvino_programs, quantised_tiny_bund
         assert np.mean(differences < 1e-4) > 0.8
     same = [row["label"] == other["label"] for row, other in zip(rows, found_rows, strict=True)]
     assert np.mean(same) > 0.95  # two classes may be nearly alike, too
+
+
+def test_bfloat16_runs_where_the_cpu_has_it_and_is_refused_elsewhere(
+    openvino_programs, tiny_bundle, stickers
+):
+    some = stickers[:11]
+    options = [*with_texts(some), "--provider", "openvino-bf16"]
+    if not has_bf16(cpu_flags()):
+        command = ("predict", tiny_bundle, *(image for image, _ in some), *options)
+        assert "no instructions for bfloat16" in call(openvino_programs.run, *command, status=2).stderr
+        return
+    found = logits(cpp_rows(openvino_programs, tiny_bundle, some, *options))
+    expected = logits(cpp_rows(openvino_programs, tiny_bundle, some, *with_texts(some)))
+    assert 0 < np.abs(found - expected).max() < 0.1 * np.ptp(expected)
 
 
 def test_texts_of_other_lengths_share_a_batch(openvino_programs, tiny_bundle, stickers, tmp_path):

@@ -62,7 +62,7 @@ def test_misuse_is_one_sentence(programs, tiny_bundle, sticker, tmp_path):
     assert "not valid UTF-8" in refused(programs, *run, "--text", b"\xff".decode(errors="surrogateescape"))
     assert "has no fp8 graphs" in refused(programs, *run, "--text", "a", "--precision", "fp8")
     said = refused(programs, *run, "--text", "a", "--provider", "tpu")
-    assert "provider 'tpu' is not known; use one of cpu, openvino, cuda, tensorrt" in said
+    assert "provider 'tpu' is not known; use one of cpu, openvino, openvino-bf16, cuda, tensorrt" in said
     assert "there are no engines 'e'" in refused(programs, *run, "--text", "a", "--engine", "e")
     assert "leave out one of the two" in refused(
         programs, *run, "--text", "a", "--engine", "e", "--precision", "fp16"

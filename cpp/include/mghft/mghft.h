@@ -22,7 +22,7 @@ typedef struct mghft_classifier mghft_classifier; /* used by one thread at a tim
 typedef struct mghft_options {
     size_t size;           /* of this struct, as the caller was compiled */
     const char* precision; /* "fp32", or another one of the bundle's */
-    const char* provider;  /* "cpu", "openvino", "cuda", "tensorrt" */
+    const char* provider;  /* "cpu", "openvino", "openvino-bf16", "cuda", "tensorrt" */
     const char* engine;    /* NULL, or a folder of native engines */
     int threads;           /* 0 for the provider's own choice */
     int overlap;           /* text beside vision: -1 as fits the device, 0 no, 1 yes */

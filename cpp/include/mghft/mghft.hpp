@@ -33,7 +33,7 @@ enum class Overlap { kAuto, kOff, kOn };
 
 struct Options {
     std::string precision = "fp32";    // which of the bundle's graphs run
-    std::string provider = "cpu";      // cpu, cuda or tensorrt of ONNX Runtime; or openvino, on the CPU
+    std::string provider = "cpu";      // cpu, cuda or tensorrt of ONNX Runtime; or openvino, openvino-bf16, on the CPU
     std::string engine;                // native engines: a folder, or its name in the bundle's engines/
     int threads = 0;                   // of one operator on the CPU; 0 for the provider's own choice
     Overlap overlap = Overlap::kAuto;  // kAuto: not on the CPU, where both branches want all cores
