@@ -44,6 +44,8 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour;
 	$(BIN)/python benchmarks/rtx_builds.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(MAKE) cpp
 	$(BIN)/python benchmarks/cpp_runner.py $(BUNDLE) build/cpp/mghft-run
+	$(BIN)/python -m pip install --quiet nncf
+	$(BIN)/python benchmarks/peers/compare.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(BIN)/python benchmarks/readme.py
 
 cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests

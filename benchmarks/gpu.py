@@ -35,7 +35,7 @@ def main() -> int:
     if isinstance(gpu, NoGpu):
         parser.error(f"no GPU: {gpu.reason}")
     name = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
-    command = ["sweep", str(arguments.bundle), "--batches", arguments.batches]
+    command = ["sweep", str(arguments.bundle), "--batches", arguments.batches, "--budget", "inf"]
     command += ["--provider", "cuda", "--provider", "tensorrt", "-o", str(RESULTS / f"gpu-{name}.json")]
     for part in arguments.parts or PARTS:
         command += ["--part", part]

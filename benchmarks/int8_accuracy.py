@@ -108,7 +108,7 @@ def main() -> None:
 
     for way, choices in WAYS.items():
         recipe = QuantizationRecipe(**choices)
-        work = Calibration(bundle, PrecisionOptions(recipe=recipe, calibration=arguments.calibration), print)
+        work = Calibration(bundle, PrecisionOptions(arguments.calibration, recipe, stickers=None), print)
         recipe = work.recipe()
         quantised = Pipeline(bundle)
         for branch in recipe.branches:

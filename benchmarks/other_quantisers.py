@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.config import MGHFTConfig
-from mghft_export.precision.feeds import branch_feeds
-from mghft_export.precision.ranges import Feeds
+from mghft_export.precision.feeds import run_images
+from mghft_export.precision.observe import Feeds
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.runtime.session import Array
 
 BRANCHES = ("vision", "fusion")
 
@@ -85,8 +84,18 @@ def reattention(path: Path) -> list[str]:
 def calibration_feeds(bundle: Bundle, branch: str, count: int | None) -> list[Feeds]:
     """What the branch reads on the default calibration set."""
     stickers = load_calibration_set(default_calibration_set(), bundle.manifest.class_names).stickers
-    feeds = branch_feeds(Pipeline(bundle), stickers, MGHFTConfig.from_dict(bundle.manifest.model))
-    return list(islice(feeds[branch](), count))
+    pipeline = Pipeline(bundle)
+    kept: list[Feeds] = []
+
+    def keep(feeds: Feeds) -> dict[str, Array]:
+        kept.append(feeds)
+        return getattr(pipeline, branch).run(feeds)
+
+    if branch == "vision":
+        run_images(pipeline, stickers[:count], keep)
+    else:
+        run_images(pipeline, stickers[:count], pipeline.vision.run, keep)
+    return kept
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def int8_bundle(checkpoint: Path, folder: Path, recipe: QuantizationRecipe) -> B
     """A checkpoint's bundle with INT8, replayed where the recipe has ranges."""
     if not (folder / "int8").exists():
         bundle, _ = export_bundle(checkpoint_source(checkpoint, {}), folder, ExportOptions())
-        add_precisions(bundle, ["int8"], PrecisionOptions(recipe=recipe), print)
+        add_precisions(bundle, ["int8"], PrecisionOptions(recipe=recipe, stickers=None), print)
     return load_bundle(folder)
 
 

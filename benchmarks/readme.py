@@ -117,6 +117,97 @@ def runner(results: dict[str, Any]) -> str:
     )
 
 
+def peers(results: dict[str, Any]) -> str:
+    """Markdown of `benchmarks/results/peers.json`: a row a way to run, columns by model and batch size."""
+    cells = sorted(
+        results["cells"], key=lambda cell: cell["model"] != "paper"
+    )  # stable: batches keep their order
+    models = list(dict.fromkeys(cell["model"] for cell in cells))
+    columns = {model: [cell for cell in cells if cell["model"] == model] for model in models}
+    names = list(dict.fromkeys(row["name"] for cell in cells for row in cell["rows"]))
+    headings = [
+        heading
+        for model in models
+        for heading in (*(f"{model}, batch {cell['batch']}" for cell in columns[model]), "class token")
+    ]
+    lines = [
+        f"The vision branch on a CPU, beside what else would run it: {results['threads']} threads of "
+        f"{results['machine']['processor']} ({_instructions(results['cpu_flags'])}); "
+        + ", ".join(f"{name} {number}" for name, number in results["versions"].items() if name in PEERS)
+        + ". Speed relative to ONNX Runtime on the float32 graph, in the same rounds; `class token` is the largest "
+        "difference from its class tokens on eight stickers. The first four are this project's; "
+        "[what is compared](benchmarks/peers/README.md).",
+        "",
+        "| how | " + " | ".join(headings) + " |",
+        "|---|" + "---:|" * len(headings),
+    ]
+    for name in names:
+        values = [
+            value
+            for model in models
+            for value in (
+                *(_peer_speed(cell, name) for cell in columns[model]),
+                _difference(columns[model], name),
+            )
+        ]
+        lines.append(f"| {name} | " + " | ".join(values) + " |")
+    verdicts = [(cell, verdict) for cell in cells for verdict in cell["verdicts"]]
+    lost = [(cell, verdict) for cell, verdict in verdicts if verdict["outcome"] == "behind"]
+    lines += [
+        "",
+        "Our fastest row is at least as fast as every peer that is at least as near, within the noise, in "
+        f"{len(verdicts) - len(lost)} of {len(verdicts)} cells (model, batch, float32 or INT8)"
+        + ("" if not lost else "; not in " + "; ".join(_lost(cell, verdict) for cell, verdict in lost))
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
+PEERS = ("onnxruntime", "onnxruntime-gpu", "openvino", "nncf", "torch")
+INSTRUCTIONS = {
+    "amx_int8": "AMX",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+    "i8mm": "I8MM",
+    "asimddp": "dot product",
+}
+"""What decides how fast 8-bit products are, by CPU flag, the best first."""
+
+
+def _instructions(flags: list[str]) -> str:
+    return next(
+        (words for flag, words in INSTRUCTIONS.items() if flag in flags), "no dot-product instructions"
+    )
+
+
+def _row(cell: dict[str, Any], name: str) -> dict[str, Any] | None:
+    return next((row for row in cell["rows"] if row["name"] == name and row["failure"] is None), None)
+
+
+def _peer_speed(cell: dict[str, Any], name: str) -> str:
+    row = _row(cell, name)
+    if row is None:
+        return "not run"
+    return f"{row['speed_up']['median']:.2f}×" if row["speed_up"] else f"1 ({row['median_ms']:.3g} ms)"
+
+
+def _difference(cells: list[dict[str, Any]], name: str) -> str:
+    """The largest of all batch sizes."""
+    found = [
+        row["agreement"]["class_token"] for cell in cells if (row := _row(cell, name)) and row["agreement"]
+    ]
+    return f"{max(found):.1e}" if found else ""
+
+
+def _lost(cell: dict[str, Any], verdict: dict[str, Any]) -> str:
+    return (
+        f"{cell['model']}, batch {cell['batch']}, {verdict['number']} ({verdict['best']} is "
+        f"{verdict['ratio']['median']:.2f}× as fast as {verdict['rival']})"
+    )
+
+
 def result(name: str) -> dict[str, Any]:
     """A committed result."""
     found: dict[str, Any] = json.loads(
@@ -133,6 +224,8 @@ def updated(readme: str) -> str:
         scaling(result("scaling")),
         runner(result("cpp_runner")),
     ]
+    if (ROOT / "benchmarks" / "results" / "peers.json").exists():
+        parts.append(peers(result("peers")))
     generated = "\n\n".join(parts)
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)

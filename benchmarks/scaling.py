@@ -36,7 +36,12 @@ def main() -> None:
             check(run(cli, ["onnx", *options, "-o", str(bundle)]))
             exported = time.perf_counter() - start
         rows = ["--only", "fused", "--only", "onnxruntime", "--provider", "cpu", "--part", "vision+fusion"]
-        check(run(bench, ["sweep", str(bundle), "--batches", BATCHES, *rows, "-o", str(record)]))
+        check(
+            run(
+                bench,
+                ["sweep", str(bundle), "--batches", BATCHES, "--budget", "inf", *rows, "-o", str(record)],
+            )
+        )
         sizes[str(side)] = {"export_seconds": exported, **json.loads(record.read_text(encoding="utf-8"))}
     RESULTS.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
 

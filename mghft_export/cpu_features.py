@@ -28,6 +28,9 @@ SYSCTL_WORDS = {
 VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 """x86: products of 8-bit numbers are summed in 32 bits (AVX512_VNNI, AVX_VNNI); without, in 16 bits, which saturate."""
 
+BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""x86 and Arm: products of bfloat16 numbers."""
+
 
 @cache
 def cpu_flags() -> frozenset[str]:
@@ -42,6 +45,11 @@ def cpu_flags() -> frozenset[str]:
 def is_x86(machine: str | None = None) -> bool:
     """Whether this machine is of the x86 family; `machine` is what `platform.machine()` says."""
     return (machine or platform.machine()).lower() in ("x86_64", "amd64", "i386", "i686")
+
+
+def has_bf16(flags: Set[str]) -> bool:
+    """Whether a CPU with these flags multiplies bfloat16 numbers itself."""
+    return bool(flags & BF16)
 
 
 def has_vnni(flags: Set[str]) -> bool:

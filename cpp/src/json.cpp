@@ -4,6 +4,76 @@
 
 namespace mghft {
 
+namespace {
+
+using nlohmann::json;
+
+// Builds a document of what a parser comes across, and puts the numbers of one object aside.
+class Builder {
+  public:
+    explicit Builder(const std::vector<std::string>& table_path) : table_path_(table_path) {}
+
+    bool null() { return put(nullptr); }
+    bool boolean(bool value) { return put(value); }
+    bool number_integer(json::number_integer_t value) { return put(value); }
+    bool number_unsigned(json::number_unsigned_t value) {
+        if (table_depth_ == 0 || open_.size() != table_depth_) return put(value);
+        table.emplace_back(std::move(key_), value);
+        return true;
+    }
+    bool number_float(json::number_float_t value, const std::string&) { return put(value); }
+    bool string(std::string& value) { return put(std::move(value)); }
+    bool binary(json::binary_t&) { return false; }  // there is none in JSON
+    bool start_object(std::size_t) { return open(json::object()); }
+    bool start_array(std::size_t) { return open(json::array()); }
+    bool key(std::string& value) {
+        key_ = std::move(value);
+        return true;
+    }
+    bool end_object() { return close(); }
+    bool end_array() { return close(); }
+    bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
+
+    json root;
+    std::vector<std::pair<std::string, std::uint64_t>> table;
+
+  private:
+    json* add(json value) {
+        if (open_.empty()) return &(root = std::move(value));
+        json& parent = *open_.back();
+        if (parent.is_object()) return &(parent[std::move(key_)] = std::move(value));
+        parent.push_back(std::move(value));
+        return &parent.back();
+    }
+    bool put(json value) {
+        add(std::move(value));
+        return true;
+    }
+    bool open(json value) {
+        if (!open_.empty()) path_.push_back(open_.back()->is_object() ? key_ : std::string());
+        open_.push_back(add(std::move(value)));
+        if (path_ == table_path_ && open_.back()->is_object()) {
+            table.clear();
+            table_depth_ = open_.size();
+        }
+        return true;
+    }
+    bool close() {
+        if (open_.size() == table_depth_) table_depth_ = 0;
+        open_.pop_back();
+        if (!open_.empty()) path_.pop_back();
+        return true;
+    }
+
+    const std::vector<std::string>& table_path_;
+    std::vector<json*> open_;        // objects and arrays that have not ended, the outermost first
+    std::vector<std::string> path_;  // keys that lead to the innermost of them
+    std::size_t table_depth_ = 0;
+    std::string key_;
+};
+
+}  // namespace
+
 JsonValue JsonValue::operator[](const char* key) const {
     if (!value_->is_object()) fail("is no object");
     const auto found = value_->find(key);
@@ -72,14 +142,6 @@ std::vector<std::pair<std::string, JsonValue>> JsonValue::members() const {
     return found;
 }
 
-void JsonValue::each_number(const std::function<void(const std::string&, std::uint64_t)>& take) const {
-    if (!value_->is_object()) fail("is no object");
-    for (auto member = value_->begin(); member != value_->end(); ++member) {
-        if (!member->is_number_unsigned()) fail("has a value that is no number");
-        take(member.key(), member->get<std::uint64_t>());
-    }
-}
-
 bool JsonValue::is_string() const {
     return value_->is_string();
 }
@@ -91,6 +153,13 @@ void JsonValue::fail(const std::string& what) const {
 JsonDocument::JsonDocument(const std::string& text)
     : value_(std::make_unique<const nlohmann::json>(nlohmann::json::parse(text, nullptr, false))) {
     if (value_->is_discarded()) throw JsonError("is not JSON");
+}
+
+JsonDocument::JsonDocument(const std::string& text, const std::vector<std::string>& table) {
+    Builder builder(table);
+    if (!json::sax_parse(text, &builder)) throw JsonError("is not JSON");
+    value_ = std::make_unique<const json>(std::move(builder.root));
+    table_ = std::move(builder.table);
 }
 
 JsonDocument::~JsonDocument() = default;

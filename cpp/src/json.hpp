@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -39,8 +38,6 @@ class JsonValue {
 
     // Of an object, in the order of the keys.
     std::vector<std::pair<std::string, JsonValue>> members() const;
-    // Calls a function with each key and number of an object of many whole numbers that are not negative.
-    void each_number(const std::function<void(const std::string&, std::uint64_t)>& take) const;
     bool is_string() const;
     [[noreturn]] void fail(const std::string& what) const;
 
@@ -54,14 +51,19 @@ class JsonDocument {
   public:
     // Throws JsonError where the text is no JSON.
     explicit JsonDocument(const std::string& text);
+    // The same of a text with an object of many whole numbers at this path: those that are not negative come into a
+    // table of their own, in the text's order, and not into the document, which would take four times as long.
+    JsonDocument(const std::string& text, const std::vector<std::string>& table);
     ~JsonDocument();
     JsonDocument(const JsonDocument&) = delete;
     JsonDocument& operator=(const JsonDocument&) = delete;
 
     JsonValue root() const { return {*value_, ""}; }
+    const std::vector<std::pair<std::string, std::uint64_t>>& table() const { return table_; }
 
   private:
     std::unique_ptr<const nlohmann::json> value_;
+    std::vector<std::pair<std::string, std::uint64_t>> table_;
 };
 
 }  // namespace mghft

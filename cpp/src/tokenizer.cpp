@@ -45,7 +45,7 @@ Tokenizer::Tokenizer(const std::string& content, const std::string& name) {
 }
 
 void Tokenizer::read(const std::string& content) {
-    const JsonDocument document(content);
+    const JsonDocument document(content, {"model", "vocab"});
     const JsonValue root = document.root();
 
     const JsonValue normalizer = root["normalizer"];
@@ -61,7 +61,8 @@ void Tokenizer::read(const std::string& content) {
     require(model["type"].string() == "WordPiece", model, "is not WordPiece");
     require(model["continuing_subword_prefix"].string() == kPrefix, model, "has another prefix than ##");
     longest_word_ = static_cast<std::size_t>(model["max_input_chars_per_word"].integer(1, 1 << 20));
-    read_vocabulary(model["vocab"]);
+    require(model["vocab"].members().empty(), model["vocab"], "has a value that is no number");
+    read_vocabulary(document.table(), model["vocab"]);
     const std::string unknown = model["unk_token"].string();
     const auto place = starts_.find(unknown);
     require(place != starts_.end(), model["unk_token"], "is not in the vocabulary");
@@ -89,27 +90,23 @@ void Tokenizer::read(const std::string& content) {
     require(pads, model["vocab"], "has no [PAD] with id 0");
 }
 
-void Tokenizer::read_vocabulary(const JsonValue& vocabulary) {
-    std::size_t bytes = 0, tokens = 0;
-    vocabulary.each_number([&](const std::string& token, std::uint64_t id) {
-        require(id <= std::uint64_t(kMostIds), vocabulary, "has an id that is none");
-        bytes += token.size();
-        ++tokens;
-    });
+void Tokenizer::read_vocabulary(const std::vector<std::pair<std::string, std::uint64_t>>& tokens,
+                                const JsonValue& vocabulary) {
+    std::size_t bytes = 0;
+    for (const auto& token : tokens) bytes += token.first.size();
     letters_.reserve(bytes);  // views into it must stay
-    starts_.reserve(tokens);
-    continuations_.reserve(tokens);
-    vocabulary.each_number([&](const std::string& token, std::uint64_t number) {
+    starts_.reserve(tokens.size());
+    continuations_.reserve(tokens.size());
+    for (const auto& [token, number] : tokens) {
+        require(number <= std::uint64_t(kMostIds), vocabulary, "has an id that is none");
         const std::size_t start = letters_.size();
         letters_.insert(letters_.end(), token.begin(), token.end());
         const std::string_view letters(letters_.data() + start, token.size());
         const auto id = static_cast<std::int64_t>(number);
-        starts_.emplace(letters, id);
+        starts_[letters] = id;  // of a token that stands twice the last id counts, as in Python
         longest_ = std::max(longest_, letters.size());
-        if (letters.substr(0, kPrefix.size()) == kPrefix) {
-            continuations_.emplace(letters.substr(kPrefix.size()), id);
-        }
-    });
+        if (letters.substr(0, kPrefix.size()) == kPrefix) continuations_[letters.substr(kPrefix.size())] = id;
+    }
 }
 
 void Tokenizer::encode(std::string_view text, std::size_t max_length, std::vector<std::int64_t>& ids) {

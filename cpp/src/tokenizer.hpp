@@ -22,7 +22,8 @@ class Tokenizer {
 
   private:
     void read(const std::string& content);
-    void read_vocabulary(const class JsonValue& vocabulary);
+    void read_vocabulary(const std::vector<std::pair<std::string, std::uint64_t>>& tokens,
+                         const class JsonValue& vocabulary);
     void encode_segment(std::u32string_view segment);
     void normalize(std::u32string_view segment);
     void encode_word(std::u32string_view word);

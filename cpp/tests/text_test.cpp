@@ -94,6 +94,14 @@ TEST_CASE("words become their longest pieces") {
     CHECK_THROWS_AS(encoded("\xC3"), Error);
 }
 
+TEST_CASE("of a token that stands twice the last id counts, as in Python") {
+    std::string twice = kTokenizer;
+    Tokenizer tokenizer(twice.replace(twice.find(R"("!": 6)"), 6, R"("!": 6, "un": 8)"), "t");
+    std::vector<std::int64_t> ids;
+    tokenizer.encode("un", 100, ids);
+    CHECK(ids == std::vector<std::int64_t>{2, 8, 3});
+}
+
 TEST_CASE("a tokenizer that is not BERT's is refused") {
     const auto with = [](const std::string& from, const std::string& to) {
         std::string changed = kTokenizer;
@@ -105,5 +113,7 @@ TEST_CASE("a tokenizer that is not BERT's is refused") {
                          Error);
     CHECK_THROWS_WITH_AS(with(R"("[PAD]": 0)", R"("[PAD]": 9)"), doctest::Contains("has no [PAD] with id 0"), Error);
     CHECK_THROWS_WITH_AS(with(R"("un": 4)", R"("un": -4)"), doctest::Contains("vocab"), Error);
+    CHECK_THROWS_WITH_AS(with(R"("un": 4)", R"("un": {"un": 4})"), doctest::Contains("vocab"), Error);
+    CHECK_THROWS_WITH_AS(with(R"("un": 4)", R"("un": 99999999)"), doctest::Contains("vocab"), Error);
     CHECK_THROWS_WITH_AS(Tokenizer("", "t"), "t is not a BERT tokenizer (is not JSON); export the bundle again", Error);
 }

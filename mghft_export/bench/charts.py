@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,27 +12,69 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
+from mghft_export.bench.text_forms import short_number
+
 WIDTH, HEIGHT = 6.0, 3.8
 """Inches; a phone shows the letters about as large as the page's."""
 MARKERS = "os^Dvp*X<>hP"
 
 
+MOST_TICKS = 9
+"""Numbers on an axis; more run into each other."""
+
+STEPS = (tuple(range(10, 100)), (1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1,))
+"""Round numbers within a power of ten, from many to few."""
+
+
 def latency_against_batch(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """A line a row, over the batches of one part; both axes logarithmic."""
+    """A line a row, over the batches of one part, both axes logarithmic; bars where there is one batch."""
+    batches_shown = sorted({comparison["batch"] for comparison in comparisons})
     lines: dict[str, list[tuple[int, float]]] = {}
     for comparison in sorted(comparisons, key=lambda item: int(item["batch"])):
         for row in comparison["rows"]:
             if row["latency"]:
                 lines.setdefault(row["name"], []).append((comparison["batch"], row["latency"]["median"]))
+    if len(batches_shown) == 1:
+        return _bars({name: points[0][1] for name, points in lines.items()}, batches_shown[0])
     figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT))
     for number, (name, points) in enumerate(lines.items()):
         batches, times = zip(*points, strict=True)
         axes.plot(batches, times, marker=MARKERS[number % len(MARKERS)], label=name)
-    batches_shown = sorted({comparison["batch"] for comparison in comparisons})
     axes.set(xscale="log", yscale="log", xlabel="stickers at once", ylabel="median ms")
-    axes.set_xticks(batches_shown, [str(batch) for batch in batches_shown])
     axes.minorticks_off()
+    axes.set_xticks(batches_shown, [str(batch) for batch in batches_shown])
+    ticks = log_ticks([time for points in lines.values() for _, time in points])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_ylim(ticks[0], ticks[-1])
     return _svg(figure, axes, "batch")
+
+
+def _bars(times: Mapping[str, float], batch: int) -> str:
+    names = list(times)[::-1]  # matplotlib draws the first one at the bottom
+    figure, axes = pyplot.subplots(figsize=(WIDTH, 0.9 + 0.3 * len(names)))
+    bars = axes.barh(names, [times[name] for name in names])
+    axes.bar_label(bars, fmt=short_number, padding=3, fontsize=8)
+    axes.margins(x=0.12)
+    axes.set(xlabel=f"median ms of {batch} at once")
+    return _svg(figure, axes, "bars")
+
+
+def log_ticks(values: Sequence[float]) -> list[float]:
+    """Round numbers from below the least to above the largest value, as many as there is room for.
+
+    A logarithmic axis writes only powers of ten by itself, and often none of them is among the values.
+    """
+    low, high = min(values), max(values)
+    exponents = range(math.floor(math.log10(low)) - 2, math.ceil(math.log10(high)) + 2)
+    ticks: list[float] = []
+    for steps in STEPS:
+        every = [float(f"{step}e{exponent}") for exponent in exponents for step in steps]
+        first = max(number for number, tick in enumerate(every) if tick <= low)
+        last = min(number for number, tick in enumerate(every) if tick >= high)
+        ticks = every[first : max(last, first + 1) + 1]
+        if len(ticks) <= MOST_TICKS:
+            break
+    return ticks
 
 
 def latency_against_accuracy(comparison: Mapping[str, Any]) -> str | None:
@@ -46,17 +89,26 @@ def latency_against_accuracy(comparison: Mapping[str, Any]) -> str | None:
             [100 * row["price"]["agreement"]],
             MARKERS[number % len(MARKERS)],
             markersize=9,
+            clip_on=False,  # 100 % is the upper edge
             label=row["name"],
         )
-    axes.set(xlabel=f"median ms of {comparison['batch']}", ylabel="same class as fp32, %")
-    axes.margins(0.15)
+    worst = 100 - 100 * min(row["price"]["agreement"] for row in rows)
+    axes.set(
+        xlabel=f"median ms of {comparison['batch']} at once",
+        xlim=(0, 1.15 * max(row["latency"]["median"] for row in rows)),
+        ylabel="same class as fp32, %",
+        ylim=(max(0, 100 - max(1.0, 1.2 * worst)), 100),
+    )
+    axes.ticklabel_format(useOffset=False, style="plain")
     return _svg(figure, axes, f"accuracy{comparison['part']}{comparison['batch']}")
 
 
 def _svg(figure: Any, axes: Any, salt: str) -> str:
+    axes.set_axisbelow(True)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     output = io.StringIO()
     # One page holds several charts, so each needs identifiers of its own; a fixed salt keeps a page reproducible.
     with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):

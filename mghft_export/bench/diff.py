@@ -1,12 +1,26 @@
-"""Two results of the same rows: which became slower by more than the noise."""
+"""Two results of the same rows: which became slower by more than the noise.
+
+Machines are faster at one time than at another, and all rows are with them. So a row's rounds are first divided by what
+the machine's own product and copy took in the same rounds, and what neither of the two explains is a change.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from mghft_export.bench.rank_interval import Ratio, least_times, ratio_interval
+
+ERROR = 0.05
+"""Chance that any row of one bundle measured twice is called slower or faster; a row has its part of it."""
+
+RUN_TO_RUN = 0.05
+"""By which rows of one bundle differ between two runs although their rounds are quiet: memory lies elsewhere, other
+programs run. docs/benchmarking.md has the measurement."""
 
 Key = tuple[str, int, str]
 """Part, batch, name."""
@@ -18,8 +32,9 @@ class Change:
 
     Attributes:
         old, new: medians in milliseconds; None where the row did not run.
-        ratio: new over old time, above 1 where the new one is slower.
-        low, high: its 95 % interval, from a bootstrap of both results' rounds.
+        ratio: new over old time, above 1 where the new one is slower, each relative to the machine at its time.
+        low, high: its interval; None where the rounds are too few for one.
+        rounds: of the old and of the new result that tell.
         failure: why the new row has no numbers.
     """
 
@@ -31,17 +46,28 @@ class Change:
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
+    rounds: tuple[int, int] = (0, 0)
     failure: str | None = None
 
     @property
+    def ran(self) -> bool:
+        """In either result."""
+        return self.old is not None or self.new is not None
+
+    @property
+    def too_few(self) -> bool:
+        """Both ran, in too few rounds to tell a change from noise."""
+        return self.ratio is not None and self.low is None
+
+    @property
     def slower(self) -> bool:
-        """Beyond the noise."""
-        return self.low is not None and self.low > 1
+        """Beyond the noise, of rounds and of runs."""
+        return self.low is not None and self.low > 1 + RUN_TO_RUN
 
     @property
     def faster(self) -> bool:
-        """Beyond the noise."""
-        return self.high is not None and self.high < 1
+        """Beyond the noise, of rounds and of runs."""
+        return self.high is not None and self.high < 1 / (1 + RUN_TO_RUN)
 
     def fails(self, above: float) -> bool:
         """Whether it is slower by more than `above` (0.05: 5 %) and the noise, or ran before and no longer does."""
@@ -52,7 +78,54 @@ class Change:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     """Rows of both results, in the order of the old one; rows that only the new one has come last."""
     before, after = dict(_rows(old)), dict(_rows(new))
-    return [_change(key, before.get(key), after.get(key)) for key in {**before, **after}]
+    both = [key for key in before if key in after and _median(before[key]) and _median(after[key])]
+    rulers_before, rulers_after = dict(_rulers(old)), dict(_rulers(new))
+    found = []
+    for key in {**before, **after}:
+        if key in both:
+            rulers = rulers_before[key[:2]], rulers_after[key[:2]]
+            found.append(_change(key, before[key], after[key], rulers, ERROR / len(both)))
+        else:
+            found.append(_lost_or_new(key, before.get(key), after.get(key)))
+    return found
+
+
+def least_rounds(changes: Sequence[Change]) -> int:
+    """Rounds that both results need so that a change of one of these rows can be told."""
+    return least_times(ERROR / max(1, sum(change.ratio is not None for change in changes)))
+
+
+def machine_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
+    """New over old time of the machine's own `product` and `copy`: medians over parts and batches."""
+    before, after = dict(_rulers(old)), dict(_rulers(new))
+    ratios: dict[str, list[float]] = {}
+    for key in before.keys() & after.keys():
+        for name in ("product", "copy"):
+            if name in before[key] and name in after[key]:
+                change = np.median(after[key][name]) / np.median(before[key][name])
+                ratios.setdefault(name, []).append(float(change))
+    return {name: float(np.median(values)) for name, values in ratios.items()}
+
+
+Rulers = Mapping[str, Sequence[float]]
+"""Times that show how fast the machine was, by round; a single one stands for all rounds."""
+
+
+def _rulers(record: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Rulers]]:
+    for comparison in record["comparisons"]:
+        yield (comparison["part"], comparison["batch"]), _rulers_of(comparison)
+
+
+def _rulers_of(comparison: Mapping[str, Any]) -> Rulers:
+    """The machine's own rows; without them the reference row."""
+    rounds = comparison.get("machine_rounds")
+    if rounds:
+        return {name: times for name, times in rounds.items() if times}
+    rates = comparison.get("machine_rates")
+    if rates:  # of an older version
+        return {"product": [1 / rates["flops_per_second"]], "copy": [1 / rates["bytes_per_second"]]}
+    measured = [row for row in comparison["rows"] if row["latency"] and row["speed_up"] is None]
+    return {row["name"]: row["round_ms"] for row in measured[:1]}
 
 
 def _rows(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
@@ -61,24 +134,50 @@ def _rows(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
             yield (comparison["part"], comparison["batch"], row["name"]), row
 
 
-def _change(key: Key, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Change:
-    before = old["latency"]["median"] if old is not None and old["latency"] else None
-    after = new["latency"]["median"] if new is not None and new["latency"] else None
-    if before is None or after is None or old is None or new is None:
-        failure = new["failure"] if new is not None else "the row is not there"
-        return Change(*key, before, after, failure=failure if after is None else None)
-    low, high = _interval(old["round_ms"], new["round_ms"])
-    ratio = float(np.median(new["round_ms"]) / np.median(old["round_ms"]))
-    return Change(*key, before, after, ratio, low, high)
+def _median(row: Mapping[str, Any] | None) -> float | None:
+    return row["latency"]["median"] if row is not None and row["latency"] else None
 
 
-def _interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]:
-    """Both results were measured at other times, so their rounds are drawn independently."""
-    rng = np.random.default_rng(0)
+def _lost_or_new(key: Key, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Change:
+    before, after = _median(old), _median(new)
+    failure = new["failure"] if new is not None else "the row is not there"
+    return Change(*key, before, after, failure=failure if after is None else None)
 
-    def medians(times: Sequence[float]) -> Any:
-        values = np.asarray(times)
-        return np.median(values[rng.integers(0, len(values), (2000, len(values)))], axis=1)
 
-    low, high = np.percentile(medians(new) / medians(old), [2.5, 97.5])
-    return float(low), float(high)
+def _change(
+    key: Key,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    rulers: tuple[Rulers, Rulers],
+    error: float,
+) -> Change:
+    before, after = rulers
+    names = [name for name in before if name in after and name != key[2]]
+    pairs = [(_relative(old, before[name]), _relative(new, after[name])) for name in names]
+    if not pairs:  # nothing tells how fast the machine was
+        pairs = [(old["round_ms"], new["round_ms"])]
+    ratios = [ratio_interval(first, second, error) for first, second in pairs]
+    middle = _geometric_mean([float(np.median(second) / np.median(first)) for first, second in pairs])
+    rounds = min(len(first) for first, _ in pairs), min(len(second) for _, second in pairs)
+    known = [ratio for ratio in ratios if ratio is not None]
+    if len(known) < len(pairs):
+        return Change(*key, _median(old), _median(new), middle, rounds=rounds)
+    low, high = _around(known)
+    return Change(*key, _median(old), _median(new), middle, min(low, middle), max(high, middle), rounds)
+
+
+def _relative(row: Mapping[str, Any], ruler: Sequence[float]) -> list[float]:
+    """A row's rounds in the ruler's time of the same round; in its usual time where it was not in that round."""
+    usual = float(np.median(ruler))
+    together = [] if row["alone"] or len(ruler) == 1 else ruler
+    others = [*together, *[usual] * len(row["round_ms"])]
+    return [time / other for time, other in zip(row["round_ms"], others, strict=False)]
+
+
+def _around(ratios: Sequence[Ratio]) -> tuple[float, float]:
+    """What every ruler leaves possible."""
+    return min(ratio.low for ratio in ratios), max(ratio.high for ratio in ratios)
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(float(np.mean(np.log(values))))

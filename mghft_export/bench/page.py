@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
 from mghft_export.bench.charts import latency_against_accuracy, latency_against_batch
+from mghft_export.bench.notes import left_out_lines, table_notes
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 
 STYLE = """
@@ -17,7 +19,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
-td.reason { text-align: left; white-space: normal; color: #777; }
+.note { color: #777; }
 svg { max-width: 100%; height: auto; }
 pre { overflow-x: auto; font-size: .8rem; background: #f6f6f6; padding: .8rem; }
 """
@@ -30,22 +32,22 @@ def as_html(records: Sequence[Mapping[str, Any]]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>mghft-bench</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        "<h1>mghft-bench</h1>\n<p>Times are medians of interleaved runs; speed-ups have their 95 % interval; "
+        f"{body}"
+        "<p>Times are medians of interleaved rounds; a speed-up is the ratio of two medians, with its 95 % interval; "
         "~ marks rows that vary by more than 2.5 % or ran fewer than ten times. "
-        "Accuracy is that of the precision, against fp32 on the CPU.</p>\n"
-        f"{body}</body>\n</html>\n"
+        "Accuracy is that of the precision, against fp32 on the CPU.</p>\n</body>\n</html>\n"
     )
 
 
 def _record(record: Mapping[str, Any]) -> str:
-    machine = record["machine"]
-    pieces = [f"<h2>{escape(str(machine['cores']))} cores of {escape(machine['processor'])}</h2>\n"]
+    pieces = [_head(record)]
     parts = dict.fromkeys(comparison["part"] for comparison in record["comparisons"])
     for part in parts:
         own = [comparison for comparison in record["comparisons"] if comparison["part"] == part]
         measured = any(row["latency"] for comparison in own for row in comparison["rows"])
         if measured:
-            pieces.append(_figure(latency_against_batch(own), f"{part}: latency against batch"))
+            against = "latency against batch" if len(own) > 1 else f"latency, batch {own[0]['batch']}"
+            pieces.append(_figure(latency_against_batch(own), f"{part}: {against}"))
         for comparison in own:
             chart = latency_against_accuracy(comparison)
             if chart is not None:
@@ -53,6 +55,7 @@ def _record(record: Mapping[str, Any]) -> str:
                     _figure(chart, f"{part}, batch {comparison['batch']}: latency against accuracy")
                 )
         pieces += [_table(comparison) for comparison in own]
+    pieces += [_note(line) for line in left_out_lines(record["comparisons"])]
     source = {name: record[name] for name in ("machine", "provenance", "flags")}
     pieces.append(
         "<details><summary>Where these numbers come from</summary>"
@@ -61,24 +64,45 @@ def _record(record: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
+def _head(record: Mapping[str, Any]) -> str:
+    """What was measured, where and when."""
+    machine, provenance = record["machine"], record["provenance"]
+    bundle = provenance.get("bundle")
+    checkpoint = provenance["checkpoint"]["name"]
+    what = f"{bundle}, {checkpoint}" if bundle else checkpoint
+    where = f"{machine['cores']} cores of {machine['processor']}, {machine['system']}"
+    gpu = provenance["gpu"].get("name")
+    return (
+        f"<h1>mghft-bench: {escape(what)}</h1>\n"
+        f"<p>{escape(where + (f', {gpu}' if gpu else ''))}<br>"
+        f"{escape(_day(provenance['time']))}, {escape(provenance['producer'])}</p>\n"
+    )
+
+
+def _day(time: str) -> str:
+    """An ISO time -> `2026-11-26 09:30 UTC`."""
+    moment = datetime.fromisoformat(time).astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _note(line: str) -> str:
+    return f'<p class="note">{escape(line)}</p>\n'
+
+
 def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
 def _table(comparison: Mapping[str, Any]) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS)
-    rows = []
-    for row in comparison["rows"]:
-        cells = cells_of(row)
-        if cells is None:
-            rows.append(
-                f"<tr><td>{escape(row['name'])}</td>"
-                f'<td class="reason" colspan="{len(HEADINGS) - 1}">not run: {escape(row["failure"])}</td></tr>'
-            )
-        else:
-            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for row in comparison["rows"]
+        if (cells := cells_of(row)) is not None
+    ]
     title = escape(f"{comparison['part']}, batch {comparison['batch']}")
     return (
         f'<h2>{title}</h2>\n<div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>\n"
+        + "".join(_note(line) for line in table_notes(comparison))
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mghft_export.bench.subjects import Copy, Gemm, Subject
+from mghft_export.bench.subjects import Copy, Gemm, SelfOpening, Subject
 
 
 def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
@@ -13,6 +13,8 @@ def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
     A function with a method `phases` can also tell the steps of a run apart (:mod:`.gpu_times`); one with `peak_bytes`
     and `close` runs in a process of its own.
     """
+    if isinstance(subject, SelfOpening):
+        return subject.open()
     if isinstance(subject, Gemm):
         from mghft_export.bench.machine_rows import prepare_gemm
 
@@ -21,7 +23,7 @@ def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
         from mghft_export.bench.machine_rows import prepare_copy
 
         return prepare_copy(subject)
-    if subject.implementation in ("onnxruntime", "engine"):
+    if subject.implementation in ("onnxruntime", "openvino", "engine"):
         from mghft_export.bench.session_rows import prepare_sessions
 
         return prepare_sessions(subject)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mghft_export.bench.subjects import Subject
+from mghft_export.bench.subjects import RUN_GRAPHS, Subject
 from mghft_export.bundle import Bundle
 from mghft_export.engines.build_info import ENGINES, read_build_info
 from mghft_export.errors import EngineError
@@ -52,4 +52,4 @@ def _precision(bundle: Bundle, subject: Subject) -> str | None:
             return read_build_info(bundle.root / ENGINES / subject.engine).precision
         except EngineError:
             return None
-    return subject.precision if subject.implementation in ("onnxruntime", "mghft-run") else None
+    return subject.precision if subject.implementation in RUN_GRAPHS else None

@@ -13,6 +13,7 @@ import psutil
 
 from mghft_export import __version__
 from mghft_export.bundle import Bundle
+from mghft_export.cpu_features import cpu_flags
 from mghft_export.engines.build_info import read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
@@ -22,6 +23,7 @@ PACKAGES = (
     "numpy",
     "onnx",
     "onnxruntime",
+    "openvino",
     "onnxruntime-gpu",
     "torch",
     "transformers",
@@ -37,6 +39,7 @@ def machine() -> dict[str, object]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "cpu_flags": sorted(cpu_flags()),
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.system(),
         "kernel": platform.release(),
@@ -62,6 +65,7 @@ def provenance(bundle: Bundle, gpu: Gpu | NoGpu) -> dict[str, object]:
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "gpu": gpu_entry(gpu),
         "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "bundle": bundle.root.resolve().name,
         "trained": bundle.manifest.trained,
         "model": bundle.manifest.model,
         "checkpoint": bundle.manifest.checkpoint.model_dump(),

@@ -1,8 +1,9 @@
 """A benchmark as plain values: what `--json` prints and every other output is made of.
 
 {"schema": 1, "machine": ..., "provenance": ..., "flags": ..., "comparisons": [
-    {"part", "batch", "length", "machine_rates", "work", "rows": [
-        {"name", "subject", "latency", "speed_up", "price", "roofline_share", "failure", ...}]}]}
+    {"part", "batch", "tokens", "rounds", "machine_rates", "machine_rounds", "work", "rows": [
+        {"name", "subject", "latency", "speed_up", "price", "roofline_share", "round_ms", "failure", "cut",
+         "left_out", ...}]}]}
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from mghft_export.bench.compare import Row
 from mghft_export.bench.price import price
 from mghft_export.bench.roofline import BRANCHES_OF, Work, branch_work, rates, share
-from mghft_export.bench.subjects import Part, Subject
+from mghft_export.bench.subjects import Copy, Part, Subject
 from mghft_export.bundle import Bundle
 from mghft_export.errors import MGHFTError
 
@@ -49,11 +50,19 @@ def row_dict(row: Row) -> dict[str, Any]:
 
 
 def comparison_dict(
-    rows: Sequence[Row], machine_rows: Sequence[Row], bundle: Bundle, part: Part, batch: int, tokens: int
+    rows: Sequence[Row],
+    machine_rows: Sequence[Row],
+    bundle: Bundle,
+    part: Part,
+    batch: int,
+    tokens: int,
+    *,
+    rounds: int,
 ) -> dict[str, Any]:
     """One part and batch.
 
     Args:
+        rounds: that rows have where nothing cuts them short.
         machine_rows: of the machine's own rates, measured in the same rounds.
         tokens: of a text, for counting.
     """
@@ -73,10 +82,18 @@ def comparison_dict(
         "part": part,
         "batch": batch,
         "tokens": tokens,
+        "rounds": rounds,
         "machine_rates": asdict(machine) if machine is not None else None,
+        "machine_rounds": {
+            _machine_row(row): row.round_ms for row in machine_rows if row.latency is not None
+        },
         "work": {branch: asdict(item) for branch, item in work.items()},
         "rows": found,
     }
+
+
+def _machine_row(row: Row) -> str:
+    return "copy" if isinstance(row.subject, Copy) else "product"
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from mghft_export.bench.emulation import emulation
 from mghft_export.bench.memory import free_bytes, too_large
+from mghft_export.bench.notes import NO_GPU, NO_OPENVINO
 from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
+from mghft_export.bench.worker import LeftOut, RowFailed
 from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
+from mghft_export.runtime.graph_session import OPENVINO_PROVIDERS
+from mghft_export.runtime.openvino_session import has_openvino
 
-PROVIDERS: tuple[Provider, ...] = ("cpu", "cuda", "tensorrt")
+PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "openvino-bf16", "cuda", "tensorrt")
 DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
 """Those that PyTorch has."""
 RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
@@ -35,7 +40,7 @@ def all_rows(
 
     Args:
         template: bundle, part, batch and everything else that the rows share.
-        providers: of ONNX Runtime and PyTorch.
+        providers: of ONNX Runtime and PyTorch, and OpenVINO.
         precisions: of the bundle's; all of them by default.
         runner: the program `mghft-run`, which then runs all that sessions run, too.
     """
@@ -45,7 +50,12 @@ def all_rows(
         rows += [replace(on, implementation="as-released", mode=mode) for mode in RELEASED_MODES]
         rows += [replace(on, implementation="fused", mode=mode) for mode in FUSED_MODES[provider]]
     sessions = [
-        replace(template, implementation="onnxruntime", provider=provider, precision=precision)
+        replace(
+            template,
+            implementation="openvino" if provider in OPENVINO_PROVIDERS else "onnxruntime",
+            provider=provider,
+            precision=precision,
+        )
         for provider in (item for item in PROVIDERS if item in providers)
         for precision in bundle.manifest.precisions
         if not precisions or precision in precisions
@@ -61,16 +71,32 @@ def all_rows(
 
 
 def obstacle(
-    config: MGHFTConfig, gpu: Gpu | NoGpu, free: Callable[[], int] = free_bytes
-) -> Callable[[Subject | Gemm | Copy], str | None]:
-    """A function that says why a row cannot run here, before a process is started for it; None where it can."""
+    config: MGHFTConfig,
+    gpu: Gpu | NoGpu,
+    free: Callable[[], int] = free_bytes,
+    *,
+    flags: Set[str] = frozenset(),
+    wanted: Callable[[Subject], bool] = lambda _: False,
+) -> Callable[[Subject | Gemm | Copy], RowFailed | None]:
+    """A function that says why a row cannot run here, before a process is started for it; None where it can.
 
-    def why_not(subject: Subject | Gemm | Copy) -> str | None:
+    Args:
+        flags: of the CPU; rows that it only emulates are left out.
+        wanted: rows that run although the CPU only emulates them.
+    """
+
+    def why_not(subject: Subject | Gemm | Copy) -> RowFailed | None:
         if not isinstance(subject, Subject):
             return None
         if subject.on_gpu and isinstance(gpu, NoGpu):
-            return f"no GPU: {gpu.reason}"
-        return _not_of_runner(subject) or too_large(subject, config, free())
+            return LeftOut(f"{NO_GPU}: {gpu.reason}")
+        if subject.implementation == "openvino" and not has_openvino():
+            return LeftOut(NO_OPENVINO)
+        emulated = emulation(subject, flags)
+        if emulated is not None and not wanted(subject):
+            return LeftOut(f"{emulated}: --all runs it")
+        reason = _not_of_runner(subject) or too_large(subject, config, free())
+        return RowFailed(reason) if reason is not None else None
 
     return why_not
 

@@ -20,7 +20,7 @@ from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.runtime.branches import TENSORRT_BATCH, Branches, onnx_branches
-from mghft_export.runtime.onnx_session import OnnxSession
+from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.runtime.session import Array, DeviceArray, Session, Stream
 from mghft_export.runtime.text_cache import TextCache
@@ -169,7 +169,7 @@ def _open(subject: Subject, bundle: Bundle) -> _Sessions:
     sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
     return _Sessions(
         **{
-            branch: OnnxSession(
+            branch: open_graph(
                 bundle.graph(branch, subject.precision),
                 provider=subject.provider,
                 threads=subject.threads,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Implementation = Literal["as-released", "fused", "onnxruntime", "engine", "mghft-run"]
+Implementation = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run", "peer"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
-Provider = Literal["cpu", "cuda", "tensorrt"]
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "openvino-bf16"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
+
+RUN_GRAPHS: tuple[Implementation, ...] = ("onnxruntime", "openvino", "mghft-run")
+"""What runs a bundle's ONNX graphs, in each of its precisions."""
 
 GEMM_SIDE = 2048
 COPY_BYTES = 2**28
@@ -22,11 +27,12 @@ class Subject:
 
     Attributes:
         implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`,
-            `engine` (TensorRT, TensorRT-RTX) or `mghft-run` (the C++ program, with either of the two).
+            `openvino`, `engine` (TensorRT, TensorRT-RTX), `mghft-run` (the C++ program, with any of the three) or `peer`,
+            which only a :class:`SelfOpening` is.
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
         precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
-        provider: of ONNX Runtime; for PyTorch `cpu` or `cuda`.
+        provider: of ONNX Runtime or OpenVINO; for PyTorch `cpu` or `cuda`.
         mode: of PyTorch: as it is, with `torch.compile`, with autocast, or compiled under autocast to 16 bits.
         engine: the name of a folder in the bundle's `engines/`.
         length: tokens of a text; by default what the stickers' texts have.
@@ -54,7 +60,7 @@ class Subject:
     @property
     def on_gpu(self) -> bool:
         """Whether the row needs a GPU."""
-        return self.engine is not None or self.provider != "cpu"
+        return self.engine is not None or self.provider in ("cuda", "tensorrt")
 
     @property
     def name(self) -> str:
@@ -62,13 +68,27 @@ class Subject:
         words: list[str] = [] if self.implementation == "engine" else [self.implementation]
         if self.engine is not None:
             words += ["engine", self.engine]
-        elif self.implementation in ("onnxruntime", "mghft-run"):
+        elif self.implementation in RUN_GRAPHS:
             words.append(self.precision)
         elif self.mode != "eager":
             words.append(self.mode)
-        if self.engine is None and self.provider != "cpu":
+        if self.implementation == "openvino":
+            words += ["bf16"] if self.provider == "openvino-bf16" else []
+        elif self.engine is None and self.provider != "cpu":
             words.append(self.provider)
         return " ".join(words + ([f"{self.length} tokens"] if self.length is not None else []))
+
+
+@dataclass(frozen=True)
+class SelfOpening(Subject, ABC):
+    """A row that a script adds, as benchmarks/peers does: it knows itself how it is run.
+
+    Its class must be importable in a new process.
+    """
+
+    @abstractmethod
+    def open(self) -> Callable[[], object]:
+        """Load everything and return a function that runs once; called in the row's own process."""
 
 
 @dataclass(frozen=True)

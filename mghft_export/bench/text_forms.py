@@ -7,13 +7,14 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mghft_export.bench.notes import contradiction_lines, cut_lines
 from mghft_export.bench.record import is_noisy
 
 LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
 COLUMNS = (
     *("processor", "part", "batch", "name", *LATENCY),
     *("speed_up", "speed_up_low", "speed_up_high", "peak_bytes", "agreement", "macro_f1_change"),
-    *("roofline_share", "failure"),
+    *("roofline_share", "failure", "rounds", "cut"),
 )
 
 
@@ -32,7 +33,7 @@ def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
                     + [gain.get("median"), gain.get("low"), gain.get("high")]
                     + [row["peak_bytes"] or None]
                     + [price.get("agreement"), price.get("macro_f1_change")]
-                    + [row["roofline_share"], row["failure"]]
+                    + [row["roofline_share"], row["failure"], len(row["round_ms"]), row.get("cut")]
                 )
     return output.getvalue()
 
@@ -55,6 +56,8 @@ def as_markdown(records: Sequence[Mapping[str, Any]]) -> str:
                     cells = [row["name"], f"not run: {row['failure']}"] + [""] * (len(HEADINGS) - 2)
                 parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             parts.append("")
+            notes = [*cut_lines(comparison), *contradiction_lines(comparison)]
+            parts += [f"{note}\n" for note in notes]
     return "\n".join(parts)
 
 
@@ -80,9 +83,9 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
     speed = "1.0x" if gain is None else f"{gain['median']:.1f}x ({gain['low']:.1f}-{gain['high']:.1f})"
     return [
         row["name"] + (" (alone)" if row["alone"] else ""),
-        ("~" if is_noisy(row) else "") + _number(latency["median"]),
-        _number(latency["p95"]),
-        _number(latency["stickers_per_second"]),
+        ("~" if is_noisy(row) else "") + short_number(latency["median"]),
+        short_number(latency["p95"]),
+        short_number(latency["stickers_per_second"]),
         speed,
         f"{row['peak_bytes'] / 1e9:.2f}",
         "-" if share is None else f"{share:.0%}",
@@ -91,5 +94,6 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
     ]
 
 
-def _number(value: float) -> str:
+def short_number(value: float) -> str:
+    """Three digits, or all before the point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

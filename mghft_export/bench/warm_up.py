@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,9 +31,24 @@ class WarmUp:
     first: float
     stable: bool
 
+    @property
+    def usual(self) -> float:
+        """Seconds of a run after the first; of the first where there was no other."""
+        return (self.seconds - self.first) / (self.runs - 1) if self.runs > 1 else self.first
 
-def warm_up(run: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> WarmUp:
-    """Run at least once and :data:`LEAST_SECONDS` long, until stable or :data:`MOST_SECONDS` after the first run."""
+
+def warm_up(
+    run: Callable[[], object],
+    clock: Callable[[], float] = time.perf_counter,
+    *,
+    most: float = MOST_SECONDS,
+    within: float = math.inf,
+) -> WarmUp:
+    """Run at least once and :data:`LEAST_SECONDS` long, until stable or `most` seconds after the first run.
+
+    Args:
+        within: seconds for all of it and for a timed run; where that is not sure to fit, no further run begins.
+    """
     times: list[float] = []
     first = 0.0
     started = clock()
@@ -44,9 +60,10 @@ def warm_up(run: Callable[[], object], clock: Callable[[], float] = time.perf_co
             first = after - before
         times.append(after - before)
         stable = _stable(times)
-        since_first = after - started - first
-        if (stable and after - started >= LEAST_SECONDS) or since_first >= MOST_SECONDS:
-            return WarmUp(len(times), after - started, first, stable)
+        took = after - started
+        crowded = took + 2 * times[-1] > within
+        if crowded or (stable and took >= LEAST_SECONDS) or took - first >= most:
+            return WarmUp(len(times), took, first, stable)
 
 
 def _stable(times: list[float]) -> bool:

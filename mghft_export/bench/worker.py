@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
+import os
 import resource
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +25,7 @@ from mghft_export.bench.memory import free_bytes, spare_bytes
 from mghft_export.bench.power import Energy, measure_energy, open_meter
 from mghft_export.bench.prepare import prepare
 from mghft_export.bench.subjects import Copy, Gemm, Subject
-from mghft_export.bench.warm_up import WarmUp, warm_up
+from mghft_export.bench.warm_up import MOST_SECONDS, WarmUp, warm_up
 from mghft_export.errors import MGHFTError
 
 TIMEOUT = 600.0
@@ -39,18 +44,39 @@ POLL_SECONDS = 0.05
 """Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
 
 
+SAID_LINES = 20
+"""Of what a process wrote before it failed; a traceback's end is what tells."""
+
+
 class RowFailed(MGHFTError):
-    """A row cannot be measured; the message says why."""
+    """A row cannot be measured; the message says why.
+
+    Attributes:
+        said: the last that its process wrote, where nobody foresaw the failure.
+    """
+
+    def __init__(self, message: str, said: str | None = None) -> None:
+        super().__init__(message)
+        self.said = said
+
+
+class LeftOut(RowFailed):
+    """A row is not started: the machine is none for it."""
 
 
 class OutOfMemory(RowFailed):
     """A row was stopped because memory ran short."""
 
 
+class OutOfTime(RowFailed):
+    """A row was stopped because its share of the time was over."""
+
+
 @dataclass(frozen=True)
 class _Failure:
     message: str
     memory: bool = False
+    foreseen: bool = False
 
 
 class Worker:
@@ -69,7 +95,10 @@ class Worker:
         # A fork would share the parent's memory and thread pools.
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, subject), daemon=True)
+        handle, name = tempfile.mkstemp(prefix="mghft-bench-")
+        os.close(handle)
+        self._output = Path(name)
+        self._process = context.Process(target=_serve, args=(other, subject, self._output), daemon=True)
         self._timeout = timeout
         self._memory = memory
         self._process.start()
@@ -77,26 +106,29 @@ class Worker:
         self.loaded_bytes = 0
         """Resident memory after loading, before the first run."""
 
-    def load(self) -> None:
+    def load(self, within: float = math.inf) -> None:
         """Wait until the subject is prepared, which began with the process; so several prepare at once.
+
+        Args:
+            within: seconds that are left for it; here and below, when they are over the process is stopped.
 
         Raises:
             RowFailed: it cannot be prepared.
         """
-        self.loaded_bytes = int(self._receive())
+        self.loaded_bytes = int(self._receive(within))
 
-    def warm_up(self) -> WarmUp:
-        """Run until stable."""
-        found: WarmUp = self._ask("warm-up")
+    def warm_up(self, *, most: float = MOST_SECONDS, within: float = math.inf) -> WarmUp:
+        """Run until stable, as :func:`~mghft_export.bench.warm_up.warm_up` does."""
+        found: WarmUp = self._ask("warm-up", most, within, within=within)
         return found
 
-    def burst(self, seconds: float = 0.0) -> list[float]:
+    def burst(self, seconds: float = 0.0, within: float = math.inf) -> list[float]:
         """Seconds of each of at least one run, more until `seconds` are full.
 
         Runs that are not timed go first where runs are short, :data:`REWARM_SECONDS` long: while the other rows had
         their turns, this row's caches went cold and its pages may have been reclaimed.
         """
-        found: list[float] = self._ask("burst", seconds)
+        found: list[float] = self._ask("burst", seconds, within=within)
         return found
 
     def phases(self, runs: int) -> GpuTimes | None:
@@ -113,11 +145,15 @@ class Worker:
         """Peak resident memory of the process so far."""
         return int(self._ask("peak"))
 
-    def close(self) -> None:
-        """Let the process end by itself, so that what it started ends in order; kill it where it does not."""
+    def end(self) -> None:
+        """Ask the process to end by itself, so that what it started ends in order; several end at once."""
         with contextlib.suppress(OSError):
             self._connection.send(("end",))
-        self._process.join(ENDING_SECONDS)
+
+    def close(self, within: float = ENDING_SECONDS) -> None:
+        """Wait until the process ended; kill it where it does not."""
+        self.end()
+        self._process.join(within)
         self.kill()
 
     def kill(self) -> None:
@@ -128,35 +164,49 @@ class Worker:
                     child.kill()
         self._process.kill()
         self._process.join()
+        self._output.unlink(missing_ok=True)
 
-    def _ask(self, *question: Any) -> Any:
+    def _ask(self, *question: Any, within: float = math.inf) -> Any:
         try:
             self._connection.send(question)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._ended() from error
-        return self._receive()
+        return self._receive(within)
 
-    def _receive(self) -> Any:
-        deadline = time.monotonic() + self._timeout
+    def _receive(self, within: float = math.inf) -> Any:
+        started = time.monotonic()
         try:
             while not self._connection.poll(POLL_SECONDS):
                 self._guard()
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - started
+                if waited > self._timeout:
                     self.kill()
                     raise RowFailed(f"no answer within {self._timeout:.0f} s")
+                if waited > within:
+                    self.kill()
+                    raise OutOfTime(f"not done after {waited:.0f} s")
             answer = self._connection.recv()
         except (EOFError, ConnectionResetError) as error:
             raise self._ended() from error
         if isinstance(answer, _Failure):
-            raise OutOfMemory(answer.message) if answer.memory else RowFailed(answer.message)
+            kind = OutOfMemory if answer.memory else RowFailed
+            raise kind(answer.message, None if answer.foreseen or answer.memory else self._said())
         return answer
+
+    def _said(self) -> str | None:
+        """The end of what the process wrote."""
+        try:
+            lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return None
+        return "\n".join(lines[-SAID_LINES:]) or None
 
     def _ended(self) -> RowFailed:
         self._process.join(5)
         code = self._process.exitcode
         if code == -9:
             return OutOfMemory("the process was killed, most likely for want of memory")
-        return RowFailed(f"the process ended (exit code {code})")
+        return RowFailed(f"the process ended (exit code {code})", self._said())
 
     def _guard(self) -> None:
         """Stop a process that takes more than its share.
@@ -189,8 +239,13 @@ class Worker:
         self.kill()
 
 
-def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
-    """Run in the child: prepare, then answer until the parent kills it."""
+def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path) -> None:
+    """Run in the child: prepare, then answer until the parent kills it.
+
+    What libraries write, warnings for the most part, goes into a file: on the terminal it would be between the tables,
+    or inside the JSON.
+    """
+    _redirect(output)
     try:
         run = prepare(subject)
         peak_bytes = getattr(run, "peak_bytes", _peak_bytes)
@@ -204,7 +259,10 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
             if question == "peak":
                 connection.send(peak_bytes())
             elif question == "warm-up":
-                connection.send(warm_up(run))
+                most, within = arguments
+                warm = warm_up(run, most=most, within=within)
+                rewarm = warm.usual < REWARM_BELOW
+                connection.send(warm)
             elif question == "phases":
                 phases = getattr(run, "phases", None)
                 connection.send(phases(*arguments) if phases is not None else None)
@@ -223,8 +281,18 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy) -> None:
         said = (
             str(error) if isinstance(error, MGHFTError) else f"{type(error).__name__}: {(lines or [''])[0]}"
         )
+        if not isinstance(error, MGHFTError):
+            traceback.print_exc()
+        sys.stderr.flush()
         with contextlib.suppress(OSError):
-            connection.send(_Failure(said, _is_memory(error)))
+            connection.send(_Failure(said, _is_memory(error), isinstance(error, MGHFTError)))
+
+
+def _redirect(output: Path) -> None:
+    """Standard output and standard error, also those of libraries in C++ and of processes that a row starts."""
+    sys.stdout = sys.stderr = output.open("a", encoding="utf-8", errors="replace", buffering=1)
+    for descriptor in (1, 2):
+        os.dup2(sys.stderr.fileno(), descriptor)
 
 
 def _burst(run: Callable[[], object], seconds: float, *, rewarm: bool) -> list[float]:

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.text import Text
 
 from mghft_export import __version__
 from mghft_export.atomic import replacing_file
-from mghft_export.bench.compare import LIMIT, WARM_UP_RUNS, Row, compare
-from mghft_export.bench.diff import differences
+from mghft_export.bench.budget import COMPARISON_SECONDS, default_seconds, share
+from mghft_export.bench.compare import LIMIT, AnySubject, Row, compare
+from mghft_export.bench.diff import Change, differences, machine_changes
 from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_batches, text_batches
+from mghft_export.bench.notes import left_out_lines
 from mghft_export.bench.provenance import machine, provenance
 from mghft_export.bench.record import SCHEMA, comparison_dict, read_record, row_dict
 from mghft_export.bench.rows import PROVIDERS, all_rows, obstacle
 from mghft_export.bench.runner_rows import runner_version
 from mghft_export.bench.subjects import Copy, Gemm, Implementation, Part, Subject
 from mghft_export.bench.text_forms import as_csv, as_markdown
-from mghft_export.bench.worker import TIMEOUT
+from mghft_export.bench.worker import TIMEOUT, RowFailed
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.cli.bench_tables import comparison_tables, diff_table, table
+from mghft_export.cli.bench_progress import shown_progress
+from mghft_export.cli.bench_tables import comparison_tables, diff_notes, diff_table, table
 from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.main import run
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.config import MGHFTConfig
-from mghft_export.engines.gpu import find_gpu
+from mghft_export.cpu_features import cpu_flags
+from mghft_export.engines.gpu import NoGpu, find_gpu
 from mghft_export.errors import MGHFTError
 
 __all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime")
+IMPLEMENTATIONS: tuple[Implementation, ...] = ("as-released", "fused", "onnxruntime", "openvino")
 """What runs without a GPU."""
 KINDS: tuple[Implementation, ...] = (*IMPLEMENTATIONS, "engine", "mghft-run")
 PARTS: tuple[Part, ...] = ("vision", "vision+fusion", "text", "whole", "pipeline")
@@ -114,6 +121,14 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--threads", default=os.cpu_count() or 1, show_default=True, type=positive, help="CPU threads."
         ),
         click.option(
+            "--budget",
+            type=click.FloatRange(0, min_open=True),
+            help=f"Seconds for everything; inf: no end.  [default: {COMPARISON_SECONDS:.0f} a part and batch]",
+        ),
+        click.option(
+            "--all", "emulated", is_flag=True, help="Also rows whose number format this CPU only emulates."
+        ),
+        click.option(
             "--limit", default=LIMIT, show_default=True, help="Seconds of runs after which a row sits out."
         ),
         click.option("--duration", default=3.0, show_default=True, help="Least seconds of each row."),
@@ -174,13 +189,20 @@ def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
     if not changes:
         raise MGHFTError(f"neither {old} nor {new} has a row; nothing can be compared")
     if as_json:
-        click.echo(json.dumps([vars(change) for change in changes], indent=1))
+        click.echo(json.dumps([_change_dict(change) for change in changes], indent=1))
     else:
         Console().print(diff_table(changes))
+        for note in diff_notes(changes, machine_changes(first, second)):
+            Console().print(note)
         if first["machine"]["processor"] != second["machine"]["processor"]:
             Console(stderr=True).print("[yellow]The results are of two machines.[/]")
     failed = fail_above is not None and any(change.fails(fail_above) for change in changes)
     return REGRESSED if failed else 0
+
+
+def _change_dict(change: Change) -> dict[str, Any]:
+    verdicts = {"slower": change.slower, "faster": change.faster, "too_few": change.too_few}
+    return {**vars(change), **verdicts}
 
 
 @bench.command()
@@ -194,6 +216,19 @@ def report(results: tuple[Path, ...], csv: Path | None, markdown: Path | None, h
         Console().print(f"{record['machine']['cores']} cores of {record['machine']['processor']}")
         for comparison in record["comparisons"]:
             _show(comparison)
+        _show_left_out(record)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One comparison to be made."""
+
+    template: Subject
+    rows: list[Subject]
+
+    @property
+    def title(self) -> str:
+        return f"{self.template.part}, batch {self.template.batch}"
 
 
 def _measure(
@@ -213,6 +248,8 @@ def _measure(
     io_transfers: bool,
     timeout: float,
     limit: float,
+    budget: float | None,
+    emulated: bool,
     memory: float | None,
     stickers: Path | None,
     as_json: bool,
@@ -221,6 +258,7 @@ def _measure(
     markdown: Path | None,
     html: Path | None,
 ) -> None:
+    started = time.monotonic()
     if html is not None:
         _require_matplotlib()  # before the minutes of measuring, not after
     opened = load_bundle(bundle)  # a bad bundle is one error, not one for each row
@@ -237,6 +275,27 @@ def _measure(
     load_calibration_set(stickers or default_calibration_set())
     config = MGHFTConfig.from_dict(opened.manifest.model)
     gpu = find_gpu()
+    plans = []
+    for part, batch, length in itertools.product(parts, batches, lengths or (None,)):
+        template = Subject(
+            bundle,
+            "onnxruntime",
+            part,
+            batch,
+            threads,
+            length=length,
+            stickers=stickers,
+            cuda_graph=cuda_graph,
+            io_transfers=io_transfers,
+        )
+        chosen = all_rows(
+            template, opened, providers=providers or PROVIDERS, precisions=precisions, runner=runner
+        )
+        plans.append(_Plan(template, [item for item in chosen if not only or item.implementation in only]))
+    if not all(plan.rows for plan in plans):
+        raise MGHFTError("no row is left; give fewer of --only, --provider and --precision")
+    if budget is None:
+        budget = default_seconds([plan.rows for plan in plans], gpu=not isinstance(gpu, NoGpu))
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "machine": machine(),
@@ -245,6 +304,8 @@ def _measure(
             "iterations": iterations,
             "duration": duration,
             "limit": limit,
+            "budget": budget if math.isfinite(budget) else None,
+            "all": emulated,
             "threads": threads,
             "cuda_graph": cuda_graph,
             "io_transfers": io_transfers,
@@ -253,49 +314,40 @@ def _measure(
         },
         "comparisons": [],
     }
-    for part in parts:
-        for batch in batches:
-            for length in lengths or (None,):
-                template = Subject(
-                    bundle,
-                    "onnxruntime",
-                    part,
-                    batch,
-                    threads,
-                    length=length,
-                    stickers=stickers,
-                    cuda_graph=cuda_graph,
-                    io_transfers=io_transfers,
-                )
-                chosen = all_rows(
-                    template,
-                    opened,
-                    providers=providers or PROVIDERS,
-                    precisions=precisions,
-                    runner=runner,
-                )
-                subjects = [item for item in chosen if not only or item.implementation in only]
-                if not subjects:
-                    raise MGHFTError("no row is left; give fewer of --only, --provider and --precision")
-                rows = _compare(
-                    [*subjects, Gemm("onnxruntime", threads), Copy(threads)],
-                    title=f"{part}, batch {batch}",
-                    iterations=iterations,
-                    duration=duration,
-                    timeout=timeout,
-                    limit=limit,
-                    memory=int(memory * 1e9) if memory is not None else None,
-                    why_not=obstacle(config, gpu),
-                )
-                tokens = _tokens(template, opened)
-                comparison = comparison_dict(
-                    rows[: len(subjects)], rows[len(subjects) :], opened, part, batch, tokens
-                )
-                record["comparisons"].append(comparison)
-                if not as_json:
-                    _show(comparison)
-    if output is not None:
-        _write_text(output, json.dumps(record, indent=1) + "\n")
+    # Who names a precision wants to see it.
+    why_not = obstacle(
+        config, gpu, flags=cpu_flags(), wanted=lambda row: emulated or row.precision in precisions
+    )
+    for number, plan in enumerate(plans):
+        seconds = share(budget - (time.monotonic() - started), len(plans) - number)
+        machine_rows: list[AnySubject] = [Gemm("onnxruntime", threads), Copy(threads)]
+        rows = _compare(
+            [*plan.rows, *machine_rows],
+            title=plan.title,
+            iterations=iterations,
+            duration=duration,
+            timeout=timeout,
+            limit=limit,
+            budget=seconds,
+            memory=int(memory * 1e9) if memory is not None else None,
+            why_not=why_not if seconds else _too_late(why_not),
+        )
+        comparison = comparison_dict(
+            rows[: len(plan.rows)],
+            rows[len(plan.rows) :],
+            opened,
+            plan.template.part,
+            plan.template.batch,
+            _tokens(plan.template, opened),
+            rounds=iterations,
+        )
+        record["comparisons"].append(comparison)
+        if output is not None:  # now: what is measured is kept, whatever ends the next one
+            _write_text(output, json.dumps(record, indent=1) + "\n")
+        if not as_json:
+            _show(comparison)
+    if not as_json:
+        _show_left_out(record)
     _write([record], csv, markdown, html)
     if as_json:
         click.echo(json.dumps(record, indent=1))
@@ -303,17 +355,16 @@ def _measure(
         raise MGHFTError("no row could be measured; the reasons are above")
 
 
-def _compare(
-    subjects: Sequence[Subject | Gemm | Copy], *, title: str, iterations: int, **options: Any
-) -> list[Row]:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=iterations + WARM_UP_RUNS)
-        return compare(
-            subjects,
-            iterations=iterations,
-            on_round=lambda done: progress.update(task, completed=done),
-            **options,
-        )
+def _too_late(
+    why_not: Callable[[AnySubject], RowFailed | None],
+) -> Callable[[AnySubject], RowFailed | None]:
+    """What keeps a row from running, and else that the budget is spent."""
+    return lambda subject: why_not(subject) or RowFailed("the budget was spent before; --budget gives more")
+
+
+def _compare(subjects: Sequence[AnySubject], *, title: str, iterations: int, **options: Any) -> list[Row]:
+    with shown_progress(subjects, title=title, iterations=iterations) as (on_round, on_step):
+        return compare(subjects, iterations=iterations, on_round=on_round, on_step=on_step, **options)
 
 
 def _tokens(template: Subject, bundle: Bundle) -> int:
@@ -327,6 +378,11 @@ def _tokens(template: Subject, bundle: Bundle) -> int:
 def _show(comparison: dict[str, Any]) -> None:
     for item in comparison_tables(comparison):
         Console().print(item)
+
+
+def _show_left_out(record: dict[str, Any]) -> None:
+    for line in left_out_lines(record["comparisons"]):
+        Console().print(Text(line, "yellow"))
 
 
 def _write(

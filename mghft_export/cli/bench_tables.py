@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bench.compare import Row
-from mghft_export.bench.diff import Change
+from mghft_export.bench.diff import Change, least_rounds
+from mghft_export.bench.notes import table_notes
 from mghft_export.bench.record import FEW, NOISY, is_noisy, row_dict
 from mghft_export.bench.subjects import Subject
 from mghft_export.bench.text_forms import HEADINGS, cells_of
@@ -25,22 +26,22 @@ def table(rows: list[Row], part: str, batch: int) -> Table:
 
 
 def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
-    """A comparison of a record, and a line for each reason why rows did not run."""
-    measured = []
-    reasons: dict[str, list[str]] = {}
-    noisy = alone = False
-    for row in comparison["rows"]:
-        if row["latency"] is None:
-            reasons.setdefault(row["failure"], []).append(row["name"])
-            continue
-        noisy |= is_noisy(row)
-        alone |= row["alone"]
-        measured.append(row)
+    """A comparison of a record, and a line for each reason why rows did not run or were cut short.
+
+    Rows that the machine is none for are not among them: :func:`~mghft_export.bench.notes.left_out_lines` has those of
+    all comparisons.
+    """
+    measured = [row for row in comparison["rows"] if row["latency"] is not None]
     if measured:
         title = f"{comparison['part']}, batch {comparison['batch']}, {comparison['tokens']} tokens a text"
         yield _table(title, measured)
-    for reason, names in reasons.items():
-        yield Text(f"not run ({reason}): {', '.join(names)}", "yellow")
+    for line in table_notes(comparison):
+        yield Text(
+            line if measured else f"{comparison['part']}, batch {comparison['batch']}: {line}", "yellow"
+        )
+    for row in comparison["rows"]:
+        if row.get("said"):
+            yield Text(f"{row['name']} wrote:\n{row['said']}", "dim")
     rates = comparison["machine_rates"]
     if rates is not None:
         yield Text(
@@ -48,9 +49,9 @@ def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
             f"{rates['bytes_per_second'] / 1e9:.1f} GB/s in a copy, in the same rounds.",
             "dim",
         )
-    if noisy:
+    if any(is_noisy(row) for row in measured):
         yield Text(f"~ varies by more than {NOISY:.1%}, or ran fewer than {FEW} times.", "yellow")
-    if alone:
+    if any(row["alone"] for row in measured):
         yield Text("(alone) had no room beside the other rows, and was measured after them.", "yellow")
 
 
@@ -60,14 +61,40 @@ def diff_table(changes: Sequence[Change]) -> Table:
     for number, heading in enumerate(("row", "old ms", "new ms", "new / old", "")):
         result.add_column(heading, justify="right" if 0 < number < 4 else "left")
     for change in changes:
-        name = f"{change.part}, batch {change.batch}, {change.name}"
+        if not change.ran:
+            continue
+        name = Text(f"{change.part}, batch {change.batch}, {change.name}")
         old, new = (_milliseconds(value) for value in (change.old, change.new))
         if change.ratio is None:
-            result.add_row(name, old, new, "", change.failure or "new")
+            result.add_row(name, old, new, "", Text(change.failure or "new"))
+            continue
+        if change.too_few:
+            result.add_row(name, old, new, f"{change.ratio:.2f}", "[yellow]too few rounds[/]")
             continue
         verdict = "[red]slower[/]" if change.slower else "[green]faster[/]" if change.faster else "the same"
-        result.add_row(name, old, new, f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})", verdict)
+        interval = f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
+        result.add_row(name, old, new, interval, verdict)
     return result
+
+
+def diff_notes(changes: Sequence[Change], machine: Mapping[str, float]) -> Iterator[Text]:
+    """What the ratios are corrected by, and what it would take to tell more.
+
+    Args:
+        machine: of :func:`~mghft_export.bench.diff.machine_changes`.
+    """
+    if machine:
+        own = " and ".join(f"{ratio:.2f} times as long for a {name}" for name, ratio in machine.items())
+        yield Text(f"The machine itself took {own}; new / old is beside that.", "dim")
+    idle = sum(not change.ran for change in changes)
+    if idle:
+        yield Text(f"{idle} rows ran in neither result.", "yellow")
+    if any(change.too_few for change in changes):
+        least = least_rounds(changes)
+        yield Text(
+            f"Too few rounds tell nothing: both results need {least}, from more --iterations or --budget.",
+            "yellow",
+        )
 
 
 def _milliseconds(value: float | None) -> str:

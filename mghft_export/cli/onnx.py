@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.cli.progress_bar import Steps, steps
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
@@ -25,9 +25,10 @@ from mghft_export.model.checkpoint import build_model, class_names, load_checkpo
 from mghft_export.model.default_checkpoint import default_checkpoint_path
 from mghft_export.model.mghft import MGHFT
 from mghft_export.precision.build import PRECISIONS, add_precisions
-from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
+from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
@@ -50,6 +51,15 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
     if len(sides) not in (1, 2) or not all(side.isdigit() for side in sides):
         raise click.BadParameter("give a side, as 448, or height x width, as 256x384")
     return int(sides[0]), int(sides[-1])
+
+
+def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """Parse a number from 1, or `all`, which is None."""
+    if value == "all":
+        return None
+    if not value.isdecimal() or int(value) == 0:
+        raise click.BadParameter("give a number from 1, or all")
+    return int(value)
 
 
 @click.command()
@@ -98,6 +108,14 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
     help="Calibration set.  [default: the one that comes along]",
 )
 @click.option(
+    "--calibration-stickers",
+    callback=sticker_count,
+    default=str(DEFAULT_STICKERS),
+    show_default=True,
+    metavar="N|all",
+    help="How many of that set are run, the first ones.",
+)
+@click.option(
     "--calibrator",
     type=click.Choice(["max", "entropy", "percentile"]),
     default="percentile",
@@ -135,6 +153,7 @@ def onnx(
     precisions: tuple[str, ...],
     io: str,
     calibration: Path | None,
+    calibration_stickers: int | None,
     calibrator: Calibrator,
     percentile: float,
     smooth: float | None,
@@ -164,6 +183,7 @@ def onnx(
         calibration=calibration,
         recipe=chosen if recipe is None else read_recipe(recipe),
         half_io=io == "fp16",
+        stickers=calibration_stickers,
     )
     data = None if stickers is None or no_verify else load_dataset(stickers)
     options = ExportOptions(
@@ -173,29 +193,19 @@ def onnx(
         background=background,
         verify_on=None if no_verify else verification_stickers(data, background, tolerance),
     )
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
-    ) as progress:
-        task = progress.add_task("reading the checkpoint", total=None)
-
-        def on_step(text: str) -> None:
-            nonlocal task
-            progress.update(task, total=1, completed=1)
-            task = progress.add_task(text, total=None)
-
+    with steps("reading the checkpoint") as shown:
         if random_weights:
             source = random_source(arch, seed, changes)
         elif arch is not None:
             raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
         else:
             source = checkpoint_source(checkpoint or default_checkpoint_path(), changes)
-        bundle, verification = export_bundle(source, output, options, on_step)
+        bundle, verification = export_bundle(source, output, options, shown.start)
         verified: dict[str, PrecisionVerification] = {}
         if wanted and no_verify:
-            bundle = add_precisions(bundle, wanted, precision_options, on_step)
+            bundle = add_precisions(bundle, wanted, precision_options, shown.start, shown.stickers)
         elif wanted:
-            bundle, verified = verified_precisions(bundle, wanted, precision_options, data, on_step)
-        progress.update(task, total=1, completed=1)
+            bundle, verified = verified_precisions(bundle, wanted, precision_options, data, shown)
     if as_json:
         click.echo(bundle.manifest.model_dump_json(indent=1))
         return
@@ -240,7 +250,7 @@ def verified_precisions(
     precisions: Sequence[str],
     options: PrecisionOptions,
     data: StickerSet | None,
-    on_step: Callable[[str], None],
+    shown: Steps,
 ) -> tuple[Bundle, dict[str, PrecisionVerification]]:
     """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set."""
     # Stickers that do not fit the model are found before the work, not after.
@@ -248,9 +258,17 @@ def verified_precisions(
         stickers = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
     else:
         stickers = calibration_stickers(bundle.manifest, options.calibration, limit=QUICK)
-    bundle = add_precisions(bundle, precisions, options, on_step)
-    on_step(f"verifying {', '.join(precisions)} on {len(stickers.stickers)} stickers")
-    verified = verify_precisions(bundle, precisions, stickers)
+    texts = TextCache()
+    bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers, texts)
+    shown.start(f"verifying {', '.join(precisions)}")
+    done = 0
+
+    def on_batch(count: int) -> None:
+        nonlocal done
+        done += count
+        shown.stickers(done, len(stickers.stickers))
+
+    verified = verify_precisions(bundle, precisions, stickers, on_batch=on_batch, texts=texts)
     return record_verification(bundle, verified), verified
 
 

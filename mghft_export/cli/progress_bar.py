@@ -1,6 +1,10 @@
-"""The bar that commands show on stderr while they count something."""
+"""What commands show on stderr while they work: a bar where they count something, a line for each step."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import (
@@ -8,9 +12,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
+    Task,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
@@ -30,3 +38,53 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
         transient=True,
         disable=not console.is_terminal,  # in a file or a pipe it would leave an empty line
     )
+
+
+class Steps(NamedTuple):
+    """What long work calls to be seen."""
+
+    start: Callable[[str], None]
+    """With the step that starts; the one before is done."""
+    stickers: Callable[[int, int], None]
+    """With how many stickers of this step are done, and how many there are."""
+
+
+@contextmanager
+def steps(first: str) -> Iterator[Steps]:
+    """A line for each step with its time, and while stickers are counted, how many are done and the time left."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        _StickersColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(first, total=None)
+
+        def start(text: str) -> None:
+            nonlocal task
+            finish()
+            task = progress.add_task(text, total=None)
+
+        def stickers(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, refresh=True)
+
+        def finish() -> None:
+            progress.update(task, completed=1, total=1)
+
+        yield Steps(start, stickers)
+        finish()
+
+
+class _StickersColumn(ProgressColumn):
+    """How many stickers of the running step are done, and the time left."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None or task.finished:
+            return Text()
+        left = "" if task.time_remaining is None else f", {_minutes(task.time_remaining)} left"
+        return Text(f"{task.completed:.0f}/{task.total:.0f} stickers{left}")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
-from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
@@ -179,7 +179,10 @@ def _study(
         def done(text: str) -> None:
             progress.update(task, advance=1, description=text)
 
-        work = Calibration(bundle, options, start)
+        def count(stickers_done: int, stickers: int) -> None:
+            progress.update(task, completed=stickers_done, total=stickers)
+
+        work = Calibration(bundle, options, start, count)
         stickers = _stickers(work, data, split, most)
         recipe = study_recipe(work, stickers.ranging)
         start("running float32", len(stickers.measured))
@@ -223,6 +226,6 @@ def _apply(bundle: Bundle, options: PrecisionOptions) -> list[Path]:
     precisions = [
         name for name in PRECISIONS if name.startswith("int8") and name in bundle.manifest.precisions
     ] or ["int8"]
-    with Console(stderr=True).status("rebuilding the INT8 graphs"):
-        add_precisions(bundle, precisions, options)
+    with steps("rebuilding the INT8 graphs") as shown:
+        add_precisions(bundle, precisions, options, shown.start, shown.stickers)
     return [bundle.root / name for name in precisions]

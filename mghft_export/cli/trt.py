@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.engines.backend import choose_backend
 from mghft_export.engines.build import build_engines
@@ -155,8 +156,8 @@ def trt(
 def _with_precision(bundle: Bundle, precision: str, console: Console) -> Bundle:
     """Make the graphs of a precision, INT8 with the default calibration set."""
     console.print(f"The bundle has no {precision} graphs yet; they are made first.")
-    with console.status("") as status:
-        return add_precisions(bundle, [precision], on_step=lambda text: status.update(text))
+    with steps("reading the calibration set") as shown:
+        return add_precisions(bundle, [precision], on_step=shown.start, on_stickers=shown.stickers)
 
 
 def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:

@@ -24,10 +24,12 @@ from mghft_export.export.checks import check_graph, fusable_attentions
 from mghft_export.export.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.compact import store_constants_in_half
+from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.precision.fp16 import to_fp16
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, write_recipe
 from mghft_export.precision.saturation import saturating_products
+from mghft_export.runtime.text_cache import TextCache
 
 PRECISIONS = ("fp16", "int8", "int8-fp16")
 """What can be made of float32 graphs. INT8 has two forms: `int8` over float32, for CPUs and as the reference, and
@@ -39,15 +41,22 @@ def add_precisions(
     precisions: Sequence[str],
     options: PrecisionOptions | None = None,
     on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
+    texts: TextCache | None = None,
 ) -> Bundle:
     """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
+
+    Args:
+        on_step: called with what starts.
+        on_stickers: called with how many calibration stickers of that are done, and how many there are.
+        texts: features of texts, shared with others that encode them.
 
     Raises:
         MGHFTError: the calibration set cannot be used, the recipe is of another model, or the disk is full. The bundle
             is as it was then.
     """
     options = options or PrecisionOptions()
-    work = Calibration(bundle, options, on_step)
+    work = Calibration(bundle, options, on_step, on_stickers, texts)
     quantised = [name for name in precisions if name.startswith("int8")]
     recipe = work.recipe() if quantised else None
     update: dict[str, Any] = {"precisions": dict(bundle.manifest.precisions)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,44 @@ from mghft_export.calibration.calibration_set import CalibrationSet, load_calibr
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
-from mghft_export.precision.feeds import branch_feeds
+from mghft_export.precision.feeds import OnStickers, no_report, run_images, run_texts
 from mghft_export.precision.fp16 import too_large
+from mghft_export.precision.histogram import Histogram
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.products import weight_products
-from mghft_export.precision.ranges import (
-    Feeds,
-    cache_key,
-    cached_ranges,
-    collect_ranges,
-    default_cache_folder,
-    write_cached_ranges,
+from mghft_export.precision.observe import (
+    Run,
+    observe_channel_maxima,
+    observe_histograms,
+    observe_maxima,
 )
+from mghft_export.precision.products import weight_products
+from mghft_export.precision.ranges import range_of
 from mghft_export.precision.recipe import QuantizationRecipe, belongs_to
-from mghft_export.precision.smooth import channel_maxima, smooth, smoothable_norms
+from mghft_export.precision.smooth import smooth, smoothable_norms
+from mghft_export.precision.statistics_cache import (
+    cached_arrays,
+    default_cache_folder,
+    histograms_from_arrays,
+    histograms_to_arrays,
+    maxima_from_arrays,
+    maxima_to_arrays,
+    write_cached_arrays,
+)
+from mghft_export.runtime.branches import onnx_branches
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.runtime.session import Array
+from mghft_export.runtime.text_cache import TextCache
+from mghft_export.stickers.dataset import Sticker
 
 BOUNDED = {
     *("Concat", "Expand", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Slice", "Softmax"),
     *("Split", "Squeeze", "Transpose", "Unsqueeze"),
 }
 """Operators whose outputs are no larger than their inputs, or than 1."""
+
+DEFAULT_STICKERS = 64
+"""INT8 is as accurate with the ranges of so many as with those of 160 (docs/precision.md). Sets are in random order."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +63,39 @@ class PrecisionOptions:
         calibration: stickers; the set that comes with the package by default.
         recipe: how to quantise. With ranges in it, it is replayed: nothing is calibrated.
         half_io: FP16 graphs with FP16 inputs and outputs.
-        stickers: at most so many of the calibration set, the first ones; all by default.
-        cache: where ranges are kept.
+        stickers: at most so many of the calibration set, the first ones; None for all.
+        cache: where what was seen on stickers is kept.
     """
 
     calibration: Path | None = None
     recipe: QuantizationRecipe = field(default_factory=QuantizationRecipe)
     half_io: bool = False
-    stickers: int | None = None
+    stickers: int | None = DEFAULT_STICKERS
     cache: Path = field(default_factory=default_cache_folder)
 
 
 class Calibration:
-    """The stickers of a conversion and what was measured on them, each once and only if it is needed."""
+    """The stickers of a conversion and what was seen on them, each once and only if it is needed.
 
-    def __init__(self, bundle: Bundle, options: PrecisionOptions, on_step: Callable[[str], None]) -> None:
-        self.bundle, self.options, self.on_step = bundle, options, on_step
-        self._feeds: dict[str, Callable[[], Iterator[Feeds]]] | None = None
+    Args:
+        on_step: called with what starts.
+        on_stickers: called with how many stickers of that are done.
+        texts: features of texts, shared with others that encode them.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        options: PrecisionOptions,
+        on_step: Callable[[str], None],
+        on_stickers: OnStickers = no_report,
+        texts: TextCache | None = None,
+    ) -> None:
+        self.bundle, self.options, self.on_step, self.on_stickers = bundle, options, on_step, on_stickers
         self._set: CalibrationSet | None = None
         self._smoothed: dict[str, onnx.ModelProto] = {}
+        self._texts = TextCache() if texts is None else texts
+        self._float: Pipeline | None = None
 
     @property
     def set(self) -> CalibrationSet:
@@ -75,29 +105,22 @@ class Calibration:
             self._set = load_calibration_set(root, self.bundle.manifest.class_names)
         return self._set
 
-    def feeds(self, branch: str) -> Iterator[Feeds]:
-        """Runs of a branch of the float32 bundle."""
-        if self._feeds is None:
-            self._feeds = self._branch_feeds(Pipeline(self.bundle))
-        return self._feeds[branch]()
+    @property
+    def stickers(self) -> tuple[Sticker, ...]:
+        """Those of the set that are used."""
+        return self.set.stickers[: self.options.stickers]
 
     def magnitudes(self) -> dict[str, Any]:
         """Of the float tensors: how many were looked at, on how many stickers, and those that come near FP16's end."""
-        found: dict[str, float] = {}
-        for branch in BRANCHES:
-            path = self.bundle.graph(branch)
-            graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
-            bounded = {name for node in graph.node if node.op_type in BOUNDED for name in node.output}
-            floats = [
-                item.name
-                for item in graph.value_info
-                if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT and item.name not in bounded
-            ]
-            self.on_step(f"looking for values too large for FP16 in {branch}")
-            values = self._ranges(branch, path, floats, QuantizationRecipe(calibrator="max"))
-            found |= {f"{branch}: {name}": value for name, value in values.items()}
+        models = {branch: onnx.load(self.bundle.graph(branch)) for branch in BRANCHES}
+        tensors = {branch: _computed_floats(model) for branch, model in models.items()}
+        doing = "looking for values too large for FP16 in"
+        seen = self._seen("maxima", doing, models, tensors, self.stickers)
+        found = {
+            f"{branch}: {name}": float(array) for branch, own in seen.items() for name, array in own.items()
+        }
         return {
-            "stickers": len(self.set.stickers[: self.options.stickers]),
+            "stickers": len(self.stickers),
             "calibration_set": self._set_entry(),
             "tensors": len(found),
             "largest": max(found.values()),
@@ -107,104 +130,197 @@ class Calibration:
     def recipe(self) -> QuantizationRecipe:
         """The options' recipe, with ranges."""
         given = self.options.recipe
-        graphs = {branch: self.bundle.manifest.precisions["fp32"][branch].file.sha256 for branch in BRANCHES}
         if given.ranges:
             if not belongs_to(given, self.bundle.manifest):
                 raise MGHFTError(
                     f"the recipe was made for another model than {self.bundle.root}; quantise it anew, without --recipe"
                 )
             return given
-        if given.fusion_inputs == "quantized" and "fusion" in given.branches:
-            return self._with_quantised_inputs(given, graphs)
-        return self._completed(
-            given, graphs, {branch: self.branch_ranges(branch, given) for branch in given.branches}
-        )
+        update = {
+            "ranges": self.ranges(given),
+            "graphs": self._float_hashes(),
+            "calibration_set": self._set_entry(),
+        }
+        return QuantizationRecipe.model_validate({**dict(given), **update})
 
-    def branch_ranges(
-        self, branch: str, recipe: QuantizationRecipe, feeds: Callable[[], Iterator[Feeds]] | None = None
-    ) -> dict[str, float]:
-        """Ranges of the activations of a branch's products, on other feeds than the float32 bundle's if given."""
-        model = self.smoothed(branch, recipe)
-        names = list(dict.fromkeys(item.activation for item in weight_products(model.graph)))
-        self.on_step(f"calibrating {branch} ({len(names)} activations, {recipe.calibrator})")
-        with tempfile.TemporaryDirectory() as folder:
-            path = self.bundle.graph(branch)
-            if recipe.smooth is not None:
-                path = Path(folder) / f"{branch}.onnx"
-                onnx.save(model, path)
-            if feeds is None:
-                return self._ranges(branch, path, names, recipe)
-            return collect_ranges(
-                path, feeds(), names, calibrator=recipe.calibrator, percentile=recipe.percentile
-            )
+    def ranges(
+        self, recipe: QuantizationRecipe, stickers: Sequence[Sticker] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """By branch, ranges of the activations of its products.
+
+        Args:
+            stickers: of the calibration set; all that are used by default.
+        """
+        chosen = self.stickers if stickers is None else stickers
+        quantised = recipe.fusion_inputs == "quantized" and "fusion" in recipe.branches
+        first = [branch for branch in recipe.branches if not (quantised and branch == "fusion")]
+        ranges = self._ranges(first, recipe, chosen)
+        if quantised:
+            ranges |= self._ranges(["fusion"], recipe, chosen, self._quantised(recipe, ranges))
+        return {branch: ranges[branch] for branch in recipe.branches}
 
     def smoothed(self, branch: str, recipe: QuantizationRecipe) -> onnx.ModelProto:
         """The float32 graph after the scale migration that the recipe asks for."""
         if branch not in self._smoothed:
-            path = self.bundle.graph(branch)
-            model = onnx.load(path)
-            if recipe.smooth is not None:
-                norms = smoothable_norms(model.graph, weight_products(model.graph))
-                maxima = (
-                    channel_maxima(path, self.feeds(branch), [item.output for item in norms]) if norms else {}
-                )
-                smooth(model, norms, maxima, recipe.smooth)
+            model = onnx.load(self.bundle.graph(branch))
+            norms = smoothable_norms(model.graph, weight_products(model.graph))
+            if recipe.smooth is not None and norms:
+                tensors = {branch: [item.output for item in norms]}
+                doing = "looking at the channels of"
+                seen = self._seen("channel maxima", doing, {branch: model}, tensors, self.stickers)
+                smooth(model, norms, seen[branch], recipe.smooth)
             self._smoothed[branch] = model
         return self._smoothed[branch]
 
     def _ranges(
-        self, branch: str, path: Path, tensors: list[str], recipe: QuantizationRecipe
-    ) -> dict[str, float]:
-        """From the cache, or collected and kept."""
-        manifest, calibrator = self.bundle.manifest, recipe.calibrator
-        key = cache_key(
-            path,
-            self.set.set_hash,
-            tensors,
-            calibrator,
-            recipe.percentile if calibrator == "percentile" else None,
-            self.options.stickers,
-            branch,
-            # What the branch reads depends on the preprocessing, and the fusion branch's on the other two graphs.
-            manifest.image,
-            manifest.text,
-            [entry.file.sha256 for entry in manifest.precisions["fp32"].values()],
-        )
-        found = cached_ranges(self.options.cache, key)
-        if found is None:
-            found = collect_ranges(
-                path, self.feeds(branch), tensors, calibrator=calibrator, percentile=recipe.percentile
-            )
-            write_cached_ranges(self.options.cache, key, found)
+        self,
+        branches: Sequence[str],
+        recipe: QuantizationRecipe,
+        stickers: Sequence[Sticker],
+        quantised: Mapping[str, onnx.ModelProto] | None = None,
+    ) -> dict[str, dict[str, float]]:
+        models = {branch: self.smoothed(branch, recipe) for branch in branches}
+        tensors = {
+            branch: list(dict.fromkeys(item.activation for item in weight_products(model.graph)))
+            for branch, model in models.items()
+        }
+        seen = self._seen("histograms", "calibrating", models, tensors, stickers, quantised)
+        if recipe.calibrator == "entropy":
+            self.on_step("choosing ranges by entropy")
+        return {
+            branch: {name: range_of(item, recipe.calibrator, recipe.percentile) for name, item in own.items()}
+            for branch, own in seen.items()
+        }
+
+    def _seen(
+        self,
+        what: str,
+        doing: str,
+        models: Mapping[str, onnx.ModelProto],
+        tensors: Mapping[str, Sequence[str]],
+        stickers: Sequence[Sticker],
+        quantised: Mapping[str, onnx.ModelProto] | None = None,
+    ) -> dict[str, Any]:
+        """By branch and tensor what was seen: from the cache, or in one pass of the stickers and kept.
+
+        Args:
+            what: a key of :data:`KINDS`.
+            doing: for people, before the branches' names.
+            quantised: graphs whose outputs the fusion branch reads, in place of the float32 ones.
+        """
+        if not stickers:
+            raise MGHFTError("there are no calibration stickers; give a set with at least one")
+        observe, to_arrays, from_arrays = KINDS[what]
+        found: dict[str, Any] = {}
+        runs: dict[str, Run] = {}
+        keys = {}
+        for branch, model in models.items():
+            keys[branch] = self._key(what, branch, model, tensors[branch], stickers, quantised or {})
+            arrays = cached_arrays(self.options.cache, keys[branch])
+            kept = None if arrays is None else from_arrays(arrays, tensors[branch])
+            if kept is not None:
+                found[branch] = kept
+            else:
+                runs[branch], found[branch] = observe(model, tensors[branch], branch)
+        if not runs:
+            self.on_step(f"{doing} {' and '.join(found)}: known from an earlier conversion")
+            return found
+        pipeline = self._pipeline(quantised or {})
+        if "text" in runs:
+            self.on_step(f"{doing} text")
+            config = MGHFTConfig.from_dict(self.bundle.manifest.model)
+            run_texts(pipeline, stickers, config, runs["text"], self.on_stickers)
+        images = [branch for branch in runs if branch != "text"]
+        if images:
+            self.on_step(f"{doing} {' and '.join(images)}")
+            vision = runs.get("vision", pipeline.vision.run)
+            run_images(pipeline, stickers, vision, runs.get("fusion"), self.on_stickers)
+        for branch in runs:
+            write_cached_arrays(self.options.cache, keys[branch], to_arrays(found[branch]))
         return found
 
-    def _with_quantised_inputs(
-        self, recipe: QuantizationRecipe, graphs: Mapping[str, str]
-    ) -> QuantizationRecipe:
-        """Calibrate the fusion branch with what the quantised vision and text branches give it."""
-        ranges = {
-            branch: self.branch_ranges(branch, recipe) for branch in recipe.branches if branch != "fusion"
-        }
-        pipeline = Pipeline(self.bundle)
-        for branch, found in ranges.items():
-            layers = recipe.float_layers.get(branch, ())
-            model = to_int8(self.smoothed(branch, recipe), found, float_layers=layers)
-            setattr(pipeline, branch, OnnxSession(model.SerializeToString()))
-        ranges["fusion"] = self.branch_ranges("fusion", recipe, self._branch_feeds(pipeline)["fusion"])
-        return self._completed(recipe, graphs, ranges)
-
-    def _branch_feeds(self, pipeline: Pipeline) -> dict[str, Callable[[], Iterator[Feeds]]]:
-        stickers = self.set.stickers[: self.options.stickers]
-        return branch_feeds(pipeline, stickers, MGHFTConfig.from_dict(self.bundle.manifest.model))
-
-    def _completed(
+    def _key(
         self,
-        recipe: QuantizationRecipe,
-        graphs: Mapping[str, str],
-        ranges: Mapping[str, Mapping[str, float]],
-    ) -> QuantizationRecipe:
-        update = {"ranges": ranges, "graphs": graphs, "calibration_set": self._set_entry()}
-        return QuantizationRecipe.model_validate({**dict(recipe), **update})
+        what: str,
+        branch: str,
+        model: onnx.ModelProto,
+        tensors: Sequence[str],
+        stickers: Sequence[Sticker],
+        quantised: Mapping[str, onnx.ModelProto],
+    ) -> dict[str, Any]:
+        """All that is seen depends on: the graph, the stickers, the tensors, and what the branch reads."""
+        manifest = self.bundle.manifest
+        inputs = self._float_hashes() | {name: _hash(graph) for name, graph in quantised.items()}
+        return {
+            "what": what,
+            "graph": _hash(model),
+            "tensors": list(tensors),
+            "set": self.set.set_hash,
+            "stickers": [str(item.image.relative_to(self.set.root)) for item in stickers],
+            "preprocessing": [manifest.image.model_dump_json(), manifest.text.model_dump_json()],
+            "inputs": inputs if branch == "fusion" else {},
+        }
+
+    def _pipeline(self, quantised: Mapping[str, onnx.ModelProto]) -> Pipeline:
+        """Float32, but for quantised branches."""
+        if self._float is None:
+            self._float = Pipeline(self.bundle, texts=self._texts)
+        if not quantised:
+            return self._float
+        sessions: dict[str, Any] = {
+            name: OnnxSession(model.SerializeToString()) for name, model in quantised.items()
+        }
+        branches = replace(onnx_branches(self.bundle), how="calibration", precision="int8", **sessions)
+        return Pipeline(self.bundle, branches=branches)
+
+    def _quantised(
+        self, recipe: QuantizationRecipe, ranges: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, onnx.ModelProto]:
+        """The branches that have ranges, in INT8."""
+        return {
+            branch: to_int8(
+                self.smoothed(branch, recipe), found, float_layers=recipe.float_layers.get(branch, ())
+            )
+            for branch, found in ranges.items()
+        }
+
+    def _float_hashes(self) -> dict[str, str]:
+        graphs = self.bundle.manifest.precisions["fp32"]
+        return {branch: graphs[branch].file.sha256 for branch in BRANCHES}
 
     def _set_entry(self) -> dict[str, str]:
-        return {"name": self.set.root.resolve().name, "sha256": self.set.set_hash}
+        return {
+            "name": self.set.root.resolve().name,
+            "sha256": self.set.set_hash,
+            "stickers": str(len(self.stickers)),
+        }
+
+
+KINDS: dict[
+    str,
+    tuple[
+        Callable[[onnx.ModelProto, Sequence[str], str], tuple[Run, dict[str, Any]]],
+        Callable[[Mapping[str, Any]], dict[str, Array]],
+        Callable[[Mapping[str, Array], Sequence[str]], Mapping[str, Histogram] | Mapping[str, Array] | None],
+    ],
+] = {
+    "histograms": (observe_histograms, histograms_to_arrays, histograms_from_arrays),
+    "maxima": (observe_maxima, maxima_to_arrays, maxima_from_arrays),
+    "channel maxima": (observe_channel_maxima, maxima_to_arrays, maxima_from_arrays),
+}
+"""What can be seen: how it is observed, and how it is kept and read again."""
+
+
+def _computed_floats(model: onnx.ModelProto) -> list[str]:
+    """The float tensors that are computed, not only moved or bounded."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    bounded = {name for node in graph.node if node.op_type in BOUNDED for name in node.output}
+    return [
+        item.name
+        for item in graph.value_info
+        if item.type.tensor_type.elem_type == onnx.TensorProto.FLOAT and item.name not in bounded
+    ]
+
+
+def _hash(model: onnx.ModelProto) -> str:
+    return hashlib.sha256(model.SerializeToString()).hexdigest()

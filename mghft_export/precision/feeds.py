@@ -1,47 +1,70 @@
-"""What each branch reads when calibration stickers run through a bundle."""
+"""Calibration stickers run through a bundle's branches, each of them once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from mghft_export.config import MGHFTConfig
-from mghft_export.precision.ranges import Feeds
-from mghft_export.runtime.pipeline import FloatArray, Pipeline
+from mghft_export.precision.observe import Run
+from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
 
+TEXTS_AT_ONCE = 8
+"""Stickers whose texts are encoded together for the fusion branch."""
 
-def branch_feeds(
-    pipeline: Pipeline, stickers: Sequence[Sticker], config: MGHFTConfig
-) -> dict[str, Callable[[], Iterator[Feeds]]]:
-    """For each branch a function that starts over: one sticker a run.
+OnStickers = Callable[[int, int], None]
+"""Called after a run with how many stickers are done and how many there are."""
 
-    The text branch reads texts of their real lengths (padded only where the model pools padding); the fusion branch
-    reads what the pipeline's vision and text branches make of the stickers.
+
+def no_report(done: int, total: int) -> None:
+    """For those that show no progress."""
+
+
+def run_texts(
+    pipeline: Pipeline,
+    stickers: Sequence[Sticker],
+    config: MGHFTConfig,
+    text: Run,
+    on_stickers: OnStickers = no_report,
+) -> None:
+    """Run the texts of stickers through a text branch, each distinct text once.
+
+    They have their real lengths, padded only where the model pools padding.
     """
-    background = pipeline.manifest.image.background
-    texts: dict[str, FloatArray] = {}
-
-    def pixels(sticker: Sticker) -> FloatArray:
-        return pipeline.preprocess([open_sticker(sticker.image, background=background)])
-
-    def vision() -> Iterator[Feeds]:
-        for sticker in stickers:
-            yield {"image": pixels(sticker)}
-
-    def text() -> Iterator[Feeds]:
-        pad_to = config.text_length if config.pooling == "all" else None
-        for views in dict.fromkeys(tuple(view_texts(sticker.text, config.views)) for sticker in stickers):
+    pad_to = config.text_length if config.pooling == "all" else None
+    seen: set[tuple[str, ...]] = set()
+    for number, sticker in enumerate(stickers, 1):
+        views = tuple(view_texts(sticker.text, config.views))
+        if views not in seen:
+            seen.add(views)
             rows = list(dict.fromkeys(views))
             tokens = encode(pipeline.tokenizer, rows, max_length=config.text_length, pad_to=pad_to)
-            yield {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
+            text({"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
+        on_stickers(number, len(stickers))
 
-    def fusion() -> Iterator[Feeds]:
-        for sticker in stickers:
-            if sticker.text not in texts:
-                texts[sticker.text] = pipeline.encode_texts([sticker.text])
-            yield {**pipeline.vision.run({"image": pixels(sticker)}), "text_features": texts[sticker.text]}
 
-    return {"vision": vision, "text": text, "fusion": fusion}
+def run_images(
+    pipeline: Pipeline,
+    stickers: Sequence[Sticker],
+    vision: Run,
+    fusion: Run | None = None,
+    on_stickers: OnStickers = no_report,
+) -> None:
+    """Run stickers one by one through a vision branch.
+
+    Args:
+        fusion: runs on what the vision branch gives, and on what the pipeline's text branch makes of the texts.
+    """
+    background = pipeline.manifest.image.background
+    for start in range(0, len(stickers), TEXTS_AT_ONCE):
+        part = stickers[start : start + TEXTS_AT_ONCE]
+        features = None if fusion is None else pipeline.encode_texts([item.text for item in part])
+        for number, sticker in enumerate(part):
+            image = open_sticker(sticker.image, background=background)
+            tokens = vision({"image": pipeline.preprocess([image])})
+            if fusion is not None and features is not None:
+                fusion({**tokens, "text_features": features[number : number + 1]})
+            on_stickers(start + number + 1, len(stickers))

@@ -1,158 +1,83 @@
-"""How large activations get on calibration stickers, by ONNX Runtime's calibrators."""
+"""How large an INT8 range should be, from a histogram of the values that it has to hold."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import onnx
-from onnxruntime.quantization.calibrate import (
-    CalibraterBase,
-    CalibrationDataReader,
-    EntropyCalibrater,
-    MinMaxCalibrater,
-    PercentileCalibrater,
-)
+import numpy.typing as npt
 
-from mghft_export.atomic import replacing_file
-from mghft_export.errors import MGHFTError
-from mghft_export.hashing import sha256
-from mghft_export.runtime.session import Array
+from mghft_export.precision.histogram import Histogram
 
 Calibrator = Literal["max", "entropy", "percentile"]
-Feeds = Mapping[str, Array]
-"""What one run of a graph reads, by input name."""
 
-HISTOGRAM_BINS = 2048
+ENTROPY_BINS = 1024
+"""Of either sign, at least, that the entropy is computed over, as ONNX Runtime's own calibrators often have."""
+QUANTISED_BINS = 128
+"""ONNX Runtime's default, into which the entropy calibrator merges them."""
+LITTLE = 1e-4
+"""What an empty bin counts for, as in ONNX Runtime's `smooth_distribution`."""
+
+Counts = npt.NDArray[np.int64]
 
 
-def default_cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mghft-export/ranges`, by default under `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "ranges"
-
-
-def collect_ranges(
-    path: Path,
-    feeds: Iterable[Feeds],
-    tensors: Sequence[str],
-    *,
-    calibrator: Calibrator = "max",
-    percentile: float = 99.99,
-) -> dict[str, float]:
-    """The largest magnitude that each tensor's INT8 range should hold.
+def range_of(histogram: Histogram, calibrator: Calibrator, percentile: float = 99.99) -> float:
+    """The largest magnitude that an INT8 range should hold.
 
     Args:
-        path: a float32 graph.
-        feeds: one run after another.
-        tensors: inner values or inputs of the graph.
         calibrator: `max` takes the largest magnitude seen; `entropy` the one that loses least information by
             Kullback and Leibler's measure; `percentile` the one that this share of the magnitudes stays below.
         percentile: in percent.
-
-    Raises:
-        MGHFTError: there are no feeds, or a tensor became infinite or not a number.
     """
-    reader = _Reader(feeds)
-    # ONNX Runtime's calibrators print a line a run.
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        collecting = _calibrator(path, Path(folder) / "augmented.onnx", tensors, calibrator, percentile)
-        # One run at a time: the histograms' calibrators keep every tensor of a call in memory.
-        try:
-            while reader.fill():
-                collecting.collect_data(reader)
-        except ValueError as error:  # numpy's, for values too close to each other to be told apart by bins
-            raise MGHFTError(
-                f"no histogram can be made of an activation of {path.name} ({error}); use --calibrator max"
-            ) from error
-        if not reader.runs:
-            raise MGHFTError("there are no calibration stickers; give a set with at least one")
-        data = collecting.compute_data()
-    found = {name: float(np.abs(np.asarray(data[name].range_value)).max()) for name in tensors}
-    for name, value in found.items():
-        if not np.isfinite(value):
-            raise MGHFTError(
-                f"{name} of {path.name} is {value} on the calibration stickers; check the checkpoint"
-            )
-    return found
+    if calibrator == "max" or histogram.largest == 0:
+        return histogram.largest
+    if calibrator == "percentile":
+        return histogram.quantile(percentile / 100)
+    return _entropy_threshold(histogram)
 
 
-def cached_ranges(folder: Path, key: Mapping[str, Any]) -> dict[str, float] | None:
-    """Ranges that were collected before under exactly this key; None where there are none or they are damaged."""
-    path = _cache_file(folder, key)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+def _entropy_threshold(histogram: Histogram) -> float:
+    """The search of ONNX Runtime's `HistogramCollector.get_entropy_threshold`, without its loops over single bins.
+
+    Every threshold is tried: values beyond it are counted in the outermost bins (p), the bins are merged into 128 and
+    spread again over those that hold something (q), and the smallest divergence of q from p wins.
+    """
+    counts, edges = histogram.coarse(ENTROPY_BINS)
+    middle, total = len(counts) // 2, int(counts.sum())
+    sides = range(QUANTISED_BINS // 2, middle + 1)
+    divergences = []
+    for side in sides:
+        start, end = middle - side, min(middle + side + 1, len(counts))
+        kept = counts[start:end]
+        reference = kept.copy()
+        reference[0] += counts[:start].sum()
+        reference[-1] += total - counts[:end].sum()
+        merge = len(kept) // QUANTISED_BINS
+        whole = QUANTISED_BINS * merge
+        merged = kept[:whole].reshape(QUANTISED_BINS, merge).sum(axis=1)
+        merged[-1] += kept[whole:].sum()
+        filled = (reference[:whole] != 0).reshape(QUANTISED_BINS, merge).sum(axis=1)
+        quantised = np.zeros_like(reference)
+        quantised[:whole] = np.repeat(np.where(filled, merged // np.maximum(filled, 1), 0), merge)
+        divergences.append(_divergence(reference, quantised))
+    best = sides[int(np.argmin(divergences))]
+    return min(float(edges[min(middle + best + 1, len(counts))]), histogram.largest)
+
+
+def _divergence(reference: Counts, quantised: Counts) -> float:
+    """Kullback and Leibler's, of distributions whose empty bins get a little of what the others hold."""
+    p, q = _without_zeros(reference), _without_zeros(quantised)
+    if p is None or q is None:
+        return float("inf")
+    p, q = p / p.sum(), q / q.sum()
+    return float((p * np.log(p / q)).sum())
+
+
+def _without_zeros(counts: Counts) -> npt.NDArray[np.float32] | None:
+    """None where all are 0."""
+    filled = counts != 0
+    number = int(filled.sum())
+    if not number:
         return None
-    if not isinstance(content, dict) or content.get("key") != json.loads(json.dumps(key)):
-        return None
-    ranges = content.get("ranges")
-    if not isinstance(ranges, dict) or not all(isinstance(value, float) for value in ranges.values()):
-        return None
-    return ranges
-
-
-def write_cached_ranges(folder: Path, key: Mapping[str, Any], ranges: Mapping[str, float]) -> None:
-    """Keep ranges for the next time."""
-    with replacing_file(_cache_file(folder, key)) as partial:
-        partial.write_text(json.dumps({"key": key, "ranges": ranges}, indent=1) + "\n", encoding="utf-8")
-
-
-def cache_key(path: Path, set_hash: str, tensors: Sequence[str], *settings: object) -> dict[str, Any]:
-    """All that ranges depend on: the graph, the stickers, the tensors, and how all that is used."""
-    return {
-        "graph": sha256(path),
-        "set": set_hash,
-        "tensors": sorted(tensors),
-        "settings": [str(item) for item in settings],
-    }
-
-
-def _cache_file(folder: Path, key: Mapping[str, Any]) -> Path:
-    return folder / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]}.json"
-
-
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Hands out one run, then says that there are no more until it is filled again."""
-
-    def __init__(self, feeds: Iterable[Feeds]) -> None:
-        self.feeds: Iterator[Feeds] = iter(feeds)
-        self.waiting: Feeds | None = None
-        self.runs = 0
-
-    def fill(self) -> bool:
-        self.waiting = next(self.feeds, None)
-        self.runs += self.waiting is not None
-        return self.waiting is not None
-
-    def get_next(self) -> Feeds | None:
-        feeds, self.waiting = self.waiting, None
-        return feeds
-
-
-def _calibrator(
-    path: Path, augmented: Path, tensors: Sequence[str], calibrator: Calibrator, percentile: float
-) -> CalibraterBase:
-    """ONNX Runtime's calibrator for these tensors alone; its own choice is by operator."""
-    found: CalibraterBase
-    if calibrator == "max":
-        found = MinMaxCalibrater(path, None, str(augmented))
-    elif calibrator == "entropy":
-        found = EntropyCalibrater(path, None, str(augmented), symmetric=True, num_bins=HISTOGRAM_BINS)
-    else:
-        found = PercentileCalibrater(
-            path, None, str(augmented), symmetric=True, num_bins=HISTOGRAM_BINS, percentile=percentile
-        )
-    graph = found.model.graph
-    infos: dict[str, onnx.ValueInfoProto] = {item.name: item for item in [*graph.value_info, *graph.input]}
-    found.select_tensors_to_calibrate = lambda model: (set(tensors), infos)
-    found.augment_graph()
-    found.create_inference_session()
-    return found
+    # In float32 as there: of thresholds that are nearly as good, rounding decides.
+    return np.where(filled, counts - LITTLE * (len(counts) - number) / number, LITTLE).astype(np.float32)

@@ -26,7 +26,7 @@ class QuantizationRecipe(BaseModel):
         smooth: SmoothQuant's alpha, or None.
         fusion_inputs: what the fusion branch was calibrated with: outputs of the float or of the quantised branches.
         float_layers: by branch, products that stay as they are.
-        calibration_set: name and hash of the stickers.
+        calibration_set: name and hash of the set, and how many of its stickers were run.
         graphs: SHA-256 of the float32 graphs that the ranges belong to, by branch.
         checkpoint: SHA-256 of the checkpoint that they belong to instead, where training learned them
             (docs/training.md).

@@ -60,7 +60,7 @@ def limit_pairs(levels: Matrix, exact: Matrix, axis: int) -> Matrix:
     pair, channel = np.nonzero(excess)
     worst = rounded_up[pair, :, channel].argmax(axis=1)
     grouped[pair, worst, channel] -= np.sign(grouped[pair, worst, channel])
-    rows = grouped.reshape(-1, grouped.shape[2])[: levels.shape[1 - axis]]
+    rows: Matrix = grouped.reshape(-1, grouped.shape[2])[: levels.shape[1 - axis]]
     return rows if axis == 1 else rows.T
 
 

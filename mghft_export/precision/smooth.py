@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,6 @@ import onnx
 from onnx import numpy_helper
 
 from mghft_export.precision.products import WeightProduct
-from mghft_export.precision.ranges import Feeds
-from mghft_export.runtime.onnx_session import OnnxSession
 
 FloatArray = npt.NDArray[np.float32]
 SMALLEST = 1e-5
@@ -56,23 +53,6 @@ def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) 
     return tuple(found)
 
 
-def channel_maxima(path: Path, feeds: Iterable[Feeds], tensors: Sequence[str]) -> dict[str, FloatArray]:
-    """Largest magnitude of each channel, the last dimension, over all runs."""
-    model = onnx.load(path)
-    outputs = {item.name for item in model.graph.output}
-    for name in tensors:
-        if name not in outputs:
-            model.graph.output.append(onnx.ValueInfoProto(name=name))
-    session = OnnxSession(model.SerializeToString())
-    maxima: dict[str, FloatArray] = {}
-    for feed in feeds:
-        values = session.run(feed)
-        for name in tensors:
-            found = np.abs(values[name]).reshape(-1, values[name].shape[-1]).max(axis=0)
-            maxima[name] = np.maximum(maxima.get(name, found), found)
-    return maxima
-
-
 def smooth(
     model: onnx.ModelProto,
     norms: Sequence[SmoothableNorm],
@@ -82,7 +62,7 @@ def smooth(
     """Divide each norm's channels by a factor and multiply the weights' rows with it, in place; the function stays.
 
     Args:
-        maxima: of the norms' outputs (:func:`channel_maxima`).
+        maxima: of the norms' outputs, by channel (:func:`~mghft_export.precision.observe.observe_channel_maxima`).
         alpha: how much of the difficulty moves from activations to weights: 0 nothing, 1 all.
     """
     values = {item.name: item for item in model.graph.initializer}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mghft_export.errors import MGHFTError
 from mghft_export.runtime.onnx_providers import PROVIDERS as ONNX_RUNTIME_PROVIDERS
 from mghft_export.runtime.onnx_providers import Sizes
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.openvino_session import OpenVinoSession
 from mghft_export.runtime.session import Session
 
-OPENVINO = "openvino"
-PROVIDERS = (*ONNX_RUNTIME_PROVIDERS, OPENVINO)
-"""By the names the command line takes: ONNX Runtime's `cpu`, `cuda` and `tensorrt`, and OpenVINO on the CPU."""
+OPENVINO_PROVIDERS = ("openvino", "openvino-bf16")
+PROVIDERS = (*ONNX_RUNTIME_PROVIDERS, *OPENVINO_PROVIDERS)
+"""By the names the command line takes: ONNX Runtime's `cpu`, `cuda` and `tensorrt`, and OpenVINO on the CPU, in the
+graph's precision or with bfloat16 in the place of float32."""
 
-CPU_PROVIDERS = ("cpu", OPENVINO)
+CPU_PROVIDERS = ("cpu", *OPENVINO_PROVIDERS)
 
 
 def open_graph(
@@ -37,11 +39,13 @@ def open_graph(
         MGHFTError: the provider is not usable on this machine.
         BundleError: the file cannot be loaded.
     """
-    if provider == OPENVINO:
-        return OpenVinoSession(path, threads=threads)
+    if provider not in PROVIDERS:
+        raise MGHFTError(f"provider {provider!r} is not known; use one of {', '.join(PROVIDERS)}")
+    if provider in OPENVINO_PROVIDERS:
+        return OpenVinoSession(path, threads=threads, bfloat16=provider == "openvino-bf16")
     return OnnxSession(path, provider=provider, threads=threads, sizes=sizes)
 
 
 def runtime_name(provider: str) -> str:
     """What runs a provider's graphs, for people and keys: `openvino`, `onnxruntime/cuda`."""
-    return OPENVINO if provider == OPENVINO else f"onnxruntime/{provider}"
+    return provider if provider in OPENVINO_PROVIDERS else f"onnxruntime/{provider}"

@@ -51,7 +51,8 @@ class Pipeline:
 
     Args:
         precision: of the graphs that run.
-        provider: of ONNX Runtime, `cpu`, `cuda` or `tensorrt`; or `openvino`, which runs on the CPU.
+        provider: of ONNX Runtime, `cpu`, `cuda` or `tensorrt`; or `openvino` or
+            `openvino-bf16`, which run on the CPU.
         threads: CPU threads of one operator; all cores by default.
         engine: a folder of engines, or the name of one in the bundle's `engines/`; no graph is run then.
         branches: sessions that are open already, instead of all these.

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mghft_export.bundle import BRANCHES, Bundle
-from mghft_export.config import MGHFTConfig
+from mghft_export.bundle import BRANCHES
 from mghft_export.errors import MGHFTError
 from mghft_export.precision.calibration_run import Calibration
-from mghft_export.precision.feeds import branch_feeds
 from mghft_export.precision.recipe import QuantizationRecipe
-from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.stickers import EVERY
 from mghft_export.stickers.dataset import Sticker
 
@@ -50,11 +47,10 @@ def study_recipe(work: Calibration, ranging: Sequence[Sticker] | None) -> Quanti
 
 
 def _ranged(work: Calibration, given: QuantizationRecipe, ranging: Sequence[Sticker]) -> QuantizationRecipe:
-    bundle: Bundle = work.bundle
-    feeds = branch_feeds(Pipeline(bundle), ranging, MGHFTConfig.from_dict(bundle.manifest.model))
+    graphs = work.bundle.manifest.precisions["fp32"]
     update = {
-        "ranges": {branch: work.branch_ranges(branch, given, feeds[branch]) for branch in given.branches},
-        "graphs": {branch: bundle.manifest.precisions["fp32"][branch].file.sha256 for branch in BRANCHES},
+        "ranges": work.ranges(given, ranging),
+        "graphs": {branch: graphs[branch].file.sha256 for branch in BRANCHES},
         "calibration_set": {
             "name": work.set.root.resolve().name,
             "sha256": work.set.set_hash,

@@ -10,6 +10,7 @@ from mghft_export.runtime.branches import TENSORRT_BATCH, onnx_branches
 from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Array
+from mghft_export.runtime.text_cache import TextCache
 from mghft_export.verification.selections import with_selections
 
 
@@ -27,8 +28,13 @@ RunBranches = Callable[[FloatArray, Sequence[str]], BranchOutputs]
 """Preprocessed images [B, 3, H, W] and their B texts -> outputs."""
 
 
-def open_branches(bundle: Bundle, precision: str, provider: str = "cpu") -> tuple[Pipeline, RunBranches]:
+def open_branches(
+    bundle: Bundle, precision: str, provider: str = "cpu", cache: TextCache | None = None
+) -> tuple[Pipeline, RunBranches]:
     """A precision ready to be compared, and its pipeline, which preprocesses.
+
+    Args:
+        cache: features of texts, shared with others that encode them.
 
     Raises:
         MGHFTError: the bundle has no such precision, or the provider is not usable on this machine.
@@ -36,7 +42,7 @@ def open_branches(bundle: Bundle, precision: str, provider: str = "cpu") -> tupl
     opened = onnx_branches(bundle, precision=precision, provider=provider)
     model, selections = with_selections(bundle.graph("vision", precision))
     vision = open_graph(model, provider=provider, sizes={"batch": TENSORRT_BATCH})
-    pipeline = Pipeline(bundle, branches=replace(opened, vision=vision))
+    pipeline = Pipeline(bundle, branches=replace(opened, vision=vision), texts=cache)
 
     def run(pixels: FloatArray, texts: Sequence[str]) -> BranchOutputs:
         found = vision.run({"image": pixels})

@@ -11,6 +11,7 @@ from PIL import Image
 from mghft_export.bundle import Bundle, Manifest
 from mghft_export.errors import DataError, StickerError
 from mghft_export.evaluation.selection import Resample, bootstrap_groups
+from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.verification.branches import open_branches
@@ -54,6 +55,7 @@ def verify_precisions(
     seed: int = 0,
     skip_bad: bool = False,
     on_batch: Callable[[int], None] = lambda _: None,
+    texts: TextCache | None = None,
 ) -> dict[str, PrecisionVerification]:
     """Compare precisions with float32 in ONNX Runtime; the float32 graphs run once for all of them.
 
@@ -64,6 +66,7 @@ def verify_precisions(
         resample: what the bootstrap draws.
         skip_bad: leave out stickers whose image cannot be decoded or that have no text.
         on_batch: called with the number of stickers done since the last call.
+        texts: features of texts that float32 already encoded, and where its others go.
 
     Raises:
         BundleError: the bundle has no such precision, or a file was changed.
@@ -72,18 +75,18 @@ def verify_precisions(
         MGHFTError: a precision gives logits that are not finite, or the provider is not usable on this machine.
     """
     manifest = bundle.manifest
-    pipeline, run_reference = open_branches(bundle, "fp32")
+    pipeline, run_reference = open_branches(bundle, "fp32", cache=texts)
     runs = {precision: open_branches(bundle, precision, provider)[1] for precision in precisions}
     reference = Collected()
     collected = {precision: Collected() for precision in precisions}
     used: list[Sticker] = []
     for stickers, images, tried in _opened(on.stickers, batch, manifest.image.background, skip_bad):
         if stickers:
-            pixels, texts = pipeline.preprocess(images), [sticker.text for sticker in stickers]
-            wanted = run_reference(pixels, texts)
+            pixels, own = pipeline.preprocess(images), [sticker.text for sticker in stickers]
+            wanted = run_reference(pixels, own)
             reference.add("fp32", wanted, wanted)
             for precision, run in runs.items():
-                collected[precision].add(precision, run(pixels, texts), wanted)
+                collected[precision].add(precision, run(pixels, own), wanted)
             used += stickers
         on_batch(tried)
     if not used:

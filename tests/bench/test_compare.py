@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from mghft_export.bench.subjects import Gemm, Subject
 from mghft_export.bench.worker import RowFailed, Worker
 from mghft_export.cli.bench import bench
 from mghft_export.cli.main import run
+from mghft_export.errors import MGHFTError
 
 
 def test_latency_statistics():
-    result = latency([0.010, 0.020, 0.030, 0.040], batch=8)
+    result = latency([[0.010], [0.020], [0.030], [0.040]], batch=8)
     assert result.median == pytest.approx(25)
     assert result.minimum == pytest.approx(10)
     assert result.stickers_per_second == pytest.approx(320)
@@ -35,19 +37,6 @@ def test_speed_up_interval_widens_with_noise():
     quiet = speed_up(3 + 0.01 * rng.standard_normal(20), np.ones(20))
     noisy = speed_up(3 + 0.5 * rng.standard_normal(20), np.ones(20))
     assert noisy.high - noisy.low > 5 * (quiet.high - quiet.low)
-
-
-@pytest.fixture
-def fake_rows(monkeypatch):
-    """Rows that sleep, hang or die, in place of models; forked, so that the children see them."""
-    context = worker.multiprocessing.get_context("fork")
-    monkeypatch.setattr(worker.multiprocessing, "get_context", lambda _: context)
-    monkeypatch.setattr(worker, "REWARM_SECONDS", 0)
-
-    def install(**behaviours):
-        monkeypatch.setattr(worker, "prepare", lambda name: behaviours[name])
-
-    return install
 
 
 def test_a_slow_row_is_seen_to_be_slow(fake_rows):
@@ -112,6 +101,57 @@ def test_a_row_runs_as_long_as_asked_and_at_least_once_a_round(fake_rows):
     assert len(short.round_ms) == 4
     assert short.latency.iterations > 8
     assert short.warm_up.runs > long.warm_up.runs > 1
+
+
+def test_what_libraries_write_is_not_on_the_terminal(fake_rows, capfd):
+    def noisy():
+        print("a line in Python's output")
+        os.write(1, b"a line of a library\n")
+        os.write(2, b"a warning of a library\n")
+        warnings.warn("a warning in Python", stacklevel=1)
+
+    fake_rows(noisy=noisy)
+    (row,) = compare(["noisy"], iterations=1)
+    assert (row.failure, row.said) == (None, None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_row_wrote_is_kept_where_nobody_foresaw_its_end(fake_rows):
+    def breaks():
+        os.write(2, b"the weights are gone\n")
+        raise KeyError("weights")
+
+    def dies():
+        os.write(2, b"the disk is gone\n")
+        os._exit(7)
+
+    def says():
+        os.write(2, b"a warning\n")
+        raise MGHFTError("there is no such provider")
+
+    fake_rows(breaks=breaks, dies=dies, says=says)
+    broken, dead, known = compare(["breaks", "dies", "says"], iterations=1)
+    assert "the weights are gone" in broken.said
+    assert "KeyError: 'weights'" in broken.said.splitlines()[-1]
+    assert dead.said == "the disk is gone"
+    assert (known.failure, known.said) == ("there is no such provider", None)
+
+
+def test_nothing_is_left_of_what_rows_wrote(fake_rows, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker.tempfile, "tempdir", str(tmp_path))
+    fake_rows(good=lambda: None, dies=lambda: os._exit(7))
+    compare(["good", "dies"], iterations=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_watches_is_told_what_rows_do(fake_rows):
+    fake_rows(row=lambda: time.sleep(0.01))
+    steps = []
+    compare(["row"], iterations=2, on_step=steps.append)
+    assert [step.state for step in steps] == ["loads", "warms up", "runs", "runs", "ended"]
+    assert [step.rounds for step in steps] == [0, 0, 0, 1, 2]
+    assert steps[0].median_ms is None
+    assert all(step.median_ms >= 10 for step in steps[2:])
 
 
 def test_a_row_that_hangs_is_given_up(fake_rows):

@@ -68,6 +68,12 @@ def test_image_size_must_be_one_or_two_numbers(capsys):
     assert "256x384" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("count", ["0", "-3", "most", "1.5"])
+def test_calibration_stickers_are_a_number_or_all(count, capsys):
+    assert run(cli, ["onnx", "--calibration-stickers", count]) == 2
+    assert "a number from 1, or all" in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
 def test_json_is_the_manifest(tiny_bundle):
     """What `--json` prints is what the bundle holds: one schema for programs."""
     manifest = load_bundle(tiny_bundle).manifest
@@ -85,7 +91,10 @@ def test_unknown_command(capsys):
     assert "No such command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--stickers"], [], ["--no-verify"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--stickers"], ["--calibration-stickers", "2"], ["--calibration-stickers", "all"], ["--no-verify"]],
+)
 def test_new_precisions_are_verified_unless_told_not_to(
     options, tiny_bundle, tiny_model, small_set, tmp_path, monkeypatch, capsys
 ):
@@ -104,8 +113,10 @@ def test_new_precisions_are_verified_unless_told_not_to(
     arguments = [checkpoint, "-o", output, "--precision", "fp16", "--calibration", calibration]
     data = [small_set] if options == ["--stickers"] else []
     assert run(cli, ["onnx", *(str(item) for item in [*arguments, *options, *data])]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "looking for values too large for FP16 in vision and fusion" in err
     found = load_bundle(output).manifest.verification
+    assert load_bundle(output).manifest.magnitudes["stickers"] == (2 if options[1:] == ["2"] else 5)
     if options == ["--no-verify"]:
         assert found is None
         assert "Against fp32" not in out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.errors import MGHFTError
 from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.ranges import cached_ranges, collect_ranges, write_cached_ranges
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, read_recipe
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.image import open_sticker
@@ -107,21 +105,10 @@ def test_a_recipe_file_that_is_none_is_one_sentence(tmp_path):
         read_recipe(tmp_path / "nowhere.json")
 
 
-def test_ranges_come_from_the_cache_only_for_the_same_key(tmp_path):
-    key = {"graph": "a", "set": "b"}
-    write_cached_ranges(tmp_path, key, {"x": 1.5})
-    assert cached_ranges(tmp_path, key) == {"x": 1.5}
-    assert cached_ranges(tmp_path, {"graph": "a", "set": "c"}) is None
-    (file,) = tmp_path.iterdir()
-    content = json.loads(file.read_text())
-    content["key"]["set"] = "stale"
-    file.write_text(json.dumps(content))
-    assert cached_ranges(tmp_path, key) is None
-
-
-def test_no_stickers_is_an_error(bundle):
+def test_no_stickers_is_an_error(bundle, tmp_path):
+    none = PrecisionOptions(stickers=0, cache=tmp_path / "cache")
     with pytest.raises(MGHFTError, match="no calibration stickers"):
-        collect_ranges(bundle.graph("vision"), [], ["image"])
+        add_precisions(bundle, ["int8"], none)
 
 
 def test_magnitudes_are_maxima_whatever_gives_the_ranges(bundle, tmp_path):
@@ -130,11 +117,3 @@ def test_magnitudes_are_maxima_whatever_gives_the_ranges(bundle, tmp_path):
         for name in ("max", "percentile")
     ]
     assert found[0] == found[1]
-
-
-def test_an_activation_without_spread_is_one_sentence(bundle, tmp_path):
-    # All magnitudes are next to each other in float32.
-    values = np.full((1, 3, 96, 96), 1e4, np.float32)
-    values[..., ::2] = np.nextafter(values[..., ::2], np.float32(2e4))
-    with pytest.raises(MGHFTError, match="--calibrator max"):
-        collect_ranges(bundle.graph("vision"), [{"image": values}], ["image"], calibrator="percentile")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from onnx import helper, numpy_helper
+from precision.products_alone import extreme_activations, products_alone, run_exactly, run_in_onnxruntime
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import ExportError
@@ -73,8 +74,6 @@ def test_scales_grow_only_where_a_pair_asks_for_it():
 
 @pytest.fixture(scope="module")
 def int8_bundle(tiny_bundle, tmp_path_factory):
-    import shutil
-
     folder = tmp_path_factory.mktemp("saturation")
     shutil.copytree(tiny_bundle, folder / "bundle")
     options = PrecisionOptions(
@@ -106,61 +105,13 @@ def test_a_graph_that_saturates_is_never_written(int8_bundle, tmp_path, monkeypa
     assert int8_bundle.graph("vision", "int8").read_bytes() == before
 
 
-def products_alone(graph):
-    """Each quantised product of a graph as a graph of its own, from float activations to float results."""
-    makers = {output: node for node in graph.node for output in node.output}
-    initializers = {item.name: item for item in graph.initializer}
-    for node in graph.node:
-        maker = makers.get(node.input[0]) if node.op_type in {"MatMul", "Gemm"} else None
-        if maker is None or maker.op_type != "DequantizeLinear":
-            continue
-        quantise, weight = makers[maker.input[0]], makers[node.input[1]]
-        size = initializers[weight.input[0]].dims[0 if node.op_type == "MatMul" else 1]
-        nodes = [quantise, maker, weight, node]
-        known = [initializers[name] for item in nodes for name in item.input if name in initializers]
-        value = helper.make_tensor_value_info
-        scale = float(numpy_helper.to_array(initializers[quantise.input[1]]))
-        yield (
-            node.name,
-            scale,
-            helper.make_model(
-                helper.make_graph(
-                    nodes,
-                    "product",
-                    [value(quantise.input[0], onnx.TensorProto.FLOAT, ["rows", size])],
-                    [value(node.output[0], onnx.TensorProto.FLOAT, ["rows", None])],
-                    {item.name: item for item in known}.values(),
-                ),
-                opset_imports=[helper.make_opsetid("", 20)],
-                ir_version=9,
-            ),
-            size,
-        )
-
-
-def run(model, x, *, exact):
-    """As ONNX Runtime runs it, or with optimisations off: every Q/DQ and product by itself, in float32."""
-    options = onnxruntime.SessionOptions()
-    if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
-
-
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_kernels_compute_what_the_graph_says(int8_bundle, branch):
-    """Every product with activations at both ends of the range, where neighbours add up to the most."""
-    count = 0
-    for name, scale, model, size in products_alone(onnx.load(int8_bundle.graph(branch, "int8")).graph):
-        # Whole multiples of the scale: no value lies between two levels.
-        levels = RNG.integers(-128, 128, size=(64, size))
-        levels[::2] = RNG.choice([-128, 127], size=(32, 1))
-        x = (levels * scale).astype(np.float32)
-        found, expected = run(model, x, exact=False), run(model, x, exact=True)
-        np.testing.assert_allclose(
-            found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(), err_msg=name
-        )
-        count += 1
-    assert count > 5
+    """Every product, with activations at both ends of the range, where neighbours add up to the most."""
+    products = list(products_alone(onnx.load(int8_bundle.graph(branch, "int8")).graph))
+    assert len(products) > 5
+    for product in products:
+        x = extreme_activations(product)
+        found, expected = run_in_onnxruntime(product.model, x), run_exactly(product.model, x)
+        limit = 1e-5 * np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=limit, err_msg=product.name)

@@ -1,0 +1,326 @@
+"""The rows of the comparison: ours and what a user would pick instead; how each is prepared and run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from peer_agreement import SELECTED, STICKERS, Outputs, save_outputs
+from peer_inputs import Images, images, timed_batches
+from peer_process import write_into
+
+from mghft_export.bench.memory import free_bytes, too_large
+from mghft_export.bench.subjects import SelfOpening, Subject
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.config import MGHFTConfig
+from mghft_export.errors import MGHFTError
+from mghft_export.runtime.graph_session import open_graph
+from mghft_export.verification.selections import with_selections
+
+Side = Literal["ours", "peer"]
+Number = Literal["float32", "INT8"]
+Run = Callable[[Images], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run the vision branch.
+
+    Attributes:
+        number: what a user asks for; a peer may compute otherwise, which its note says.
+    """
+
+    name: str
+    side: Side
+    number: Number
+
+
+REFERENCE = "onnxruntime fp32"
+OPENVINO_DEFAULTS = "OpenVINO, defaults"
+NNCF = "OpenVINO, NNCF INT8"
+COMPILE = "torch.compile"
+AHEAD = "AOTInductor"
+QUANTIZE_STATIC = "ORT quantize_static"
+RELEASED = "PyTorch, as released"
+
+OURS = {
+    REFERENCE: ("cpu", "fp32"),
+    "onnxruntime int8": ("cpu", "int8"),
+    "openvino fp32": ("openvino", "fp32"),
+    "openvino int8": ("openvino", "int8"),
+    "openvino fp32 bf16": ("openvino-bf16", "fp32"),
+    "openvino int8 bf16": ("openvino-bf16", "int8"),
+}
+"""Provider and precision of the bundle's graphs."""
+
+WAYS = (
+    *(
+        Way(name, "ours", "INT8" if precision == "int8" else "float32")
+        for name, (_, precision) in OURS.items()
+    ),
+    Way(OPENVINO_DEFAULTS, "peer", "float32"),
+    Way(COMPILE, "peer", "float32"),
+    Way(AHEAD, "peer", "float32"),
+    Way(RELEASED, "peer", "float32"),
+    Way(NNCF, "peer", "INT8"),
+    Way(QUANTIZE_STATIC, "peer", "INT8"),
+)
+"""The reference first."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a bundle's prepared files are kept; a new version of a tool, or another bundle, has other places."""
+
+    root: Path
+
+    @property
+    def weights(self) -> Path:
+        """The vision branch's, for PyTorch."""
+        return self.root / f"weights-{installed('torch')}.safetensors"
+
+    @property
+    def weights_remark(self) -> Path:
+        """Why those are not the bundle's own weights, or null; JSON."""
+        return self.weights.with_suffix(".json")
+
+    @property
+    def nncf(self) -> Path:
+        """A folder with OpenVINO's format."""
+        return self.root / f"nncf-{installed('nncf')}"
+
+    @property
+    def quantize_static(self) -> Path:
+        """An ONNX file."""
+        return self.root / f"quantize-static-{onnxruntime_version()}.onnx"
+
+    def ahead(self, batch: int) -> Path:
+        """AOTInductor's package."""
+        return self.root / f"aot-{installed('torch')}-batch{batch}.pt2"
+
+    @property
+    def inductor(self) -> Path:
+        """What Inductor compiled."""
+        return self.root / f"inductor-{installed('torch')}"
+
+    def outputs(self, name: str, batch: int) -> Path:
+        """Of a row, on the stickers that rows are compared on."""
+        return self.root / "outputs" / f"{_file_name(name)}-batch{batch}.npz"
+
+    def note(self, name: str, batch: int) -> Path:
+        """What a row says of itself."""
+        return self.outputs(name, batch).with_suffix(".json")
+
+    def log(self, name: str, batch: int | None = None) -> Path:
+        """What libraries wrote."""
+        return self.root / "logs" / (_file_name(name) + (f"-batch{batch}" if batch else "") + ".log")
+
+
+def places(bundle: Bundle, work: Path) -> Places:
+    """Of a bundle, known by its float32 vision graph."""
+    return Places(work / bundle.manifest.precisions["fp32"]["vision"].file.sha256[:16])
+
+
+def _file_name(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
+
+
+def installed(package: str) -> str | None:
+    """Its version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def onnxruntime_version() -> str | None:
+    """Of either package that it comes in."""
+    return installed("onnxruntime-gpu") or installed("onnxruntime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerRow(SelfOpening):
+    """A way to run the vision branch at one batch size.
+
+    Attributes:
+        way: name of one of :data:`WAYS`.
+        why_not: why its preparation failed.
+    """
+
+    way: str
+    places: Places
+    why_not: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return self.way
+
+    def open(self) -> Callable[[], object]:
+        """Load, run the stickers that rows are compared on, and return a function that runs a timed batch."""
+        write_into(self.places.log(self.way, self.batch))
+        if self.why_not is not None:
+            raise MGHFTError(self.why_not)
+        bundle = load_bundle(self.bundle)
+        run, selections, note = _OPENERS.get(self.way, _open_ours)(self, bundle)
+        pixels = images(bundle, STICKERS)
+        found = _joined(run(part) for part in _parts(pixels, self.batch))
+        if not all(np.isfinite(array).all() for array in found.values()):
+            raise MGHFTError("its outputs are not finite numbers")
+        if selections is not None:
+            found |= selections(pixels)
+        save_outputs(self.places.outputs(self.way, self.batch), found)
+        self.places.note(self.way, self.batch).write_text(json.dumps(note) + "\n", encoding="utf-8")
+        batches = itertools.cycle(timed_batches(bundle, self.batch))
+        return lambda: run(next(batches))
+
+
+def _parts(pixels: Images, batch: int) -> Iterator[Images]:
+    """All stickers in batches of one size, which graphs may be made for; the last is filled up from the front."""
+    for start in range(0, len(pixels), batch):
+        yield pixels[np.arange(start, start + batch) % len(pixels)]
+
+
+def _joined(runs: Iterator[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Outputs of all stickers."""
+    # A runtime may write into the same memory again.
+    found = [{name: array.copy() for name, array in outputs.items()} for outputs in runs]
+    return {name: np.concatenate([outputs[name] for outputs in found])[:STICKERS] for name in found[0]}
+
+
+Opened = tuple[Run, Callable[[Images], Outputs] | None, str | None]
+"""What runs a batch, what tells the selected patches where the outputs do not, and a note."""
+
+
+def _open_ours(row: PeerRow, bundle: Bundle) -> Opened:
+    provider, precision = OURS[row.way]
+    path = bundle.graph("vision", precision)
+    return _session(row, path, provider), _graph_selections(row, path, provider), None
+
+
+def _session(row: PeerRow, path: Path, provider: str) -> Run:
+    session = open_graph(path, provider=provider, threads=row.threads)
+    return lambda pixels: session.run({"image": pixels})
+
+
+def _graph_selections(row: PeerRow, path: Path, provider: str) -> Callable[[Images], Outputs]:
+    """Of a second session, so that the timed one has no further outputs."""
+
+    def run(pixels: Images) -> Outputs:
+        model, names = with_selections(path)
+        session = open_graph(model, provider=provider, threads=row.threads)
+        found = _joined(session.run({"image": part}) for part in _parts(pixels, row.batch))
+        return {stage + SELECTED: found[name] for stage, name in names.items()}
+
+    return run
+
+
+def _open_quantize_static(row: PeerRow, bundle: Bundle) -> Opened:
+    path = row.places.quantize_static
+    return (
+        _session(row, path, "cpu"),
+        _graph_selections(row, path, "cpu"),
+        "per tensor, least and greatest value",
+    )
+
+
+def _open_nncf(row: PeerRow, bundle: Bundle) -> Opened:
+    from peer_quantisers import NNCF_MODEL
+
+    path = row.places.nncf / NNCF_MODEL
+    run, _ = _openvino(row, path, {"INFERENCE_PRECISION_HINT": "f32"})
+    return run, _openvino_selections(row, bundle, path, {"INFERENCE_PRECISION_HINT": "f32"}), None
+
+
+def _open_openvino_defaults(row: PeerRow, bundle: Bundle) -> Opened:
+    path = bundle.graph("vision")
+    run, computes_in = _openvino(row, path, {})
+    note = None if computes_in == "f32" else f"computes in {computes_in}, OpenVINO's choice on this CPU"
+    return run, _openvino_selections(row, bundle, path, {}), note
+
+
+def _openvino(
+    row: PeerRow, path: Path, settings: Mapping[str, Any], further: tuple[str, ...] = ()
+) -> tuple[Run, str]:
+    """As a user compiles it, and the type that it computes in.
+
+    Args:
+        further: names of tensors that become outputs.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MGHFTError("OpenVINO is not installed; install it with: pip install openvino nncf") from error
+    core = openvino.Core()
+    model = core.read_model(path)
+    if further:
+        model.add_outputs(list(further))
+    compiled = core.compile_model(model, "CPU", {**settings, "INFERENCE_NUM_THREADS": row.threads})
+    request = compiled.create_infer_request()
+    names = [port.get_any_name() for port in model.outputs]
+
+    def run(pixels: Images) -> Mapping[str, np.ndarray]:
+        # Read where they are, as our sessions do.
+        found = request.infer({"image": pixels}, share_inputs=True, share_outputs=False)
+        # By place: of an output's several names OpenVINO may know another one first.
+        return dict(zip(names, found.values(), strict=True))
+
+    return run, compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
+
+def _openvino_selections(
+    row: PeerRow, bundle: Bundle, path: Path, settings: Mapping[str, Any]
+) -> Callable[[Images], Outputs]:
+    def run(pixels: Images) -> Outputs:
+        _, names = with_selections(bundle.graph("vision"))
+        step, _ = _openvino(row, path, settings, tuple(names.values()))
+        found = _joined(step(part) for part in _parts(pixels, row.batch))
+        places = dict(zip(names, list(found)[-len(names) :], strict=True))  # in the order they were added
+        return {stage + SELECTED: found[name] for stage, name in places.items()}
+
+    return run
+
+
+def _torch(row: PeerRow, bundle: Bundle, open_step: Callable[[Any], Any]) -> Opened:
+    """A step of :mod:`.peer_torch`, which is imported only here: our rows' processes have no PyTorch."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(row.places.inductor)
+    import peer_torch
+    import torch
+
+    torch.set_num_threads(row.threads)
+    names = peer_torch.vision_outputs(MGHFTConfig.from_dict(bundle.manifest.model))
+    return peer_torch.runner(open_step(peer_torch), names), None, None
+
+
+def _open_compiled(row: PeerRow, bundle: Bundle) -> Opened:
+    return _torch(row, bundle, lambda module: module.compiled(bundle, row.places.weights))
+
+
+def _open_ahead(row: PeerRow, bundle: Bundle) -> Opened:
+    return _torch(row, bundle, lambda module: module.ahead(row.places.ahead(row.batch)))
+
+
+def _open_released(row: PeerRow, bundle: Bundle) -> Opened:
+    as_released = Subject(row.bundle, "as-released", "vision", row.batch, row.threads)
+    config = MGHFTConfig.from_dict(bundle.manifest.model)
+    reason = too_large(as_released, config, free_bytes())
+    if reason is not None:
+        raise MGHFTError(reason)
+    return _torch(row, bundle, lambda module: module.released(bundle, row.places.weights))
+
+
+_OPENERS: dict[str, Callable[[PeerRow, Bundle], Opened]] = {
+    OPENVINO_DEFAULTS: _open_openvino_defaults,
+    NNCF: _open_nncf,
+    COMPILE: _open_compiled,
+    AHEAD: _open_ahead,
+    QUANTIZE_STATIC: _open_quantize_static,
+    RELEASED: _open_released,
+}

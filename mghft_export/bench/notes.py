@@ -1,0 +1,89 @@
+"""What a table cannot say in its cells: rows that did not run or were cut short, ratios that its times contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+FEW_NAMES = 3
+"""Rows that are named; more are counted."""
+
+NO_GPU = "no GPU"
+NO_OPENVINO = "no OpenVINO: pip install 'mghft-export[openvino]'"
+
+TOLERANCE = 0.05
+"""Beyond the interval: that of one or two rounds is narrow by chance."""
+
+
+def is_left_out(row: Mapping[str, Any]) -> bool:
+    """Whether the machine is none for a row; records of older versions have the reason alone."""
+    return bool(row.get("left_out", str(row["failure"]).startswith(NO_GPU)))
+
+
+def left_out_lines(comparisons: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One line for each thing that the machine lacks, for all comparisons together."""
+    names: dict[str, dict[str, None]] = {}
+    for comparison in comparisons:
+        for row in comparison["rows"]:
+            if is_left_out(row):
+                names.setdefault(row["failure"], {})[row["name"]] = None
+    lines = []
+    for reason, own in names.items():
+        lacks, _, detail = reason.partition(": ")
+        who = ", ".join(own) if len(own) <= FEW_NAMES else f"{len(own)} rows"
+        lines.append(f"{lacks}: {who} left out" + (f" ({detail})" if detail else ""))
+    return lines
+
+
+def not_run_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """One line for each reason why rows of this comparison have no numbers, beside what the machine lacks."""
+    names: dict[str, list[str]] = {}
+    for row in comparison["rows"]:
+        if row["latency"] is None and not is_left_out(row):
+            names.setdefault(row["failure"], []).append(row["name"])
+    return [f"not run ({reason}): {', '.join(own)}" for reason, own in names.items()]
+
+
+def cut_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """What --budget and --limit took of rows' rounds."""
+    lines = []
+    for cut in ("budget", "limit"):
+        own = [
+            f"{row['name']} ({len(row['round_ms'])} of {comparison['rounds']} rounds)"
+            for row in comparison["rows"]
+            if row.get("cut") == cut
+        ]
+        if own:
+            lines.append(f"cut short by --{cut}: {', '.join(own)}")
+    return lines
+
+
+def contradiction_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """Rows whose speed-up is not what the times in the table say, beyond its interval.
+
+    Rows with all rounds cannot be among them: both numbers come from the same medians.
+    """
+    measured = [row for row in comparison["rows"] if row["latency"] is not None]
+    reference = next((row for row in measured if row["speed_up"] is None), None)
+    lines = []
+    for row in measured if reference is not None else ():
+        gain = row["speed_up"]
+        if reference is None or gain is None:
+            continue
+        said = reference["latency"]["median"] / row["latency"]["median"]
+        if not gain["low"] * (1 - TOLERANCE) <= said <= gain["high"] * (1 + TOLERANCE):
+            shared = min(len(row["round_ms"]), len(reference["round_ms"]))
+            lines.append(
+                f"{row['name']}: {gain['median']:.1f}x in {_rounds(shared)} with {reference['name']}, "
+                f"{said:.1f}x by the times of all rounds"
+            )
+    return lines
+
+
+def _rounds(number: int) -> str:
+    return "the one round" if number == 1 else f"the {number} rounds"
+
+
+def table_notes(comparison: Mapping[str, Any]) -> Sequence[str]:
+    """All of one comparison, in the order to show them."""
+    return [*not_run_lines(comparison), *cut_lines(comparison), *contradiction_lines(comparison)]
