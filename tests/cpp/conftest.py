@@ -60,6 +60,9 @@ def programs() -> Programs:
     folder = onnxruntime_folder()
     if folder is None or not list(folder.glob("capi/libonnxruntime.so.*")):
         pytest.skip("this onnxruntime has no shared library")
+    if SANITIZERS:
+        # Else OpenVINO's threads load a library in a way that AddressSanitizer refuses.
+        os.environ["TBB_ENABLE_SANITIZERS"] = "1"
     openvino = package_folder("openvino")
     configured = subprocess.run(
         [
