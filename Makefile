@@ -39,7 +39,6 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour;
 	$(BIN)/mghft-export onnx $(ALL) -o $(BUNDLE)
 	$(BIN)/mghft-export onnx --arch paper --random-weights $(ALL) -o $(BUNDLE)-paper
 	$(BIN)/python benchmarks/cpu.py $(BUNDLE)-paper
-	$(BIN)/python benchmarks/int8_speed.py $(BUNDLE)-paper
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/rtx_builds.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(MAKE) cpp

@@ -60,21 +60,6 @@ def performance(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def int8(results: dict[str, Any]) -> str:
-    """A sentence on `benchmarks/results/int8_speed.json`."""
-    gains = []
-    for comparison in results["comparisons"]:
-        gain = comparison["rows"][1]["speed_up"]
-        gains.append(
-            f"{gain['median']:.2f}× at batch {comparison['batch']} ({gain['low']:.2f}–{gain['high']:.2f})"
-        )
-    share = results["bytes"]["int8"] / results["bytes"]["fp32"]
-    return (
-        f"INT8 vision branch against float32, both in ONNX Runtime on the same CPU: {' and '.join(gains)}; "
-        f"its file is {share:.0%} of float32's."
-    )
-
-
 def scaling(sizes: dict[str, Any]) -> str:
     """Markdown of `benchmarks/results/scaling.json`: milliseconds a sticker."""
     columns = [
@@ -125,6 +110,7 @@ def peers(results: dict[str, Any]) -> str:
     models = list(dict.fromkeys(cell["model"] for cell in cells))
     columns = {model: [cell for cell in cells if cell["model"] == model] for model in models}
     names = list(dict.fromkeys(row["name"] for cell in cells for row in cell["rows"]))
+    ours = len({row["name"] for cell in cells for row in cell["rows"] if row["side"] == "ours"})
     headings = [
         heading
         for model in models
@@ -135,7 +121,8 @@ def peers(results: dict[str, Any]) -> str:
         f"{results['machine']['processor']} ({_instructions(results['cpu_flags'])}); "
         + ", ".join(f"{name} {number}" for name, number in results["versions"].items() if name in PEERS)
         + ". Speed relative to ONNX Runtime on the float32 graph, in the same rounds; `class token` is the largest "
-        "difference from its class tokens on eight stickers. The first four are this project's; "
+        "difference from its class tokens on eight stickers. The first "
+        f"{ours} are this project's; "
         "[what is compared](benchmarks/peers/README.md).",
         "",
         "| how | " + " | ".join(headings) + " |",
@@ -220,12 +207,10 @@ def updated(readme: str) -> str:
     """The README with its generated part made anew."""
     parts = [
         performance(result("cpu")),
-        int8(result("int8_speed")),
+        peers(result("peers")),
         scaling(result("scaling")),
         runner(result("cpp_runner")),
     ]
-    if (ROOT / "benchmarks" / "results" / "peers.json").exists():
-        parts.append(peers(result("peers")))
     generated = "\n\n".join(parts)
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
