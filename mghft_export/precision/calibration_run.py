@@ -51,7 +51,7 @@ BOUNDED = {
 }
 """Operators whose outputs are no larger than their inputs, or than 1."""
 
-DEFAULT_STICKERS = 64
+DEFAULT_STICKERS = 32
 """INT8 is as accurate with the ranges of so many as with those of 160 (docs/precision.md). Sets are in random order."""
 
 
