@@ -25,7 +25,7 @@ from mghft_export.runtime.graph_session import open_graph
 from mghft_export.verification.selections import with_selections
 
 Side = Literal["ours", "peer"]
-Number = Literal["float32", "INT8"]
+Number = Literal["float32", "bfloat16", "INT8"]
 Run = Callable[[Images], Mapping[str, np.ndarray]]
 
 
@@ -60,11 +60,15 @@ OURS = {
 }
 """Provider and precision of the bundle's graphs."""
 
+
+def _number(provider: str, precision: str) -> Number:
+    if precision == "int8":
+        return "INT8"
+    return "bfloat16" if provider == "openvino-bf16" else "float32"
+
+
 WAYS = (
-    *(
-        Way(name, "ours", "INT8" if precision == "int8" else "float32")
-        for name, (_, precision) in OURS.items()
-    ),
+    *(Way(name, "ours", _number(provider, precision)) for name, (provider, precision) in OURS.items()),
     Way(OPENVINO_DEFAULTS, "peer", "float32"),
     Way(COMPILE, "peer", "float32"),
     Way(AHEAD, "peer", "float32"),
