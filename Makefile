@@ -35,7 +35,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed ## the README's numbers, measured again (half an hour; leave the machine alone)
+bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leave the machine alone)
 	$(BIN)/mghft-export onnx $(ALL) -o $(BUNDLE)
 	$(BIN)/mghft-export onnx --arch paper --random-weights $(ALL) -o $(BUNDLE)-paper
 	$(BIN)/python benchmarks/cpu.py $(BUNDLE)-paper

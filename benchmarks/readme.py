@@ -177,7 +177,13 @@ def _peer_speed(cell: dict[str, Any], name: str) -> str:
     row = _row(cell, name)
     if row is None:
         return "not run"
-    return f"{row['speed_up']['median']:.2f}×" if row["speed_up"] else f"1 ({row['median_ms']:.3g} ms)"
+    return (
+        f"{row['speed_up']['median']:.2f}×" if row["speed_up"] else f"1 ({_milliseconds(row['median_ms'])})"
+    )
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
 def _difference(cells: list[dict[str, Any]], name: str) -> str:
