@@ -29,10 +29,11 @@ class Price:
 def price(bundle: Bundle, subject: Subject) -> Price | None:
     """None where nobody measured it: PyTorch's rows, precisions that were not verified, or graphs that changed since.
 
-    A precision was verified on the CPU; another provider or an engine may round otherwise.
+    A precision was verified on the CPU; another provider or an engine may round otherwise. Rows of `openvino-bf16` have
+    none: they compute in another precision than the verified one.
     """
     precision = _precision(bundle, subject)
-    if precision is None:
+    if precision is None or subject.provider == "openvino-bf16":
         return None
     if precision == "fp32":
         return Price(1.0, 0.0 if bundle.manifest.trained else None, None)
