@@ -21,7 +21,7 @@ import click
 from peer_agreement import STICKERS, agreement, load_outputs
 from peer_preparation import forget_outputs, prepare, steps
 from peer_process import last_lines
-from peer_rows import AHEAD, COMPILE, REFERENCE, RELEASED, WAYS, PeerRow, Places, installed, places
+from peer_rows import AHEAD, COMPILE, REFERENCE, RELEASED, WAYS, PeerRow, Places, places
 from peer_table import cell_output
 from peer_verdict import verdicts
 from rich.console import Console
@@ -29,7 +29,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bench.compare import LIMIT, WARM_UP_RUNS, Row, compare
-from mghft_export.bench.provenance import machine
+from mghft_export.bench.provenance import installed_version, machine
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.cache_folder import cache_folder
 from mghft_export.cli.main import run
@@ -227,7 +227,7 @@ def content(
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "cpu_flags": sorted(cpu_flags()),
-        "versions": {name: found for name in PACKAGES if (found := installed(name)) is not None},
+        "versions": {name: found for name in PACKAGES if (found := installed_version(name)) is not None},
         "threads": threads,
         "rounds": rounds,
         "part": "vision",

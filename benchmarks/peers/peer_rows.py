@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from peer_inputs import Images, images, timed_batches
 from peer_process import write_into
 
 from mghft_export.bench.memory import free_bytes, too_large
+from mghft_export.bench.provenance import installed_version
 from mghft_export.bench.subjects import SelfOpening, Subject
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
@@ -88,7 +88,7 @@ class Places:
     @property
     def weights(self) -> Path:
         """The vision branch's, for PyTorch."""
-        return self.root / f"weights-{installed('torch')}.safetensors"
+        return self.root / f"weights-{installed_version('torch')}.safetensors"
 
     @property
     def weights_remark(self) -> Path:
@@ -98,7 +98,7 @@ class Places:
     @property
     def nncf(self) -> Path:
         """A folder with OpenVINO's format."""
-        return self.root / f"nncf-{installed('nncf')}"
+        return self.root / f"nncf-{installed_version('nncf')}"
 
     @property
     def quantize_static(self) -> Path:
@@ -107,12 +107,12 @@ class Places:
 
     def ahead(self, batch: int) -> Path:
         """AOTInductor's package."""
-        return self.root / f"aot-{installed('torch')}-batch{batch}.pt2"
+        return self.root / f"aot-{installed_version('torch')}-batch{batch}.pt2"
 
     @property
     def inductor(self) -> Path:
         """What Inductor compiled."""
-        return self.root / f"inductor-{installed('torch')}"
+        return self.root / f"inductor-{installed_version('torch')}"
 
     def outputs(self, name: str, batch: int) -> Path:
         """Of a row, on the stickers that rows are compared on."""
@@ -136,17 +136,9 @@ def _file_name(name: str) -> str:
     return name.replace(",", "").replace(" ", "-")
 
 
-def installed(package: str) -> str | None:
-    """Its version."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def onnxruntime_version() -> str | None:
     """Of either package that it comes in."""
-    return installed("onnxruntime-gpu") or installed("onnxruntime")
+    return installed_version("onnxruntime-gpu") or installed_version("onnxruntime")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def provenance(bundle: Bundle, gpu: Gpu | NoGpu) -> dict[str, object]:
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "gpu": gpu_entry(gpu),
-        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "versions": {name: found for name in PACKAGES if (found := installed_version(name)) is not None},
         "bundle": bundle.root.resolve().name,
         "trained": bundle.manifest.trained,
         "model": bundle.manifest.model,
@@ -93,7 +93,8 @@ def _engines(bundle: Bundle) -> dict[str, object]:
     return found
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mghft_export.atomic import replacing_file
+from mghft_export.cache_folder import cache_folder
 from mghft_export.precision.histogram import HALF, SMALLEST_EXPONENT, Histogram
 from mghft_export.runtime.session import Array
 
@@ -28,7 +28,7 @@ LARGEST_EXPONENT = 128
 
 def default_cache_folder() -> Path:
     """`$XDG_CACHE_HOME/mghft-export/calibration`, by default under `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export" / "calibration"
+    return cache_folder() / "calibration"
 
 
 def cached_arrays(folder: Path, key: Mapping[str, Any]) -> dict[str, Array] | None:
