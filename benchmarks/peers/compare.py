@@ -20,7 +20,6 @@ from typing import Any
 import click
 from peer_agreement import STICKERS, agreement, load_outputs
 from peer_preparation import forget_outputs, prepare, steps
-from peer_process import last_lines
 from peer_rows import AHEAD, COMPILE, REFERENCE, RELEASED, WAYS, PeerRow, Places, places
 from peer_table import cell_output
 from peer_verdict import verdicts
@@ -176,9 +175,7 @@ def measure(
             )
         for row in found:
             if row.failure is not None and reasons.get((row.subject.name, batch)) is None:
-                on_failure(
-                    f"batch {batch}, {row.subject.name}: {last_lines(where.log(row.subject.name, batch))}"
-                )
+                on_failure(f"batch {batch}, {row.subject.name}: {row.said or row.failure}")
         rows = [row_values(row, bundle, where, batch) for row in found]
         yield {"model": name, "batch": batch, "rows": rows, "verdicts": verdicts(rows)}
     progress.update(task, visible=False)

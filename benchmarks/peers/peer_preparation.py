@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from peer_process import last_lines, run_apart
+from peer_process import run_apart
 from peer_rows import AHEAD, COMPILE, NNCF, QUANTIZE_STATIC, RELEASED, Places
 
+from mghft_export.bench.process_output import last_lines
 from mghft_export.bundle import Bundle
 
 Reasons = dict[tuple[str, int], str]
@@ -90,7 +91,7 @@ def prepare(
         reason = run_apart(step.make, *step.arguments, log=log)
         if reason is not None:
             reasons |= {row: reasons.get(row, reason) for row in step.needed_by}
-            on_failure(f"{step.text}: {reason}\n{last_lines(log)}")
+            on_failure(f"{step.text}: {reason}\n{last_lines(log) or ''}")
     return reasons
 
 

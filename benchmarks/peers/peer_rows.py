@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from peer_agreement import SELECTED, STICKERS, Outputs, save_outputs
 from peer_inputs import Images, images, timed_batches
-from peer_process import write_into
 
 from mghft_export.bench.memory import free_bytes, too_large
 from mghft_export.bench.provenance import installed_version
@@ -122,9 +121,9 @@ class Places:
         """What a row says of itself."""
         return self.outputs(name, batch).with_suffix(".json")
 
-    def log(self, name: str, batch: int | None = None) -> Path:
-        """What libraries wrote."""
-        return self.root / "logs" / (_file_name(name) + (f"-batch{batch}" if batch else "") + ".log")
+    def log(self, name: str) -> Path:
+        """What libraries wrote while a row was prepared."""
+        return self.root / "logs" / f"{_file_name(name)}.log"
 
 
 def places(bundle: Bundle, work: Path) -> Places:
@@ -161,7 +160,6 @@ class PeerRow(SelfOpening):
 
     def open(self) -> Callable[[], object]:
         """Load, run the stickers that rows are compared on, and return a function that runs a timed batch."""
-        write_into(self.places.log(self.way, self.batch))
         if self.why_not is not None:
             raise MGHFTError(self.why_not)
         bundle = load_bundle(self.bundle)

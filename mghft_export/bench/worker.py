@@ -24,6 +24,7 @@ from mghft_export.bench.gpu_times import GpuTimes
 from mghft_export.bench.memory import free_bytes, spare_bytes
 from mghft_export.bench.power import Energy, measure_energy, open_meter
 from mghft_export.bench.prepare import prepare
+from mghft_export.bench.process_output import last_lines, reason, redirect
 from mghft_export.bench.subjects import Copy, Gemm, Subject
 from mghft_export.bench.warm_up import MOST_SECONDS, WarmUp, warm_up
 from mghft_export.errors import MGHFTError
@@ -42,10 +43,6 @@ QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
 
 POLL_SECONDS = 0.05
 """Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
-
-
-SAID_LINES = 20
-"""Of what a process wrote before it failed; a traceback's end is what tells."""
 
 
 class RowFailed(MGHFTError):
@@ -190,23 +187,15 @@ class Worker:
             raise self._ended() from error
         if isinstance(answer, _Failure):
             kind = OutOfMemory if answer.memory else RowFailed
-            raise kind(answer.message, None if answer.foreseen or answer.memory else self._said())
+            raise kind(answer.message, None if answer.foreseen or answer.memory else last_lines(self._output))
         return answer
-
-    def _said(self) -> str | None:
-        """The end of what the process wrote."""
-        try:
-            lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return None
-        return "\n".join(lines[-SAID_LINES:]) or None
 
     def _ended(self) -> RowFailed:
         self._process.join(5)
         code = self._process.exitcode
         if code == -9:
             return OutOfMemory("the process was killed, most likely for want of memory")
-        return RowFailed(f"the process ended (exit code {code})", self._said())
+        return RowFailed(f"the process ended (exit code {code})", last_lines(self._output))
 
     def _guard(self) -> None:
         """Stop a process that takes more than its share.
@@ -245,7 +234,7 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path)
     What libraries write, warnings for the most part, goes into a file: on the terminal it would be between the tables,
     or inside the JSON.
     """
-    _redirect(output)
+    redirect(output)
     try:
         run = prepare(subject)
         peak_bytes = getattr(run, "peak_bytes", _peak_bytes)
@@ -276,23 +265,11 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path)
     except EOFError:
         return
     except Exception as error:  # whatever a row dies of belongs into its row, not into the other rows' run
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        # People's messages stand alone; of others the type says half of it.
-        said = (
-            str(error) if isinstance(error, MGHFTError) else f"{type(error).__name__}: {(lines or [''])[0]}"
-        )
         if not isinstance(error, MGHFTError):
             traceback.print_exc()
         sys.stderr.flush()
         with contextlib.suppress(OSError):
-            connection.send(_Failure(said, _is_memory(error), isinstance(error, MGHFTError)))
-
-
-def _redirect(output: Path) -> None:
-    """Standard output and standard error, also those of libraries in C++ and of processes that a row starts."""
-    sys.stdout = sys.stderr = output.open("a", encoding="utf-8", errors="replace", buffering=1)
-    for descriptor in (1, 2):
-        os.dup2(sys.stderr.fileno(), descriptor)
+            connection.send(_Failure(reason(error), _is_memory(error), isinstance(error, MGHFTError)))
 
 
 def _burst(run: Callable[[], object], seconds: float, *, rewarm: bool) -> list[float]:
