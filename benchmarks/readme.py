@@ -102,6 +102,42 @@ def runner(results: dict[str, Any]) -> str:
     )
 
 
+def gpu(results: dict[str, Any]) -> str:
+    """Markdown of `benchmarks/results/gpu_pytorch.json`."""
+    about = results["machine"]
+    cells = {name: rows for name, rows in results.items() if name.startswith("vision+fusion")}
+    lines = [
+        f"On a GPU ({about['gpu']['name']}, driver {about['gpu']['driver_version']}, torch "
+        f"{about['versions']['torch']}), paper's size, image and text features → logits, in PyTorch; float16 is "
+        "autocast. Milliseconds, speed against the released form, eager, float32, and the first run's peak memory beside weights and inputs. "
+        "ONNX Runtime's CUDA provider and TensorRT: not run.",
+        "",
+        "| how | " + " | ".join(name.removeprefix("vision+fusion, ") for name in cells) + " |",
+        "|---|" + "---:|" * len(cells),
+    ]
+    for row in next(iter(cells.values())):
+        values = [
+            f"{cell[row]['median_ms']:.1f} ms, {cell[row]['speed_up']:.1f}×, {cell[row]['peak_bytes'] / 1e9:.2f} GB"
+            for cell in cells.values()
+        ]
+        lines.append(f"| {row} | " + " | ".join(values) + " |")
+    differences = {
+        (item["form"], item["precision"]): max(
+            other["difference"]
+            for other in results["goldens"]
+            if (other["form"], other["precision"]) == (item["form"], item["precision"])
+        )
+        for item in results["goldens"]
+    }
+    lines += [
+        "",
+        "Largest difference from the recorded logits there: "
+        + ", ".join(f"{form} in {precision} {value:.1e}" for (form, precision), value in differences.items())
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
 def peers(results: dict[str, Any]) -> str:
     """Markdown of `benchmarks/results/peers.json`: a row a way to run, columns by model and batch size."""
     cells = sorted(
@@ -216,6 +252,7 @@ def updated(readme: str) -> str:
         peers(result("peers")),
         scaling(result("scaling")),
         runner(result("cpp_runner")),
+        gpu(result("gpu_pytorch")),
     ]
     generated = "\n\n".join(parts)
     before, _, rest = readme.partition(BEGIN)
