@@ -109,7 +109,8 @@ def gpu(results: dict[str, Any]) -> str:
     lines = [
         f"On a GPU ({about['gpu']['name']}, driver {about['gpu']['driver_version']}, torch "
         f"{about['versions']['torch']}), paper's size, image and text features → logits, in PyTorch; float16 is "
-        "autocast. Milliseconds, speed against the released form, eager, float32, and the first run's peak memory beside weights and inputs. "
+        "autocast. Milliseconds, speed against the released form, eager, float32, and the first run's "
+        "peak memory beside weights and inputs. "
         "ONNX Runtime's CUDA provider and TensorRT: not run.",
         "",
         "| how | " + " | ".join(name.removeprefix("vision+fusion, ") for name in cells) + " |",
