@@ -21,6 +21,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -43,6 +44,9 @@ COARSE_STYLES = ("noto", "fluent_3d")
 
 FOLDERS = {"openmoji": "package/color/svg/", "twemoji": "package/", "fluent_3d": "package/assets/"}
 """Styles with a file an emoji, named by its code points; the others are Iconify collections."""
+
+DEFAULT_SIDE = 16
+"""Of an Iconify icon without a size."""
 
 Drawing = Callable[[str], Image.Image]
 """From an emoji's hexcode to its drawing, [256, 256] RGBA."""
@@ -144,10 +148,7 @@ def _files(tarball: Path, folder: str) -> Drawing:
 
 
 def _iconify(tarball: Path, names: Mapping[str, str]) -> Drawing:
-    with tarfile.open(tarball) as archive:
-        icons, characters = (
-            json.loads(_member(archive, f"package/{name}.json")) for name in ("icons", "chars")
-        )
+    icons, characters = load_collection(tarball)
     icon_of = {same_emoji(code): icon for code, icon in characters.items()}
 
     def draw(code: str) -> Image.Image:
@@ -156,6 +157,15 @@ def _iconify(tarball: Path, names: Mapping[str, str]) -> Drawing:
         return render(iconify_svg(icons, icon))
 
     return draw
+
+
+def load_collection(tarball: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """An Iconify collection, and the names of its icons by code points (empty where it has names alone)."""
+    with tarfile.open(tarball) as archive:
+        icons, characters = (
+            json.loads(_member(archive, f"package/{name}.json")) for name in ("icons", "chars")
+        )
+    return icons, characters
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
@@ -175,9 +185,11 @@ def iconify_svg(icons: Mapping[str, object], name: str) -> str:
     collection: Mapping[str, dict[str, dict[str, str | bool]]] = {
         key: value for key, value in icons.items() if isinstance(value, dict)
     }
-    alias = collection["aliases"].get(name, {})
-    body = collection["icons"][str(alias.get("parent", name))]["body"]
-    width, height = icons["width"], icons["height"]
+    alias = collection.get("aliases", {}).get(name, {})
+    icon = collection["icons"][str(alias.get("parent", name))]
+    body = icon["body"]
+    # The collection's size, where an icon has none of its own.
+    width, height = (icon.get(side) or icons.get(side) or DEFAULT_SIDE for side in ("width", "height"))
     if alias.get("hFlip"):
         body = f'<g transform="translate({width} 0) scale(-1 1)">{body}</g>'
     return (
@@ -186,8 +198,8 @@ def iconify_svg(icons: Mapping[str, object], name: str) -> str:
     )
 
 
-def render(svg: str) -> Image.Image:
-    """An SVG of a square drawing as [256, 256] RGBA, transparent where nothing is drawn.
+def render(svg: str, size: int = SIZE) -> Image.Image:
+    """An SVG of a square drawing as [size, size] RGBA, transparent where nothing is drawn.
 
     Raises:
         MGHFTError: the renderer is not installed.
@@ -196,7 +208,7 @@ def render(svg: str) -> Image.Image:
         import resvg_py
     except ImportError as error:
         raise MGHFTError(f"drawing SVG needs resvg; install it with pip install {RENDERER}") from error
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIZE, height=SIZE))
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 

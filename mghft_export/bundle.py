@@ -109,6 +109,8 @@ class Manifest(_Frozen):
     image: ImageEntry
     text: TextEntry
     tokenizer: FileEntry
+    no_text: FileEntry | None = None
+    """Text features of a sticker without text, as `encode-text` writes them, where the model has learned some."""
     precisions: dict[str, dict[str, GraphEntry]]
     versions: dict[str, str]
     verification: dict[str, Any] | None = None
@@ -192,6 +194,7 @@ def load_bundle(root: Path) -> Bundle:
     except ValueError as error:
         raise BundleError(f"{path} is not JSON; export the bundle again") from error
     entries = [manifest.tokenizer]
+    entries += [] if manifest.no_text is None else [manifest.no_text]
     entries += [graph.file for graphs in manifest.precisions.values() for graph in graphs.values()]
     entries += [item.recipe for item in manifest.quantization.values()]
     for entry in entries:

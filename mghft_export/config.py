@@ -80,6 +80,8 @@ class MGHFTConfig:
     """Tokens a view is cut to, and padded to where padding is pooled."""
     views: ViewMode = "joined"
     """`joined`: every view reads the whole text (released data loader); `separate`: its own part (paper)."""
+    no_text: bool = False
+    """Whether the model has learned text features for a sticker without text (this project's addition)."""
     pooling: Pooling = "all"
     """Text positions that are averaged: `all`, padding included (released), or only the `masked` true tokens."""
 

@@ -18,12 +18,17 @@ constexpr std::size_t kBatch = 8;  // stickers that run together; bounds the mem
 
 using Rows = std::vector<std::pair<std::string, std::string>>;  // image and text
 
-// One text an image: from --text, once for all or once each, or from --text-file.
-Rows texts_of_images(const PredictOptions& options) {
+// One text an image: from --text, once for all or once each, or from --text-file; none where the model does without.
+Rows texts_of_images(const PredictOptions& options, bool without_text) {
+    Rows rows;
+    if (without_text && options.texts.empty() && options.text_file.empty()) {
+        std::cerr << "note: no texts are given, so the images alone are judged\n";
+        for (const std::string& image : options.images) rows.emplace_back(image, "");
+        return rows;
+    }
     if (options.texts.empty() == options.text_file.empty()) {
         throw Error("give the stickers' text with either --text or --text-file");
     }
-    Rows rows;
     if (!options.text_file.empty()) {
         const FileTexts found = read_texts(options.text_file);
         for (const std::string& image : options.images) {
@@ -111,7 +116,7 @@ int predict(const PredictOptions& options) {
     }
     Rows rows;
     if (options.text_features.empty()) {
-        rows = texts_of_images(options);
+        rows = texts_of_images(options, read_bundle_info(options.bundle).no_text);
     } else {
         for (const std::string& image : options.images) rows.emplace_back(image, "");
     }

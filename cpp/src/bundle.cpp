@@ -6,6 +6,7 @@
 #include "files.hpp"
 #include "json.hpp"
 #include "text.hpp"
+#include "text_features.hpp"
 #include "verified_files.hpp"
 
 namespace mghft {
@@ -60,6 +61,12 @@ MappedFile Bundle::mapped(const FileEntry& entry) const {
     return found;
 }
 
+std::vector<float> Bundle::no_text(std::size_t width) const {
+    if (!manifest.no_text) return {};
+    const FileEntry& entry = *manifest.no_text;
+    return parse_text_features(content(entry), entry.path, text_branch_id(), width).values;
+}
+
 std::string Bundle::text_branch_id() const {
     return text(graph("text", "fp32").file.sha256, "/", manifest.tokenizer.sha256, "/",
                 manifest.text.separate_views ? "separate" : "joined", "/",
@@ -84,6 +91,7 @@ BundleInfo Bundle::info() const {
     info.text_views = manifest.text.separate_views ? "separate" : "joined";
     info.text_pooling = manifest.text.pools_padding ? "all" : "masked";
     info.text_length = manifest.text.max_length;
+    info.no_text = manifest.no_text.has_value();
     for (const TensorEntry& output : graph("text", "fp32").outputs) {
         if (output.name == "text_features" && output.shape.size() == 2 && output.shape[1] > 0) {
             info.feature_width = static_cast<int>(output.shape[1]);
@@ -111,6 +119,7 @@ Bundle load_bundle(const fs::path& root) {
         throw Error(text(path.string(), " is damaged (", error.what(), "); export the bundle again"));
     }
     check_file(bundle, bundle.manifest.tokenizer);
+    if (bundle.manifest.no_text) check_file(bundle, *bundle.manifest.no_text);
     for (const auto& [precision, graphs] : bundle.manifest.precisions) {
         for (const auto& [branch, graph] : graphs) check_file(bundle, graph.file);
     }

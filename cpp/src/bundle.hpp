@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "files.hpp"
 #include "manifest.hpp"
@@ -24,6 +25,9 @@ struct Bundle {
 
     // Throws Error.
     Tokenizer tokenizer() const { return {content(manifest.tokenizer), manifest.tokenizer.path}; }
+
+    // Features [4, width] of a sticker without text, empty where the model has learned none. Throws Error.
+    std::vector<float> no_text(std::size_t width) const;
 
     // What text features depend on: the text branch's weights, the tokenizer and how texts are read.
     std::string text_branch_id() const;

@@ -86,6 +86,7 @@ class Classifier::Impl {
     Impl(const std::string& path, const Options& options)
         : bundle(load_bundle(path)), info(bundle.info()), pipeline(open_pipeline(bundle, options)) {
         info.feature_width = static_cast<int>(pipeline.width());  // of this precision
+        pipeline.set_no_text(bundle.no_text(pipeline.width()));
     }
 
     Bundle bundle;

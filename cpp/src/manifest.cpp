@@ -167,6 +167,7 @@ Manifest parse_manifest(const std::string& text, const std::string& name) {
     manifest.image = read_image(root["image"]);
     manifest.text = read_text(root["text"]);
     manifest.tokenizer = read_file_entry(root["tokenizer"]);
+    if (root.has("no_text")) manifest.no_text = read_file_entry(root["no_text"]);
     for (const auto& [precision, graphs] : root["precisions"].members()) {
         for (const auto& [branch, graph] : graphs.members()) {
             manifest.precisions[precision][branch] = {read_file_entry(graph["file"]), read_tensors(graph["inputs"]),

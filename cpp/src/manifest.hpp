@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,7 @@ struct Manifest {
     ImageEntry image;
     TextEntry text;
     FileEntry tokenizer;
+    std::optional<FileEntry> no_text;                                     // features of a sticker without text
     std::map<std::string, std::map<std::string, GraphEntry>> precisions;  // by precision and branch
     std::map<std::string, QuantizationEntry> quantization;                // by precision
     std::vector<FileEntry> other_files;

@@ -195,14 +195,23 @@ void Pipeline::fuse(std::size_t count, const float* features, float* output) {
 void Pipeline::encode_texts(const std::string_view* texts, std::size_t count, float* output) {
     // With joined views the whole text is read four times, so one row does for all.
     const std::size_t views = manifest_.text.separate_views ? 4 : 1;
-    rows_.resize(count * views);
+    present_.clear();
     for (std::size_t number = 0; number < count; ++number) {
-        if (views == 1) {
-            require_text(texts[number]);
-            rows_[number].text = texts[number];
+        if (no_text_.empty() || !is_blank(texts[number])) {
+            present_.push_back(number);
         } else {
-            const Views split = split_views(texts[number]);
-            for (std::size_t view = 0; view < 4; ++view) rows_[number * 4 + view].text = split[view];
+            std::copy(no_text_.begin(), no_text_.end(), output + number * sticker_width());
+        }
+    }
+    rows_.resize(present_.size() * views);
+    for (std::size_t place = 0; place < present_.size(); ++place) {
+        const std::string_view sticker_text = texts[present_[place]];
+        if (views == 1) {
+            require_text(sticker_text);
+            rows_[place].text = sticker_text;
+        } else {
+            const Views split = split_views(sticker_text);
+            for (std::size_t view = 0; view < 4; ++view) rows_[place * 4 + view].text = split[view];
         }
     }
     row_features_.resize(rows_.size() * width_);
@@ -228,10 +237,10 @@ void Pipeline::encode_texts(const std::string_view* texts, std::size_t count, fl
     }
     std::sort(missing_.begin(), missing_.end());
     encode_missing();
-    for (std::size_t number = 0; number < count; ++number) {
+    for (std::size_t place = 0; place < present_.size(); ++place) {
         for (std::size_t view = 0; view < 4; ++view) {
-            const std::size_t row = same_[number * views + (views == 1 ? 0 : view)];
-            std::copy_n(row_features_.data() + row * width_, width_, output + (number * 4 + view) * width_);
+            const std::size_t row = same_[place * views + (views == 1 ? 0 : view)];
+            std::copy_n(row_features_.data() + row * width_, width_, output + (present_[place] * 4 + view) * width_);
         }
     }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "branches.hpp"
@@ -16,12 +17,16 @@ class Pipeline {
     // Throws Error where the branches are not of one model.
     Pipeline(const Manifest& manifest, Tokenizer tokenizer, Branches branches, std::size_t kept_texts);
 
+    // Features [4, C] of a sticker without text; without them an empty text is an error.
+    void set_no_text(std::vector<float> features) { no_text_ = std::move(features); }
+
     // Writes [count, classes]. Of texts and features one is given. Vision runs while texts are encoded, where its
     // session runs by itself.
     void logits(const ImageView* images, const std::string_view* texts, const float* features, std::size_t count,
                 float* output);
 
-    // Writes [count, 4, C]. A text that is kept, or stands twice among the texts, is encoded once.
+    // Writes [count, 4, C]. A text that is kept, or stands twice among the texts, is encoded once; an empty one is that
+    // of a sticker without text.
     void encode_texts(const std::string_view* texts, std::size_t count, float* output);
 
     // Floats of one text's features, and of the four of a sticker.
@@ -69,10 +74,12 @@ class Pipeline {
     std::size_t width_ = 0;
     std::size_t text_input_ = 0;  // index of text_features among fusion's inputs
     TextCache cache_;
+    std::vector<float> no_text_;
 
     // Kept between calls.
     std::size_t planned_ = 0, planned_texts_ = 0, planned_length_ = 0, token_length_ = 0;
     std::vector<std::size_t> parts_, text_parts_, by_length_;
+    std::vector<std::size_t> present_;  // stickers that have a text
     std::vector<Row> rows_;
     std::vector<std::size_t> missing_;  // rows whose texts have to be encoded, each text once
     std::vector<std::size_t> same_;     // by row, the row whose features it takes

@@ -81,15 +81,18 @@ std::optional<std::size_t> marker_at(std::u32string_view text, std::size_t posit
     return std::nullopt;
 }
 
-// The code points of a text that says something; valid until the next call in this thread.
-const std::u32string& read_text(std::string_view text) {
+// The code points of a text; valid until the next call in this thread.
+const std::u32string& decoded(std::string_view text) {
     thread_local std::u32string code_points;  // kept, so that a hot path does not allocate
     code_points.clear();
     if (!decode_utf8(text, code_points)) throw Error("a text is not valid UTF-8; save it again as UTF-8");
-    if (std::all_of(code_points.begin(), code_points.end(), is_space)) {
-        throw Error("the sticker's text is empty; describe the sticker or use the interpreter");
-    }
     return code_points;
+}
+
+// The same of a text that says something.
+const std::u32string& read_text(std::string_view text) {
+    if (is_blank(text)) throw Error("the sticker's text is empty; describe the sticker or use the interpreter");
+    return decoded(text);
 }
 
 // Where a code point starts in the UTF-8 text.
@@ -99,6 +102,11 @@ std::size_t offset_of(const std::u32string& code_points, std::size_t position) {
 }
 
 }  // namespace
+
+bool is_blank(std::string_view text) {
+    const std::u32string& code_points = decoded(text);
+    return std::all_of(code_points.begin(), code_points.end(), is_space);
+}
 
 void require_text(std::string_view text) {
     read_text(text);

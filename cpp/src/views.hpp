@@ -13,6 +13,9 @@ using Views = std::array<std::string_view, 4>;
 // Throws Error where the text is empty or not valid UTF-8.
 Views split_views(std::string_view text);
 
+// Whether a text holds nothing but spaces. Throws Error where it is not valid UTF-8.
+bool is_blank(std::string_view text);
+
 // Throws Error where the text holds nothing but spaces, or is not valid UTF-8.
 void require_text(std::string_view text);
 

@@ -78,7 +78,7 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
-    dataset = load_dataset(data, skip_bad=skip_bad)
+    dataset = load_dataset(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
     with contextlib.ExitStack() as stack:
 
         def reporters(folder: Path) -> list[Reporter]:

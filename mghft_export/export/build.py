@@ -31,10 +31,14 @@ from mghft_export.export.trace_process import traced_beside
 from mghft_export.export.verify import DEFAULT_TOLERANCE, Verification, verify
 from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.model.mghft import MGHFT, as_released
+from mghft_export.runtime.features import save_features
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.preprocess import ImagePreprocessing
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import VIEWS
+
+NO_TEXT = "no_text.npz"
+"""Features of a sticker without text, in a bundle whose model has learned some."""
 
 PACKAGES = (
     "torch",
@@ -131,6 +135,11 @@ def export_bundle(
             precisions={"fp32": graphs},
             versions=package_versions(),
         )
+        no_text = source.model.no_text
+        if no_text is not None:
+            path = root / NO_TEXT
+            save_features(path, Bundle(root, manifest), [""], no_text.detach().float().numpy())
+            manifest = manifest.model_copy(update={"no_text": file_entry(root, path)})
         write_manifest(root, manifest)
         verification = None
         if options.verify_on is not None:

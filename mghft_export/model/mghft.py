@@ -62,13 +62,25 @@ class MGHFT(nn.Module):
             hidden, config.fusion_heads, config.fusion_mlp_dim, config.fusion_dropout
         )
         self.head = nn.Linear(hidden, config.num_classes)
+        self.no_text = nn.Parameter(torch.zeros(1, 4, shared)) if config.no_text else None
+        """Text features of a sticker without text; the released model has none."""
         trunc_normal_(self.pos_embed, std=0.02)
+        if self.no_text is not None:
+            trunc_normal_(self.no_text, std=0.02)
 
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Pooled texts, before `l_proj`: ids and mask [B, 4, L] int64 -> [B, 4, bert_dim]."""
         if self.text_model is None:
             raise RuntimeError("this model was built without a text encoder: pass pooled texts")
         return encode_views(self.text_model, input_ids, attention_mask, self.config.pooling)
+
+    def text_features(self, pooled_text: Tensor | None, batch: int) -> Tensor:
+        """Pooled texts [B, 4, bert_dim] -> [B, 4, C]; None: the features of stickers without text."""
+        if pooled_text is not None:
+            return self.l_proj(pooled_text)
+        if self.no_text is None:
+            raise ValueError("this model has no features for stickers without text: pass texts")
+        return self.no_text.expand(batch, -1, -1)
 
     def forward(
         self,
@@ -78,12 +90,12 @@ class MGHFT(nn.Module):
         *,
         pooled_text: Tensor | None = None,
     ) -> MGHFTOutput:
-        """Image [B, 3, H, W] and either token ids and mask [B, 4, L] or pooled texts [B, 4, bert_dim]."""
-        if pooled_text is None:
-            if input_ids is None or attention_mask is None:
-                raise ValueError("pass input_ids and attention_mask, or pooled_text")
+        """Image [B, 3, H, W] and token ids and mask [B, 4, L], or pooled texts [B, 4, bert_dim], or no text at all."""
+        if pooled_text is None and input_ids is not None:
+            if attention_mask is None:
+                raise ValueError("pass attention_mask with input_ids")
             pooled_text = self.encode_text(input_ids, attention_mask)
-        text_features = self.l_proj(pooled_text)
+        text_features = self.text_features(pooled_text, len(image))
         stages = self.vision_model(image)
         hierarchy = fuse_stages(self.vision_model, stages, text_features)
         x = self.v_proj(hierarchy.tokens) + self.pos_embed

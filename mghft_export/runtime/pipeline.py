@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from mghft_export.bundle import Bundle
-from mghft_export.errors import EngineError
+from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
-from mghft_export.runtime.features import text_branch_id
+from mghft_export.runtime.features import load_features, text_branch_id
 from mghft_export.runtime.profiles import common_sizes, split_batch
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
 from mghft_export.runtime.softmax import softmax
@@ -27,6 +27,11 @@ TEXTS_AT_ONCE = 32
 """Distinct texts of a run where a session takes any number: more only fill memory, and are padded more."""
 
 FloatArray = npt.NDArray[np.float32]
+
+NEEDS_TEXTS = (
+    "a sticker has no text, and this model was not trained to do without; describe the sticker (--text, --text-file), "
+    "or let a model describe it (--interpret)"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,10 @@ class Pipeline:
         self._vision_stream = self.vision.open_stream() or self.fusion.open_stream()
         self._text_stream = self._text.open_stream()
         self.tokenizer = tokenizer.result()
+        self.no_text: FloatArray | None = None
+        """Features [4, C] of a sticker without text, where the model has learned some."""
+        if self.manifest.no_text is not None:
+            self.no_text = load_features(bundle.file(self.manifest.no_text), bundle).features[0]
         image = self.manifest.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std
@@ -108,14 +117,24 @@ class Pipeline:
         self._texts = TextCache()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Text features of stickers: B texts -> [B, 4, C].
+        """Text features of stickers: B texts -> [B, 4, C]. An empty text is that of a sticker without text.
 
         Raises:
-            StickerError: a text is empty.
+            StickerError: a text is empty, and the model has learned nothing for that.
         """
-        rows = [view for text in texts for view in view_texts(text, self.manifest.text.views)]
-        features = self._texts.features(self._text_id, rows, self._encode_views)
-        return features.reshape(len(texts), 4, -1)
+        present = [bool(text.strip()) for text in texts]
+        if self.no_text is None and not all(present):
+            raise StickerError(NEEDS_TEXTS)
+        views = self.manifest.text.views
+        rows = [view for text in texts if text.strip() for view in view_texts(text, views)]
+        found = self._texts.features(self._text_id, rows, self._encode_views) if rows else None
+        if found is not None and all(present):
+            return found.reshape(len(texts), 4, -1)
+        assert self.no_text is not None
+        features = np.repeat(self.no_text[None], len(texts), axis=0)
+        if found is not None:
+            features[present] = found.reshape(-1, *self.no_text.shape)
+        return features
 
     def preprocess(self, images: Sequence[Image.Image]) -> FloatArray:
         """RGB images -> [B, 3, H, W]."""

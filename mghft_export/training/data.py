@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,8 @@ from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess
 from mghft_export.stickers.tokens import encode
-from mghft_export.stickers.views import view_texts
+from mghft_export.stickers.views import Views, split_views, view_texts
+from mghft_export.training.line_art import line_art
 from mghft_export.training.random_state import derive, seeded
 from mghft_export.training.recipe import Recipe
 
@@ -61,6 +64,7 @@ class StickerData(Dataset[Item]):
 
     Args:
         texts: pooled [n, 4, bert_dim], or tokens [n, 2, 4, L].
+        single_views: the same of each view of a text by itself, [n, 4, ...], of which the recipe's share is drawn.
         augment: training transforms; else those of evaluation.
     """
 
@@ -72,12 +76,19 @@ class StickerData(Dataset[Item]):
         recipe: Recipe,
         *,
         augment: bool,
+        single_views: Tensor | None = None,
     ) -> None:
         self.stickers, self.texts, self.recipe, self.augment = stickers, texts, recipe, augment
-        self.epoch = 0
+        self.single_views = single_views
+        self.config = config
         height, width = config.image_size
         self.spec = ImagePreprocessing(height, width)
+        self.blank = torch.from_numpy(
+            preprocess(Image.new("RGB", (width, height), recipe.background), self.spec)
+        )
+        """A sticker with nothing on it, [3, H, W]."""
         self.images: dict[int, Image.Image] = {}
+        self.prepared: dict[int, Tensor] = {}
         self.transform = create_transform(
             input_size=(3, height, width),
             is_training=True,
@@ -95,22 +106,54 @@ class StickerData(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.stickers)
 
-    def __getitem__(self, index: int) -> Item:
-        sticker, recipe, text = self.stickers[index], self.recipe, self.texts[index]
-        if recipe.inputs == "text":
-            return Item(torch.zeros(3, self.spec.height, self.spec.width), sticker.label, text)
+    def __getitem__(self, index: int | tuple[int, int]) -> Item:
+        """A sticker by its number, or by the epoch and its number: each epoch draws other augmentations."""
+        epoch, number = (0, index) if isinstance(index, int) else index
+        label, text = self.stickers[number].label, self.texts[number]
         if not self.augment:
-            return Item(torch.from_numpy(preprocess(self.open(index), self.spec)), sticker.label, text)
-        with seeded(recipe.seed, self.epoch, index):
-            image = self.transform(self.open(index))
-            lost = torch.rand(2)
-        if recipe.inputs == "image":  # without its image nothing would be left of a sticker
-            return Item(image, sticker.label, text)
-        if lost[0] < recipe.image_dropout:
-            image = torch.zeros_like(image)
-        elif lost[1] < recipe.text_dropout and text.is_floating_point():
-            text = torch.zeros_like(text)
-        return Item(image, sticker.label, text)
+            return Item(self.evaluation_image(number), label, text)
+        with seeded(self.recipe.seed, epoch, number):
+            image = self.augmented(number)
+            drawn, view = torch.rand(1), torch.randint(4, (1,))
+        if self.single_views is not None and drawn < self.recipe.single_view:
+            text = self.single_views[number, int(view)]
+        return Item(image, label, text)
+
+    def augmented(self, number: int) -> Tensor:
+        """[3, H, W], drawn from the generators."""
+        if self.recipe.inputs == "text":
+            return self.blank
+        image = self.open(number)
+        if random.random() < self.recipe.line_art:
+            image = line_art(image)
+        return self.transform(image)
+
+    def evaluation_image(self, number: int) -> Tensor:
+        """[3, H, W] as every other command makes it, kept where decoded images are."""
+        if self.recipe.inputs == "text":
+            return self.blank
+        if number in self.prepared:
+            return self.prepared[number]
+        image = torch.from_numpy(preprocess(self.open(number), self.spec))
+        if self.recipe.cache_pixels:
+            self.prepared[number] = image
+        return image
+
+    def with_one_view(self) -> StickerData | None:
+        """The same stickers, each with one view of its text, the views in turn; None where views are not kept."""
+        if self.single_views is None:
+            return None
+        turns = torch.arange(len(self)) % 4
+        texts = self.single_views[torch.arange(len(self)), turns]
+        found = StickerData(self.stickers, texts, self.config, self.recipe, augment=False)
+        found.prepared = self.prepared
+        return found
+
+    def decode(self) -> None:
+        """Decode all images now, where they are kept: worker processes that start afterwards share them."""
+        if self.recipe.cache_pixels and self.recipe.inputs != "text":
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(self.open, range(len(self))))
 
     def open(self, index: int) -> Image.Image:
         """The decoded sticker, from memory where the recipe keeps it."""
@@ -156,6 +199,11 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig) ->
     return torch.from_numpy(both).unflatten(0, (len(texts), 4)).transpose(1, 2)
 
 
+def single_view_texts(text: str) -> Views:
+    """A text's views, each as the whole text of a sticker of which nothing else is known."""
+    return split_views(text).views
+
+
 def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ...]:
     """The stickers of a split that the recipe's topics allow.
 
@@ -171,6 +219,26 @@ def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ..
             f"the {split} split of {dataset.root} has stickers without text; add texts or train with inputs=image"
         )
     return stickers
+
+
+class EpochBatches:
+    """Batches of (epoch, sticker) for a loader whose workers live as long as the training."""
+
+    def __init__(self, data: StickerData, batch_size: int, rank: int, processes: int) -> None:
+        self.data, self.batch_size, self.rank, self.processes = data, batch_size, rank, processes
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for batch in self.batches():
+            yield [(self.epoch, number) for number in batch]
+
+    def __len__(self) -> int:
+        return len(self.batches())
+
+    def batches(self) -> list[list[int]]:
+        """Of the present epoch."""
+        seed = self.data.recipe.seed
+        return epoch_batches(len(self.data), self.batch_size, seed, self.epoch, self.rank, self.processes)
 
 
 def epoch_batches(

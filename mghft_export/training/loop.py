@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
@@ -22,12 +25,13 @@ from torch.utils.data import DataLoader
 from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
 from mghft_export.hashing import sha256
-from mghft_export.model.checkpoint import save_checkpoint
+from mghft_export.model.checkpoint import class_names, save_checkpoint
 from mghft_export.model.loss import Losses, alignment_loss
 from mghft_export.model.mghft import MGHFT
 from mghft_export.stickers.dataset import StickerSet
-from mghft_export.training.data import Batch, StickerData, collate, epoch_batches
+from mghft_export.training.data import Batch, EpochBatches, Item, StickerData, collate
 from mghft_export.training.distributed import gather_with_gradient, mean_over_processes
+from mghft_export.training.prototypes import class_prototypes
 from mghft_export.training.qat.plan import read_plan
 from mghft_export.training.qat.ranges import LearnedRanges
 from mghft_export.training.qat.run import quantised, restore_ranges, write_learned
@@ -35,7 +39,7 @@ from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe, parse_recipe
 from mghft_export.training.setup import build, load_start, make_accelerator, prepare_data, standardize_input
 from mghft_export.training.state import TrainingState, load_state, save_state
-from mghft_export.training.step import TrainingModel
+from mghft_export.training.step import StepOutput, TrainingModel
 
 STATE_FILE = "state.pt"
 EVALUATION_BATCH = 64
@@ -84,6 +88,19 @@ class Metrics:
     loss: float
     accuracy: float
     macro_f1: float
+    view_macro_f1: float | None = None
+    """With one view of each text, the same in every epoch."""
+    no_text_macro_f1: float | None = None
+
+    @property
+    def mean_macro_f1(self) -> float:
+        """Over the ways in which the recipe gives texts."""
+        found = [self.macro_f1, self.view_macro_f1, self.no_text_macro_f1]
+        return statistics.mean(value for value in found if value is not None)
+
+    def scalars(self) -> dict[str, float]:
+        """For the history: those that were measured."""
+        return {f"val_{key}": value for key, value in vars(self).items() if value is not None}
 
 
 def train(
@@ -133,7 +150,13 @@ def train(
         standardize_input(model.l_proj, train_data.texts)
     if saved is not None:
         model.load_state_dict(saved.model)
-    bare: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text")
+    train_data.decode()
+    prototypes = None
+    if recipe.prototypes:
+        labels = np.array([sticker.label for sticker in train_data.stickers])
+        images = (train_data.open(number) for number in range(len(train_data)))
+        prototypes = class_prototypes(images, labels, recipe.prototypes)
+    bare: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text", prototypes=prototypes)
     ranges: LearnedRanges | None = None
     left_out: list[str] = []
     if plan is not None:
@@ -165,6 +188,16 @@ def train(
             accelerator.scaler.load_state_dict(saved.scaler)
     network: nn.Module = torch.compile(bare) if recipe.compile else bare  # type: ignore[assignment]
     network, optimizer = accelerator.prepare(network, optimizer)
+    batches = EpochBatches(
+        train_data, recipe.batch_size, accelerator.process_index, accelerator.num_processes
+    )
+    loader = DataLoader(
+        train_data,
+        batch_sampler=batches,
+        num_workers=recipe.workers,
+        collate_fn=collate,
+        persistent_workers=recipe.workers > 0,
+    )
     told = reporters(output) if main else []
     history: list[dict[str, float]] = list(saved.history) if saved else []
     best, best_epoch = (saved.best, saved.best_epoch) if saved else (-math.inf, 0)
@@ -174,25 +207,28 @@ def train(
             break
         seed_everything(recipe.seed, epoch, accelerator.process_index)
         lr = float(optimizer.param_groups[0]["lr"])
-        scalars = run_epoch(network, optimizer, train_data, recipe, accelerator, epoch, told, output)
+        batches.epoch = epoch
+        scalars = run_epoch(network, optimizer, loader, recipe, accelerator, epoch, told, output)
         scheduler.step(epoch + 1)
         metrics = evaluate(bare, val_data, accelerator.device)
         if not math.isfinite(metrics.loss):
             raise MGHFTError(not_finite("validation loss", metrics.loss, epoch, output))
-        scalars |= {"lr": lr, **{f"val_{key}": value for key, value in vars(metrics).items()}}
+        scalars |= {"lr": lr, **metrics.scalars()}
         history.append({"epoch": epoch + 1, **scalars})
-        value = metrics.macro_f1 if recipe.metric == "macro_f1" else metrics.accuracy
+        value: float = getattr(metrics, recipe.metric)
         improved = value > best
         if improved:
             best, best_epoch = value, epoch + 1
-        if main:
+        stopped = bool(recipe.early_stop) and epoch + 1 - best_epoch >= recipe.early_stop
+        due = stopped or (epoch + 1) % recipe.save_every == 0 or epoch + 1 in (recipe.epochs, stop_after)
+        if main and (due or improved):
             scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
             description = describe(dataset, recipe, history[-1], start)
             for name in ["last", "best"] if improved else ["last"]:
                 save_checkpoint(
                     output / f"{name}.safetensors",
                     model,
-                    dataset.class_names,
+                    dataset.class_names if prototypes is None else class_names(recipe.prototypes),
                     description,
                     text_weights=weights,
                     half=recipe.half_checkpoints,
@@ -200,6 +236,7 @@ def train(
                 if plan is not None and ranges is not None:
                     write_learned(output, name, plan, ranges)
             write_history(output, history)
+        if main and due:
             state = TrainingState(
                 epoch + 1,
                 model.state_dict(),
@@ -215,8 +252,7 @@ def train(
             save_state(output / STATE_FILE, state)
         for reporter in told:
             reporter.on_epoch(history[-1])
-        if recipe.early_stop and epoch + 1 - best_epoch >= recipe.early_stop:
-            stopped = True
+        if stopped:
             break
     return TrainingResult(
         output / "best.safetensors",
@@ -232,7 +268,7 @@ def train(
 def run_epoch(
     network: nn.Module,
     optimizer: Any,
-    data: StickerData,
+    loader: DataLoader[Item],
     recipe: Recipe,
     accelerator: Accelerator,
     epoch: int,
@@ -245,38 +281,24 @@ def run_epoch(
         MGHFTError: the loss is not finite.
     """
     network.train()
-    data.epoch = epoch
-    batches = epoch_batches(
-        len(data),
-        recipe.batch_size,
-        recipe.seed,
-        epoch,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
-    loader = DataLoader(data, batch_sampler=batches, num_workers=recipe.workers, collate_fn=collate)
+    data = loader.dataset
+    assert isinstance(data, StickerData)
+    weights = class_weights(data) if recipe.balanced else None
+    steps = len(loader)
     sums = torch.zeros(3, dtype=torch.float64)
     start = time.perf_counter()
     for step, host_batch in enumerate(loader):
         batch: Batch = host_batch.to(accelerator.device)
-        last = step + 1 == len(batches)
+        last = step + 1 == steps
         update = last or (step + 1) % recipe.accumulate == 0
-        with accelerator.autocast():
-            if update:
-                losses = step_losses(network, batch, recipe)
-            else:
-                with accelerator.no_sync(network):
-                    losses = step_losses(network, batch, recipe)
+        with accelerator.autocast(), contextlib.nullcontext() if update else accelerator.no_sync(network):
+            losses = step_losses(network, batch, recipe, data.blank, weights)
         values = torch.stack([losses.total, losses.cross_entropy, losses.alignment]).detach()
         means = mean_over_processes(values).double().cpu()
         if not torch.isfinite(means[0]):
             raise MGHFTError(not_finite("loss", float(means[0]), epoch, output, step))
         # Accelerate divides by its accumulation steps; the last group of an epoch may be shorter.
-        group = (
-            recipe.accumulate
-            if step < len(batches) - len(batches) % recipe.accumulate
-            else (len(batches) % recipe.accumulate)
-        )
+        group = recipe.accumulate if step < steps - steps % recipe.accumulate else (steps % recipe.accumulate)
         accelerator.backward(losses.total * recipe.accumulate / group)
         if update:
             if recipe.clip_grad is not None:
@@ -288,7 +310,7 @@ def run_epoch(
         report = StepReport(
             epoch=epoch + 1,
             step=step + 1,
-            steps=len(batches),
+            steps=steps,
             loss=float(means[0]),
             cross_entropy=float(means[1]),
             alignment=float(means[2]),
@@ -297,7 +319,7 @@ def run_epoch(
         )
         for reporter in told:
             reporter.on_step(report)
-    total, cross_entropy, alignment = (sums / len(batches)).tolist()
+    total, cross_entropy, alignment = (sums / steps).tolist()
     return {
         "loss": total,
         "cross_entropy": cross_entropy,
@@ -306,47 +328,97 @@ def run_epoch(
     }
 
 
-def step_losses(network: nn.Module, batch: Batch, recipe: Recipe) -> Losses:
-    """The losses of one batch; the alignment's over the batches of all processes, in float32."""
-    logits, class_tokens, text_features = network(
-        batch.image, batch.pooled_text, batch.input_ids, batch.attention_mask
+def step_losses(
+    network: nn.Module, batch: Batch, recipe: Recipe, blank: Tensor, class_weights: Tensor | None = None
+) -> Losses:
+    """The losses of one batch; the alignment's over the batches of all processes, in float32.
+
+    Args:
+        blank: a blank image [3, H, W].
+        class_weights: of the cross entropy, [classes].
+    """
+    both = recipe.inputs == "both"
+    output: StepOutput = network(
+        batch.image,
+        *texts_of(batch, recipe),
+        without_text=both and recipe.no_text_weight > 0,
+        blank=blank.to(batch.image.device) if both and recipe.blank_image_weight > 0 else None,
     )
-    with torch.autocast(logits.device.type, enabled=False):
-        cross_entropy = F.cross_entropy(logits.float(), batch.label, label_smoothing=recipe.label_smoothing)
-        if recipe.alignment_weight == 0 or recipe.inputs != "both":
+
+    def cross_entropy(logits: Tensor) -> Tensor:
+        weight = None if class_weights is None else class_weights.to(logits.device)
+        return F.cross_entropy(logits.float(), batch.label, weight, label_smoothing=recipe.label_smoothing)
+
+    with torch.autocast(batch.image.device.type, enabled=False):
+        main = total = cross_entropy(output.logits)
+        if output.without_text is not None:
+            total = total + recipe.no_text_weight * cross_entropy(output.without_text)
+        if output.without_image is not None:
+            total = total + recipe.blank_image_weight * cross_entropy(output.without_image)
+        class_tokens, text_features = output.class_tokens.float(), output.text_features.float()
+        if recipe.alignment_weight == 0 or not both:
             # Nothing to align with a blank; the zero keeps all parameters in the graph.
-            alignment = (class_tokens.float().sum() + text_features.float().sum()) * 0
+            alignment = (class_tokens.sum() + text_features.sum()) * 0
         else:
             alignment = alignment_loss(
-                gather_with_gradient(class_tokens.float()), gather_with_gradient(text_features.float())
+                gather_with_gradient(class_tokens), gather_with_gradient(text_features)
             )
-    return Losses(cross_entropy + recipe.alignment_weight * alignment, cross_entropy, alignment)
+    return Losses(total + recipe.alignment_weight * alignment, main, alignment)
+
+
+def texts_of(batch: Batch, recipe: Recipe) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Pooled texts, token ids and mask, as far as the model gets them."""
+    if recipe.inputs == "image" and recipe.model.get("no_text"):
+        return None, None, None
+    return batch.pooled_text, batch.input_ids, batch.attention_mask
+
+
+def class_weights(data: StickerData) -> Tensor:
+    """One over each class's share of the stickers, with mean 1 over the stickers: [classes]."""
+    labels = torch.tensor([sticker.label for sticker in data.stickers])
+    counts = torch.bincount(labels)
+    return len(labels) / (counts.clamp(min=1) * len(counts)).float()
+
+
+def predict_logits(network: nn.Module, data: StickerData, device: torch.device) -> Tensor:
+    """Logits of a whole split in float32, [n, classes], by a model or what trains one."""
+    return predict_both(network, data, device, without_text=False)[0]
 
 
 @torch.no_grad()
-def predict_logits(network: nn.Module, data: StickerData, device: torch.device) -> Tensor:
-    """Logits of a whole split in float32, [n, classes], by a model or what trains one."""
+def predict_both(
+    network: nn.Module, data: StickerData, device: torch.device, *, without_text: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Logits of a whole split, and those of the same stickers without text: float32, [n, classes]."""
     if isinstance(network, MGHFT):
         network = TrainingModel(network, blank_images=data.recipe.inputs == "text")
     network.eval()
-    loader = DataLoader(data, batch_size=EVALUATION_BATCH, collate_fn=collate)
-    rows = []
-    for host_batch in loader:
+    rows, others = [], []
+    for host_batch in DataLoader(data, batch_size=EVALUATION_BATCH, collate_fn=collate):
         batch: Batch = host_batch.to(device)
-        logits, _, _ = network(batch.image, batch.pooled_text, batch.input_ids, batch.attention_mask)
-        rows.append(logits.float().cpu())
-    return torch.cat(rows)
+        output: StepOutput = network(batch.image, *texts_of(batch, data.recipe), without_text=without_text)
+        rows.append(output.logits.float().cpu())
+        if output.without_text is not None:
+            others.append(output.without_text.float().cpu())
+    return torch.cat(rows), torch.cat(others) if others else None
 
 
 def evaluate(network: nn.Module, data: StickerData, device: torch.device) -> Metrics:
     """Loss, accuracy and macro-F1 of a whole split; every process computes all of it."""
-    logits = predict_logits(network, data, device)
     labels = torch.tensor([sticker.label for sticker in data.stickers])
-    predicted = logits.argmax(dim=1)
+
+    def macro_f1(logits: Tensor) -> float:
+        return float(f1_score(labels, logits.argmax(dim=1), average="macro", zero_division=0))
+
+    without_text = data.recipe.inputs == "both" and data.recipe.no_text_weight > 0
+    logits, absent = predict_both(network, data, device, without_text=without_text)
+    views = data.with_one_view()
     return Metrics(
         loss=float(F.cross_entropy(logits, labels)),
-        accuracy=float((predicted == labels).double().mean()),
-        macro_f1=float(f1_score(labels.numpy(), predicted.numpy(), average="macro", zero_division=0)),
+        accuracy=float((logits.argmax(dim=1) == labels).double().mean()),
+        macro_f1=macro_f1(logits),
+        view_macro_f1=None if views is None else macro_f1(predict_logits(network, views, device)),
+        no_text_macro_f1=None if absent is None else macro_f1(absent),
     )
 
 
@@ -361,7 +433,15 @@ def not_finite(what: str, value: float, epoch: int, output: Path, step: int | No
 def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
     """Keys in which a recipe differs from that of a saved run; where the data is read may change."""
     current = recipe.model_dump(mode="json")
-    free = {"workers", "cache_pixels", "text_weights", "imagenet", "half_checkpoints"}
+    free = {
+        "workers",
+        "cache_pixels",
+        "text_weights",
+        "imagenet",
+        "pretrained",
+        "half_checkpoints",
+        "save_every",
+    }
     default = parse_recipe({}, "defaults").model_dump(mode="json")  # of keys that recipes did not have yet
     return [key for key in current if key not in free and current[key] != saved.get(key, default[key])]
 

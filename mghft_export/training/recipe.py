@@ -36,6 +36,8 @@ class Recipe(BaseModel):
     """Start `l_proj` so that it sees frozen text features with mean 0 and deviation 1 over the training split."""
     imagenet: Path | None = None
     """PVT-small's ImageNet weights to start the pyramid from."""
+    pretrained: Path | None = None
+    """A checkpoint of the same model with other classes to start from; its head and text projection are left out."""
 
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=2)
@@ -54,6 +56,15 @@ class Recipe(BaseModel):
     clip_grad: float | None = Field(None, gt=0)
     label_smoothing: float = Field(0.2, ge=0, lt=1)
     alignment_weight: float = Field(0.5, ge=0)
+    no_text_weight: float = Field(0.0, ge=0)
+    """Of the cross entropy of the same stickers without their texts; needs `model.no_text`."""
+    blank_image_weight: float = Field(0.0, ge=0)
+    """Of the cross entropy of the same stickers with a blank image."""
+    prototypes: int = Field(0, ge=0)
+    """Dimensions of fixed class directions that the head learns to point at (`training/prototypes.py`); 0: the head has
+    a logit a class."""
+    balanced: bool = False
+    """Weigh each class by how rare it is, so that all classes count alike."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False
     seed: int = 0
@@ -66,9 +77,10 @@ class Recipe(BaseModel):
     """Share of the image's area that a random crop keeps (timm's default)."""
     flip: float = Field(0.5, ge=0, le=1)
     background: str = "white"
-    image_dropout: float = Field(0.0, ge=0, lt=1)
-    text_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the training stickers whose image or whose text features are blanked, where the model sees both."""
+    line_art: float = Field(0.0, ge=0, le=1)
+    """Share of the training images that are turned into line art."""
+    single_view: float = Field(0.0, ge=0, le=1)
+    """Share of the training stickers that come with one view of their text, drawn anew each time."""
     inputs: Inputs = "both"
     """What the model sees; the other branch is blank, in training and in evaluation."""
 
@@ -81,13 +93,17 @@ class Recipe(BaseModel):
     """Keep decoded images in memory at this shorter side; 0 decodes each time."""
     early_stop: int = Field(0, ge=0)
     """Epochs without a better validation metric after which training stops; 0 never does."""
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    """What the best checkpoint is chosen by, on the validation split."""
+    metric: Literal["macro_f1", "accuracy", "mean_macro_f1"] = "macro_f1"
+    """What the best checkpoint is chosen by, on the validation split; the mean is that of whole texts, single views and
+    no texts, as far as the recipe trains on them."""
+    save_every: int = Field(1, ge=1)
+    """Epochs between two saved states; the last epoch is always saved."""
     half_checkpoints: bool = False
     """Store float16."""
 
     def build_config(self, classes: int) -> MGHFTConfig:
         """The model's configuration for a data set with so many classes."""
+        classes = self.prototypes or classes
         preset = MGHFTConfig.mini() if self.preset == "mini" else MGHFTConfig.paper()
         return MGHFTConfig.from_dict({**preset.to_dict(), "num_classes": classes, **self.model})
 

@@ -10,12 +10,17 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mghft_export.errors import MGHFTError
-from mghft_export.model.checkpoint import load_checkpoint, load_imagenet_weights, load_state
+from mghft_export.model.checkpoint import (
+    load_checkpoint,
+    load_imagenet_weights,
+    load_state,
+    read_safetensors,
+)
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training.data import StickerData, choose, tokenize
+from mghft_export.training.data import StickerData, choose, single_view_texts, tokenize
 from mghft_export.training.recipe import Recipe
 from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
@@ -46,24 +51,30 @@ def prepare_data(
         raise MGHFTError(
             "a frozen text encoder needs weights: give --text-weights (minilm, a folder or a hub name), or --tune-text"
         )
+    if recipe.no_text_weight and not config.no_text:
+        raise MGHFTError("no_text_weight trains features for stickers without text; add model.no_text=true")
     if recipe.tune_text and recipe.inputs == "image":
         raise MGHFTError("inputs=image has no text to tune; leave out --tune-text")
     chosen = [choose(dataset, split, recipe) for split in (recipe.train_split, recipe.val_split)]
     found = load_tokenizer(tokenizer or default_tokenizer_path())
 
-    def texts_of(stickers: tuple[Sticker, ...]) -> Tensor:
+    def texts_of(texts: list[str]) -> Tensor:
         if recipe.inputs == "image":
-            return torch.zeros(len(stickers), 4, config.bert_dim)
-        texts = [sticker.text for sticker in stickers]
+            return torch.zeros(len(texts), 4, config.bert_dim)
         if recipe.tune_text:
             return tokenize(texts, found, config)
         assert weights is not None
         return frozen_text_features(texts, found, config, weights, cache or default_cache_folder())
 
+    def data_of(stickers: tuple[Sticker, ...], *, augment: bool) -> StickerData:
+        texts, views = texts_of([sticker.text for sticker in stickers]), None
+        if recipe.single_view and recipe.inputs != "image":
+            single = [view for sticker in stickers for view in single_view_texts(sticker.text)]
+            views = texts_of(single).unflatten(0, (len(stickers), 4))
+        return StickerData(stickers, texts, config, recipe, augment=augment, single_views=views)
+
     with accelerator.main_process_first():  # which fills the cache that the others read
-        texts = [texts_of(stickers) for stickers in chosen]
-    train_data = StickerData(chosen[0], texts[0], config, recipe, augment=True)
-    val_data = StickerData(chosen[1], texts[1], config, recipe, augment=False)
+        train_data, val_data = data_of(chosen[0], augment=True), data_of(chosen[1], augment=False)
     return train_data, val_data, None if recipe.tune_text else weights
 
 
@@ -75,8 +86,33 @@ def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> M
         model.text_model.load_state_dict(load_text_weights(from_place(recipe.text_weights)))
     if recipe.imagenet is not None:
         load_imagenet_weights(model.vision_model, recipe.imagenet)
+    if recipe.pretrained is not None:
+        load_pretrained(model, recipe.pretrained)
     freeze_unread(model, recipe)
     return model
+
+
+def load_pretrained(model: MGHFT, path: Path) -> None:
+    """Start from a checkpoint that was trained for other classes, on images alone.
+
+    Its head and what it made of texts are left out.
+
+    Raises:
+        MGHFTError: it has another configuration.
+    """
+    state = read_safetensors(path)
+    own = {
+        key: value
+        for key, value in model.state_dict().items()
+        if not key.startswith(("head.", "l_proj.", PREFIX))
+    }
+    for key, value in own.items():
+        if key not in state or state[key].shape != value.shape:
+            raise MGHFTError(
+                f"{path} does not fit the recipe's model: it has no {key!r} with shape {list(value.shape)}; "
+                "pretrain it with the same model"
+            )
+    model.load_state_dict({key: state[key].float() for key in own}, strict=False)
 
 
 def load_start(model: MGHFT, path: Path, class_names: Sequence[str]) -> None:

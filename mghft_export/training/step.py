@@ -7,12 +7,31 @@ logits and gradients are those of :class:`~mghft_export.model.mghft.MGHFT`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mghft_export.model.fusion import FusionBlock, fuse_stages
+from mghft_export.model.fusion import FusionBlock, HierarchicalTokens, fuse_stages
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import StageTokens
+
+COSINE_SCALE = 16.0
+"""What a cosine of 1 with a prototype counts as a logit."""
+
+
+@dataclass
+class StepOutput:
+    """What the losses read: logits [B, classes], class tokens and text features [B, 4, C]."""
+
+    logits: Tensor
+    class_tokens: Tensor
+    text_features: Tensor
+    without_text: Tensor | None = None
+    """Logits of the same images without their texts."""
+    without_image: Tensor | None = None
+    """Logits of the same texts with a blank image."""
 
 
 class TrainingModel(nn.Module):
@@ -20,12 +39,15 @@ class TrainingModel(nn.Module):
 
     Args:
         blank_images: all images of a batch are the same blank one, so the pyramid sees it once.
+        prototypes: unit vectors [classes, d]; logits are then cosines of the head's d outputs with them, times 16.
     """
 
-    def __init__(self, model: MGHFT, *, blank_images: bool = False) -> None:
+    def __init__(self, model: MGHFT, *, blank_images: bool = False, prototypes: Tensor | None = None) -> None:
         super().__init__()
         self.model = model
         self.blank_images = blank_images
+        self.prototypes: Tensor | None
+        self.register_buffer("prototypes", prototypes, persistent=False)
 
     def forward(
         self,
@@ -33,24 +55,50 @@ class TrainingModel(nn.Module):
         pooled_text: Tensor | None,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [B, classes], class tokens [B, 4, C] and text features [B, 4, C].
+        *,
+        without_text: bool = False,
+        blank: Tensor | None = None,
+    ) -> StepOutput:
+        """The outputs for a batch, and those with one input less where they are asked for.
 
-        From images [B, 3, H, W] and pooled texts [B, 4, bert_dim], or token ids and mask [B, 4, L].
+        Args:
+            image: [B, 3, H, W].
+            pooled_text: [B, 4, bert_dim], or else token ids and mask [B, 4, L]; none of them for stickers without text.
+            without_text: run the same images without text, too.
+            blank: an image [3, H, W] that takes the place of all images in another run.
         """
         model = self.model
-        if pooled_text is None:
-            assert input_ids is not None
+        if pooled_text is None and input_ids is not None:
             assert attention_mask is not None
             pooled_text = model.encode_text(input_ids, attention_mask)
-        text_features = model.l_proj(pooled_text)
-        stages = model.vision_model(image[:1] if self.blank_images else image)
-        if self.blank_images:
-            stages = {number: repeated(tokens, len(image)) for number, tokens in stages.items()}
+        texts = model.text_features(pooled_text, len(image))
+        blank_stages = self.blank_images
+        stages = self.blank_stages(image[0], len(image)) if blank_stages else model.vision_model(image)
+        logits, hierarchy = self.classify(stages, texts)
+        output = StepOutput(logits, hierarchy.class_tokens, texts)
+        if without_text:
+            output.without_text, _ = self.classify(stages, model.text_features(None, len(image)))
+        if blank is not None:
+            output.without_image, _ = self.classify(self.blank_stages(blank, len(image)), texts)
+        return output
+
+    def classify(
+        self, stages: dict[int, StageTokens], text_features: Tensor
+    ) -> tuple[Tensor, HierarchicalTokens]:
+        """What left the pyramid and text features [B, 4, C] -> logits [B, classes], and the tokens on the way."""
+        model = self.model
         hierarchy = fuse_stages(model.vision_model, stages, text_features)
         x = model.v_proj(hierarchy.tokens) + model.pos_embed
         first = first_token(model.fusion_model, x, model.vl_proj(hierarchy.text_tokens))
-        return model.head(first), hierarchy.class_tokens, text_features
+        logits = model.head(first)
+        if self.prototypes is not None:
+            logits = COSINE_SCALE * F.normalize(logits, dim=-1) @ self.prototypes.T
+        return logits, hierarchy
+
+    def blank_stages(self, blank: Tensor, batch: int) -> dict[int, StageTokens]:
+        """One image [3, H, W] for each sticker of a batch; the pyramid sees it once."""
+        stages = self.model.vision_model(blank.unsqueeze(0))
+        return {number: repeated(tokens, batch) for number, tokens in stages.items()}
 
 
 def repeated(tokens: StageTokens, batch: int) -> StageTokens:

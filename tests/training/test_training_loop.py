@@ -17,14 +17,15 @@ from safetensors.torch import save_file
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError, DataError, MGHFTError
-from mghft_export.model.checkpoint import build_model, load_checkpoint
+from mghft_export.model.checkpoint import build_model, load_checkpoint, read_safetensors
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
-from mghft_export.training.data import epoch_batches
-from mghft_export.training.loop import train
+from mghft_export.training.data import StickerData, epoch_batches
+from mghft_export.training.loop import class_weights, train
 from mghft_export.training.recipe import Recipe, load_recipe, parse_recipe
+from mghft_export.training.setup import build
 from mghft_export.training.step import TrainingModel
 
 SMALL = Path(__file__).parents[2] / "calibration" / "stickers-small"
@@ -53,6 +54,16 @@ MODEL = {
     "text_encoder": TEXT,
     "text_length": 32,
 }
+
+
+WITH_LESS = {
+    "model": {**MODEL, "no_text": True},
+    "single_view": 0.5,
+    "no_text_weight": 1.0,
+    "blank_image_weight": 1.0,
+    "metric": "mean_macro_f1",
+}
+"""Of recipes that also train on stickers without text, with one view, and with a blank image."""
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +111,7 @@ def losses(folder: Path) -> list[tuple[float, float, float]]:
 def test_resumed_run_has_the_losses_of_an_uninterrupted_one(
     stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    chosen = recipe(text_dropout=0.2, auto_augment="rand-m9-mstd0.5-inc1")
+    chosen = recipe(**WITH_LESS, auto_augment="rand-m9-mstd0.5-inc1", line_art=0.5, balanced=True)
     train(stickers, chosen, tmp_path / "whole", cache=tmp_path)
     train(stickers, chosen, tmp_path / "parts", cache=tmp_path, stop_after=1)
     train(stickers, chosen, tmp_path / "parts", cache=tmp_path, resume=True)
@@ -242,11 +253,89 @@ def test_training_forward_has_the_logits_and_gradients_of_the_model() -> None:
         logits.square().sum().backward()  # type: ignore[no-untyped-call]
         return {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
 
-    whole, short = model(image, pooled_text=text).logits, TrainingModel(model)(image, text)[0]
+    whole, short = model(image, pooled_text=text).logits, TrainingModel(model)(image, text).logits
     assert torch.allclose(whole, short, atol=1e-6)
     expected, found = gradients(whole), gradients(short)
     assert set(expected) == set(found)
     assert all(torch.allclose(expected[key], found[key], atol=1e-5) for key in expected)
+
+
+def test_outputs_with_one_input_less_are_those_of_the_model() -> None:
+    torch.manual_seed(0)
+    config = MGHFTConfig.from_dict({**MGHFTConfig.mini().to_dict(), **MODEL, "no_text": True})
+    model = MGHFT(config, text_model=False).eval()
+    image, text, blank = torch.randn(2, 3, 64, 64), torch.randn(2, 4, 16), torch.randn(3, 64, 64)
+    output = TrainingModel(model)(image, text, without_text=True, blank=blank)
+    assert torch.allclose(output.without_text, model(image).logits, atol=1e-6)
+    # One by one: another batch adds in another order, and the selection of an untrained model turns on the last digits.
+    blanks = torch.cat([model(blank[None], pooled_text=text[number, None]).logits for number in range(2)])
+    assert torch.allclose(output.without_image, blanks, atol=1e-6)
+    assert not torch.allclose(output.without_text, output.logits, atol=1e-3)
+    assert not torch.allclose(output.without_image, output.logits, atol=1e-3)
+
+
+def test_a_model_without_no_text_features_refuses_to_do_without_texts(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    with pytest.raises(MGHFTError, match=r"model\.no_text=true"):
+        train(stickers, recipe(no_text_weight=1.0), tmp_path / "run", cache=tmp_path)
+    config = MGHFTConfig.from_dict({**MGHFTConfig.mini().to_dict(), **MODEL})
+    with pytest.raises(ValueError, match="no features for stickers without text"):
+        MGHFT(config, text_model=False)(torch.zeros(1, 3, 64, 64))
+
+
+def test_validation_tells_each_way_to_give_texts_apart(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    result = train(stickers, recipe(**WITH_LESS, epochs=1, warmup_epochs=0), tmp_path / "run", cache=tmp_path)
+    row = result.history[0]
+    parts = [row[f"val_{name}"] for name in ("macro_f1", "view_macro_f1", "no_text_macro_f1")]
+    assert result.best_metric == pytest.approx(sum(parts) / 3)
+    assert row["loss"] > 2 * row["cross_entropy"]  # three cross entropies
+
+
+def test_a_single_view_takes_the_place_of_the_whole_text(
+    stickers: StickerSet, recipe: Callable[..., Recipe]
+) -> None:
+    chosen = stickers.split("train")[:6]
+    whole, views = torch.zeros(6, 4, 16), torch.ones(6, 4, 4, 16) * torch.arange(1.0, 5).view(1, 4, 1, 1)
+    always = recipe(**{**WITH_LESS, "single_view": 1.0})
+    data = StickerData(chosen, whole, always.build_config(7), always, augment=True, single_views=views)
+    drawn = {int(data[(epoch, number)].text[0, 0]) for epoch in range(6) for number in range(6)}
+    assert drawn == {1, 2, 3, 4}
+    never = recipe(**{**WITH_LESS, "single_view": 0.0})
+    data = StickerData(chosen, whole, never.build_config(7), never, augment=True, single_views=views)
+    assert not data[(0, 0)].text.any()
+
+
+def test_class_weights_make_all_classes_count_alike(
+    stickers: StickerSet, recipe: Callable[..., Recipe]
+) -> None:
+    chosen = [sticker for sticker in stickers.split("train") if sticker.label < 3]
+    chosen += [sticker for sticker in chosen if sticker.label == 0] * 3
+    data = StickerData(
+        chosen, torch.zeros(len(chosen), 4, 16), recipe().build_config(7), recipe(), augment=False
+    )
+    weights = class_weights(data)
+    counts = torch.bincount(torch.tensor([sticker.label for sticker in chosen]))
+    assert torch.allclose(weights * counts, torch.full((3,), len(chosen) / 3))
+
+
+def test_pretraining_gives_all_but_the_head_and_the_text_projection(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    model = {**MODEL, "no_text": True}
+    changes = {"inputs": "image", "prototypes": 6, "metric": "accuracy", "epochs": 1, "warmup_epochs": 0}
+    before = train(stickers, recipe(**changes, model=model), tmp_path / "before", cache=tmp_path)
+    state = read_safetensors(before.last)
+    assert state["head.weight"].shape[0] == 6
+    started = build(stickers, recipe(model=model, pretrained=str(before.last)), None).state_dict()
+    same = {key for key in started if key in state and torch.equal(started[key], state[key])}
+    assert "no_text" in same
+    assert {"vision_model.block1.0.attn.q.weight", "fusion_model.attn.query.weight"} <= same
+    assert not {"head.weight", "l_proj.weight"} & same
+    with pytest.raises(MGHFTError, match="pretrain it with the same model"):
+        build(stickers, recipe(model={**model, "depths": [3, 2, 2, 2]}, pretrained=str(before.last)), None)
 
 
 def test_standardized_layer_sees_mean_0_and_deviation_1() -> None:
@@ -287,7 +376,7 @@ def test_recipes_are_found_and_overridden(tmp_path: Path) -> None:
     assert (released.epochs, released.optimizer, released.alignment_weight) == (7, "lamb", 0.5)
     assert released.build_config(7).views == "separate"
     assert load_recipe("ser30k").build_config(7) == MGHFTConfig.paper()
-    with pytest.raises(MGHFTError, match="choose from mini, ser30k"):
+    with pytest.raises(MGHFTError, match="choose from mini-pretraining, mini, ser30k"):
         load_recipe("nothing")
     (tmp_path / "broken.toml").write_text("epochs = = 3")
     with pytest.raises(MGHFTError, match="not TOML"):

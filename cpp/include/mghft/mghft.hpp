@@ -87,6 +87,7 @@ struct BundleInfo {
     std::string text_pooling;  // "all" or "masked"
     int text_length = 0;       // most tokens of a text
     int feature_width = 0;     // C of text features [4, C]
+    bool no_text = false;      // whether the model was trained for stickers without text, too: their text is empty
 };
 
 // Reads and checks a bundle's manifest, not its graphs.

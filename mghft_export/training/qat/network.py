@@ -20,6 +20,7 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.training.qat.products import NamedProducts, Quantiser
 from mghft_export.training.qat.ranges import LearnedRanges
 from mghft_export.training.qat.rounding import fake_quantise, fake_quantise_weight
+from mghft_export.training.step import StepOutput
 
 
 class QuantisedTraining(nn.Module):
@@ -44,25 +45,35 @@ class QuantisedTraining(nn.Module):
         pooled_text: Tensor | None,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [B, classes], class tokens [B, 4, C] and text features [B, 4, C]."""
+        *,
+        without_text: bool = False,
+        blank: Tensor | None = None,
+    ) -> StepOutput:
+        """The same arguments and outputs."""
         config = self.model.config
         vision, fusion = FusedVision(self.model.vision_model), FusedFusion(self.model)
-        if pooled_text is not None:
-            text_features = self.model.l_proj(pooled_text)
-        else:
-            assert input_ids is not None
+        if input_ids is not None and pooled_text is None:
             assert attention_mask is not None
             text_features = self.text_features(input_ids, attention_mask)
+        else:
+            text_features = self.model.text_features(pooled_text, len(image))
         with self.rounding("vision", vision):
-            stages = vision(image)
+            stages = vision(image if blank is None else torch.cat([image, blank.unsqueeze(0)]))
+        own = [tokens[: len(image)] for tokens in stages]
         with self.rounding("fusion", fusion):
-            gathered = fusion.gather(*stages, text_features)
+            gathered = fusion.gather(*own, text_features)
             logits = fusion.classify(gathered)
-        # For each of the four stages the latest class token, as the alignment loss reads it.
-        latest = [sum(other <= stage for other in config.selecting_stages) - 1 for stage in range(4)]
-        class_tokens = torch.stack([gathered.class_tokens[number] for number in latest], dim=1)
-        return logits, class_tokens, text_features
+            # For each of the four stages the latest class token, as the alignment loss reads it.
+            latest = [sum(other <= stage for other in config.selecting_stages) - 1 for stage in range(4)]
+            class_tokens = torch.stack([gathered.class_tokens[number] for number in latest], dim=1)
+            output = StepOutput(logits, class_tokens, text_features)
+            if without_text:
+                absent = self.model.text_features(None, len(image))
+                output.without_text = fusion.classify(fusion.gather(*own, absent))
+            if blank is not None:
+                empty = [tokens[-1:].expand(len(image), *tokens.shape[1:]) for tokens in stages]
+                output.without_image = fusion.classify(fusion.gather(*empty, text_features))
+        return output
 
     def text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask [B, 4, L] int64 -> [B, 4, C], each distinct view once, without padding nobody reads."""

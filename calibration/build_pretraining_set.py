@@ -1,0 +1,171 @@
+"""Builds the set that mghft-mini's pyramid is pretrained on: drawings of all emoji, labelled by which emoji they show.
+
+    pip install resvg-py==0.5.0
+    python calibration/build_pretraining_set.py OUT
+
+Nine styles under CC BY 4.0, Apache-2.0 or MIT; OpenMoji, which measures an unseen style, is not among them. Emoji of
+the validation and test splits of the emoji set are left out, and so are their relatives (skin tones, genders). Needs
+npm; downloads 30 MB once and checks every package against its SHA-512.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from build_emoji_set import (
+    ANNOTATIONS,
+    FOLDERS,
+    HERE,
+    Source,
+    download,
+    iconify_svg,
+    load_collection,
+    render,
+    same_emoji,
+)
+from PIL import Image
+from rich.progress import track
+
+from mghft_export.atomic import replacing_file
+from mghft_export.errors import MGHFTError
+
+SIZE = 112
+STYLES = (
+    *("twemoji", "noto", "fluent_3d", "fluent_flat"),
+    *("noto_v1", "emojione", "emojione_monotone", "fluent_high_contrast", "streamline"),
+)
+"""Those of the emoji set's train split first. Names of the others' drawings are looked up among Noto's."""
+
+LEAST_STYLES = 3
+"""Fewer drawings of an emoji teach little about what its styles have in common."""
+
+VALIDATION = 16
+"""Every sixteenth drawing is in the validation split."""
+
+JOINER, SKIN_TONES = "200d", {f"1f3f{digit}" for digit in "bcdef"}
+
+
+def is_wanted(code: str, held_out: frozenset[str]) -> bool:
+    """Whether an emoji is to be learned: no flag, no sequence of emoji, no skin tone, no relative of a held-out one."""
+    points = code.split("-")
+    flag = points[0].startswith("1f1") and len(points) == 2
+    return not (flag or JOINER in points or SKIN_TONES & set(points) or points[0] in held_out)
+
+
+def held_out_emoji() -> frozenset[str]:
+    """First code points of the emoji that are not in the train split."""
+    with (ANNOTATIONS / "mapping.csv").open(encoding="utf-8", newline="") as lines:
+        return frozenset(
+            same_emoji(row["hexcode"]).split("-")[0]
+            for row in csv.DictReader(lines)
+            if row["split"] != "train"
+        )
+
+
+def drawings(style: str, tarball: Path, names: dict[str, str]) -> Iterator[tuple[str, str | bytes]]:
+    """Emoji and their drawings (SVG, or the bytes of a WebP file) of one package.
+
+    Args:
+        names: code points by Iconify's name of the emoji, for collections that have names alone.
+    """
+    if style in FOLDERS:
+        with tarfile.open(tarball) as archive:
+            for member in archive:
+                if Path(member.name).parent == Path(FOLDERS[style]) and (
+                    content := archive.extractfile(member)
+                ):
+                    data = content.read()
+                    yield (
+                        same_emoji(Path(member.name).stem),
+                        data if data.startswith(b"RIFF") else data.decode(),
+                    )
+        return
+    icons, characters = load_collection(tarball)
+    found = {same_emoji(code): icon for code, icon in characters.items()}
+    if not found:
+        found = {names[icon]: icon for icon in icons["icons"] if icon in names}
+    for code, icon in found.items():
+        yield code, iconify_svg(icons, icon)
+
+
+def build(out: Path, cache: Path) -> int:
+    """Draw what is not there yet and write the annotations; returns the number of drawings in the set.
+
+    Raises:
+        MGHFTError: a package cannot be had or is not the expected one.
+    """
+    sources = {
+        style: Source(**source)
+        for style, source in json.loads((HERE / "pretraining_sources.json").read_text()).items()
+    }
+    held_out = held_out_emoji()
+    _, characters = load_collection(download(sources["noto"], cache))
+    names = {icon: same_emoji(code) for code, icon in characters.items()}
+    by_code: dict[str, dict[str, str | bytes]] = {}
+    for style in STYLES:
+        for code, drawing in drawings(style, download(sources[style], cache), names):
+            if is_wanted(code, held_out):
+                by_code.setdefault(code, {})[style] = drawing
+    by_code = {code: found for code, found in sorted(by_code.items()) if len(found) >= LEAST_STYLES}
+    rows = [
+        {"topic": style, "file_name": f"{code}.png", "anno": number}
+        for number, (code, found) in enumerate(by_code.items(), start=1)
+        for style in STYLES
+        if style in found
+    ]
+    for row in track(rows, description="drawing"):
+        file = out / "Images" / row["topic"] / row["file_name"]
+        if not file.exists():
+            image = draw(by_code[Path(row["file_name"]).stem][row["topic"]])
+            with replacing_file(file) as partial:
+                image.save(partial, format="PNG")
+    _write(out / "classes.json", dict(enumerate(by_code, start=1)))
+    for split, chosen in {
+        "train": [row for number, row in enumerate(rows) if number % VALIDATION],
+        "val": rows[::VALIDATION],
+    }.items():
+        _write(out / "Annotations_mg" / "image-level" / f"{split}.json", {"annotations": chosen})
+    return len(rows)
+
+
+def draw(drawing: str | bytes) -> Image.Image:
+    """[112, 112] RGBA."""
+    if isinstance(drawing, str):
+        return render(drawing, SIZE)
+    image = Image.open(io.BytesIO(drawing)).convert("RGBA")
+    return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+
+def _write(path: Path, content: object) -> None:
+    with replacing_file(path) as partial:
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path.home() / ".cache" / "mghft-export" / "npm",
+    show_default=True,
+    help="Where the npm packages are kept.",
+)
+def main(out: Path, cache: Path) -> None:
+    """Build the pretraining set in OUT, in SER30K's layout."""
+    try:
+        count = build(out, cache)
+    except MGHFTError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    click.echo(f"{count} drawings; train on them with: mghft-export train {out} --recipe mini-pretraining")
+
+
+if __name__ == "__main__":
+    main()
