@@ -173,7 +173,12 @@ def load_bundle(root: Path) -> Bundle:
     path = root / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
+        raise BundleError(
+            f"{root} is a file, not a bundle; if it is a checkpoint, make a bundle of it with "
+            f"`mghft-export onnx {root} -o {root.with_suffix('')}-bundle` and pass that folder"
+        ) from error
+    except FileNotFoundError as error:
         raise BundleError(f"{root} is not a bundle; make one with `mghft-export onnx -o {root}`") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read; export the bundle again") from error

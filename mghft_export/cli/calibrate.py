@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -17,8 +18,9 @@ from mghft_export.calibration.calibration_set import CalibrationSet, load_calibr
 from mghft_export.calibration.held_out import check_not_held_out
 from mghft_export.calibration.sampling import Sample, sample_stickers
 from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.dataset_options import dataset_options
 from mghft_export.errors import MGHFTError
-from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.dataset import Format, StickerSet, load_dataset
 
 DEFAULT_SIZE = 512
 MOST_TOPICS = 12
@@ -46,6 +48,7 @@ MOST_TOPICS = 12
     metavar="SET",
     help="Check this set instead; with --data, also that nothing of that data set's val or test is in it.",
 )
+@dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def calibrate(
@@ -55,6 +58,9 @@ def calibrate(
     topics: str | None,
     output: Path | None,
     existing: Path | None,
+    layout: str,
+    columns: dict[str, str],
+    class_map: dict[str, str],
     skip_bad: bool,
     as_json: bool,
 ) -> None:
@@ -63,12 +69,17 @@ def calibrate(
     No sticker that is in val or test as well, under this or another name, gets into a set.
     """
     sample = None
+
+    def read(root: Path) -> StickerSet:
+        kind = cast(Format, layout)
+        return load_dataset(root, format=kind, label_map=class_map, columns=columns, skip_bad=skip_bad)
+
     if existing is not None:
         if any(option is not None for option in (size, seed, topics, output)):
             raise MGHFTError("--check samples nothing; leave out --size, --seed, --topics and -o, or --check")
         calibration = load_calibration_set(existing)
         if data is not None:
-            check_not_held_out(calibration, load_dataset(data, skip_bad=skip_bad))
+            check_not_held_out(calibration, read(data))
     elif data is None or output is None:
         raise MGHFTError(
             "pass --data ROOT and -o SET to sample a calibration set, or --check SET to check one"
@@ -76,7 +87,7 @@ def calibrate(
     else:
         wanted = comma_names(topics)
         with Console(stderr=True).status("drawing, and comparing with val and test"):
-            dataset = load_dataset(data, skip_bad=skip_bad)
+            dataset = read(data)
             sample = sample_stickers(
                 dataset, size or DEFAULT_SIZE, seed=seed or 0, topics=wanted, skip_bad=skip_bad
             )

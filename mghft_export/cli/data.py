@@ -1,9 +1,9 @@
-"""``data``: look at a data set before it is used."""
+"""``data``: look at a data set before it is used, and divide it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,28 +12,46 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mghft_export.cli.layout_option import layout_option
-from mghft_export.stickers.dataset import Format, StickerSet, require_usable, scan_dataset
+from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.sentences import say, sentence
+from mghft_export.errors import DataError
+from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, require_usable, scan_dataset
+from mghft_export.stickers.datasets.dividing import (
+    divide,
+    parse_fractions,
+    stickers_to_divide,
+    write_division,
+)
+from mghft_export.stickers.datasets.readiness import readiness, small_set_note
+from mghft_export.stickers.datasets.rows import WHOLE
 from mghft_export.stickers.datasets.statistics import BERT_TOKENS, DatasetStatistics, Lengths, describe
 from mghft_export.stickers.tokens import default_tokenizer_path
 
 
 @click.group()
 def data() -> None:
-    """Look at data sets of stickers."""
+    """Look at data sets of stickers, and divide them into train, val and test."""
 
 
 @data.command()
 @click.argument("root", type=click.Path(path_type=Path))
-@layout_option
+@dataset_options
 @click.option("--skip-bad", is_flag=True, help="Report bad rows without failing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def check(root: Path, layout: str, skip_bad: bool, as_json: bool) -> None:
-    """Count the stickers of the data set in ROOT and list what is wrong with it.
+def check(
+    root: Path,
+    layout: str,
+    columns: dict[str, str],
+    class_map: dict[str, str],
+    skip_bad: bool,
+    as_json: bool,
+) -> None:
+    """Count the stickers of the data set in ROOT, list what is wrong with it, and say which commands will take it.
 
-    Exits with 0 where every row can be used, or the others may be skipped, and else with 2.
+    ROOT is a folder, or a table of images, texts and labels. Exits with 0 where every row can be used, or the others
+    may be skipped, and else with 2.
     """
-    stickers = scan_dataset(root, format=cast(Format, layout))
+    stickers = scan_dataset(root, format=cast(Format, layout), label_map=class_map, columns=columns)
     tokenizer = default_tokenizer_path()
     statistics = describe(stickers, tokenizer if tokenizer.is_file() else None)
     if as_json:
@@ -43,12 +61,72 @@ def check(root: Path, layout: str, skip_bad: bool, as_json: bool) -> None:
     require_usable(stickers, skip_bad=skip_bad)
 
 
+@data.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@dataset_options
+@click.option(
+    "--fractions",
+    default="80,10,10",
+    show_default=True,
+    metavar="TRAIN,VAL,TEST",
+    help="A split with 0 is left out.",
+)
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Stickers with the same value of this column stay in one split, as one character's drawings should; "
+    "topic where a column is called so.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
+def split(
+    root: Path,
+    layout: str,
+    columns: dict[str, str],
+    class_map: dict[str, str],
+    fractions: str,
+    group: str | None,
+    seed: int,
+    skip_bad: bool,
+) -> None:
+    """Divide the data set in ROOT: write train.jsonl, val.jsonl, test.jsonl and classes.json into its folder.
+
+    Every class is divided in proportion; equal images stay in one split. The same seed divides alike.
+    """
+    parts = parse_fractions(fractions)
+    if group is not None and group != "topic":
+        columns = {**columns, "topic": group}
+    dataset = load_dataset(
+        root,
+        format=cast(Format, layout),
+        label_map=class_map,
+        columns=columns,
+        skip_bad=skip_bad,
+        need_texts=False,
+    )
+    stickers = stickers_to_divide(dataset)
+    if group is not None and not any(sticker.topic for sticker in stickers):
+        raise DataError(f"{root} has no topics to group by; name the column with --group COLUMN")
+    division = divide(stickers, parts, root=dataset.root, seed=seed, by_topic=group is not None)
+    written = write_division(division, dataset.root, dataset.class_names)
+    console = Console()
+    divided = replace(dataset, splits=division.splits, problems=())
+    console.print(_class_table(divided, describe(divided)))
+    if group is not None:
+        say(console, f"{division.groups} groups, each in one split.")
+    say(console, "Written: ", (", ".join(file.name for file in written), "bold"), f" in {dataset.root}")
+    say(console, "Next: ", (f"mghft-export data check {dataset.root}", "bold"))
+
+
 def _as_json(stickers: StickerSet, statistics: DatasetStatistics) -> dict[str, object]:
     return {
         "root": str(stickers.root),
         "layout": stickers.layout,
         "classes": stickers.class_names,
         **asdict(statistics),
+        "notes": stickers.notes,
+        "ready": {command: why is None for command, why in readiness(stickers).items()},
+        "in_the_way": {command: why for command, why in readiness(stickers).items() if why is not None},
         "problems": [
             {"kind": problem.kind.value, "count": problem.count, "examples": problem.examples}
             for problem in stickers.problems
@@ -60,22 +138,28 @@ def _print(stickers: StickerSet, statistics: DatasetStatistics, console: Console
     console.print(_class_table(stickers, statistics))
     if statistics.words:
         console.print(_length_table(statistics.words, statistics.tokens))
-    for line in _text_notes(stickers, statistics):
-        console.print(Text(line))
+    for line in [*stickers.notes, *_text_notes(stickers, statistics)]:
+        say(console, line)
+    note = small_set_note(len(stickers.splits.get(WHOLE, stickers.splits.get("test", ()))))
+    if note is not None:
+        say(console, f"To measure on, {note}.")
     if stickers.problems:
         console.print(_problem_table(stickers))
-    else:
+    elif any(stickers.splits.values()):
         console.print("Every row can be used.")
+    for command, why in readiness(stickers).items():
+        words = ("will take it", "green") if why is None else ("will not take it", "yellow")
+        say(console, f"mghft-export {command}: ", words, f": {why}." if why else ".")
 
 
 def _class_table(stickers: StickerSet, statistics: DatasetStatistics) -> Table:
-    table = Table("class", title=Text(f"{stickers.root} ({stickers.layout})"))
+    table = Table("class", title=sentence(f"{stickers.root} ({stickers.layout})"))
     counts = statistics.class_counts
     for name in (*counts, "sum"):
         table.add_column(name, justify="right")
     for class_name in stickers.class_names:
         row = [split[class_name] for split in counts.values()]
-        table.add_row(Text(class_name), *map(str, row), str(sum(row)))
+        table.add_row(sentence(class_name), *map(str, row), str(sum(row)))
     table.add_section()
     sums = [sum(split.values()) for split in counts.values()]
     table.add_row("sum", *map(str, sums), str(sum(sums)))
@@ -108,6 +192,6 @@ def _problem_table(stickers: StickerSet) -> Table:
     table.add_column("examples", overflow="fold")
     for problem in stickers.problems:
         more = [f"and {problem.count - len(problem.examples)} more"] * (problem.count > len(problem.examples))
-        lines = "\n".join([*problem.examples, *more])
-        table.add_row(problem.kind.value, str(problem.count), Text(lines))
+        lines = Text("\n").join(sentence(line) for line in [*problem.examples, *more])
+        table.add_row(problem.kind.value, str(problem.count), lines)
     return table

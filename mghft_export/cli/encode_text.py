@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.columns_option import columns_option
+from mghft_export.cli.sentences import say
 from mghft_export.cli.texts import warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
@@ -27,19 +29,28 @@ BATCH = 8
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
 @click.option("--text", help="One text, for any sticker.")
 @click.option(
-    "--text-file", type=click.Path(path_type=Path), help="Plain text, .jsonl (image, text) or SER30K .json."
+    "--text-file",
+    type=click.Path(path_type=Path),
+    help="A table of images and texts (.csv, .tsv, .jsonl, .json, .parquet), or plain text for all.",
 )
+@columns_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 def encode_text(
-    bundle: Path, output: Path, text: str | None, text_file: Path | None, precision: str, provider: str
+    bundle: Path,
+    output: Path,
+    text: str | None,
+    text_file: Path | None,
+    columns: dict[str, str],
+    precision: str,
+    provider: str,
 ) -> None:
     """Encode the texts of stickers into an .npz that `predict --text-features` takes."""
     console = Console(stderr=True)
     opened = load_bundle(bundle)
     if (text is None) == (text_file is None):
         raise StickerError("give the text with either --text or --text-file")
-    found = read_texts(text_file) if text_file is not None else text
+    found = read_texts(text_file, columns) if text_file is not None else text
     assert found is not None
     by_name = {"": found} if isinstance(found, str) else found
     names, texts = list(by_name), list(by_name.values())
@@ -52,5 +63,5 @@ def encode_text(
         for start in track(starts, "encoding", console=console, transient=True)
     ]
     save_features(output, opened, names, np.concatenate(rows))
-    console.print(f"{len(texts)} texts encoded to [bold]{output}[/].")
-    console.print(f"Next: [bold]mghft-export predict {bundle} IMAGE... --text-features {output}[/]")
+    say(console, f"{len(texts)} texts encoded to ", (str(output), "bold"), ".")
+    say(console, "Next: ", (f"mghft-export predict {bundle} IMAGE... --text-features {output}", "bold"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -44,7 +46,7 @@ COMMANDS = {
         "interpret",
         "Let a multimodal model write the texts of stickers.",
     ),
-    "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers."),
+    "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers; divide them."),
 }
 """Module, attribute and summary of each command; a module is imported when its command is used."""
 
@@ -84,12 +86,15 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors meant for people become one sentence on stderr and exit status 2."""
     try:
         result = command.main(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
     except MGHFTError as error:
-        from rich.console import Console
-
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"[bold red]error:[/] {_escaped(str(error))}"
-        )
+        _say_error(error)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _drop_output()
+        _say_error(f"cannot write: {error.strerror}; free some space, or write to another place")
         return 2
     except click.ClickException as error:
         error.show()
@@ -100,8 +105,24 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+"""What the system says where a disk, a quota or a file is full."""
+
+
+def _say_error(error: object) -> None:
+    from rich.console import Console
+
+    from mghft_export.cli.sentences import say_error
+
+    say_error(Console(stderr=True), error)
+
+
+def _drop_output() -> None:
+    """Let go what could not be written, which Python would try again, and complain of, at its exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
 from mghft_export.cli.progress_bar import Steps, steps
@@ -22,7 +23,9 @@ from mghft_export.export.trace import DEFAULT_OPSET
 from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
 from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
+from mghft_export.model.contents import WeightsChoice, summary
 from mghft_export.model.default_checkpoint import default_checkpoint_path
+from mghft_export.model.hub import is_hub_place, local_file, parse_hub_place
 from mghft_export.model.mghft import MGHFT
 from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
@@ -64,6 +67,11 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--weights",
+    type=click.Choice(["model", "ema"]),
+    help="Of a checkpoint with both: as trained, or their moving average.  [default: model]",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE, show_default=True)
 @click.option("--arch", type=click.Choice(list(PRESETS)), help="With --random-weights: what to build.")
 @click.option("--random-weights", is_flag=True, help="No checkpoint: random weights, for latency work only.")
@@ -136,6 +144,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def onnx(
     checkpoint: Path | None,
+    weights: WeightsChoice | None,
     output: Path,
     arch: str | None,
     random_weights: bool,
@@ -163,7 +172,8 @@ def onnx(
 ) -> None:
     """Export CHECKPOINT as a bundle: vision, text and fusion graphs, tokenizer and manifest.
 
-    Without CHECKPOINT: mghft-mini, the trained model that comes along.
+    CHECKPOINT is a file, or hf://owner/name[@revision][/file] on the Hugging Face hub. Without it: mghft-mini, the
+    trained model that comes along.
 
     The graphs are compared with the released model in PyTorch before the bundle is put in place, those of other
     precisions with the float32 ones after it.
@@ -193,13 +203,14 @@ def onnx(
         background=background,
         verify_on=None if no_verify else verification_stickers(data, background, tolerance),
     )
+    note = ""
     with steps("reading the checkpoint") as shown:
         if random_weights:
             source = random_source(arch, seed, changes)
         elif arch is not None:
             raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
         else:
-            source = checkpoint_source(checkpoint or default_checkpoint_path(), changes)
+            source, note = checkpoint_source(checkpoint or default_checkpoint_path(), weights, changes)
         bundle, verification = export_bundle(source, output, options, shown.start)
         verified: dict[str, PrecisionVerification] = {}
         if wanted and no_verify:
@@ -209,6 +220,8 @@ def onnx(
     if as_json:
         click.echo(bundle.manifest.model_dump_json(indent=1))
         return
+    if note:
+        console.print(Text(note), soft_wrap=True)
     if verification is not None:
         console.print(verification_table(verification))
     if verified:
@@ -239,10 +252,16 @@ def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) ->
     )
 
 
-def checkpoint_source(path: Path, changes: Mapping[str, object]) -> Source:
-    """The model of a checkpoint file."""
-    checkpoint = load_checkpoint(path, **changes)
-    return Source(build_model(checkpoint), checkpoint.class_names, path.name, sha256(path), trained=True)
+def checkpoint_source(
+    place: Path, weights: WeightsChoice | None, changes: Mapping[str, object]
+) -> tuple[Source, str]:
+    """The model of a checkpoint, and what is to be said of what its file holds."""
+    path = local_file(place)
+    checkpoint = load_checkpoint(path, weights=weights, **changes)
+    note = summary(checkpoint.taken, checkpoint.ignored) if checkpoint.taken else ""
+    name = parse_hub_place(place).place if is_hub_place(place) else path.name
+    source = Source(build_model(checkpoint), checkpoint.class_names, name, sha256(path), trained=True)
+    return source, note
 
 
 def verified_precisions(

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
-from mghft_export.bundle import load_bundle
+from mghft_export.bundle import Manifest, load_bundle
+from mghft_export.cli.columns_option import columns_option
 from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.image_options import frame_option, parse_colour
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
-from mghft_export.cli.texts import texts_of_images, warn_of_missing_views
+from mghft_export.cli.prediction_lines import PredictionLines
+from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.sentences import say_error
+from mghft_export.cli.texts import note_one_text_for_all, texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
-from mghft_export.runtime.features import load_features
+from mghft_export.runtime.features import TextFeatures, load_features
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
+from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.image_files import images_of
+from mghft_export.stickers.text_file import find_by_name
 
 BATCH = 8
-"""Stickers that run together; bounds the memory of a long list."""
+"""Stickers that run together; as many again are read ahead."""
 
 
 @click.command()
@@ -34,8 +43,11 @@ BATCH = 8
     "--text", "texts", multiple=True, help="The sticker's text; once for all images, or once for each."
 )
 @click.option(
-    "--text-file", type=click.Path(path_type=Path), help="Plain text, .jsonl (image, text) or SER30K .json."
+    "--text-file",
+    type=click.Path(path_type=Path),
+    help="A table of images and texts (.csv, .tsv, .jsonl, .json, .parquet), or plain text for all.",
 )
+@columns_option
 @click.option(
     "--text-features", type=click.Path(path_type=Path), help="An .npz of `mghft-export encode-text`."
 )
@@ -48,16 +60,19 @@ BATCH = 8
 @click.option(
     "--interpreter-model", default="", metavar="NAME", help="Of the endpoint.  [default: its only one]"
 )
-@click.option("--background", help="Colour under transparent stickers.  [default: the bundle's]")
 @click.option(
-    "--frame", default="middle", show_default=True, help="Of an animation: first, middle or a number."
+    "--background",
+    callback=parse_colour,
+    help="Colour under transparent stickers.  [default: the bundle's]",
 )
+@frame_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 @click.option(
     "--engine",
     help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",
 )
+@click.option("--all", "every", is_flag=True, help="Show every class, not only the first three.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def predict(
@@ -66,93 +81,138 @@ def predict(
     images: tuple[Path, ...],
     texts: tuple[str, ...],
     text_file: Path | None,
+    columns: dict[str, str],
     text_features: Path | None,
     interpret: bool,
     endpoint: str | None,
     interpreter_model: str,
     background: str | None,
-    frame: str,
+    frame: str | int,
     precision: str,
     provider: str,
     engine: str | None,
+    every: bool,
     as_json: bool,
 ) -> int:
-    """Classify each IMAGE with its text. Broken images are named and left out; the exit status is 1 then."""
+    """Classify each IMAGE with its text. A folder stands for the images in it, `-` for names on standard input.
+
+    Stickers are printed as they are done. Broken images are named and left out; the exit status is 1 then.
+    """
     errors = Console(stderr=True, soft_wrap=True)
-    opened_bundle = load_bundle(bundle)
-    manifest = opened_bundle.manifest
+    opened = load_bundle(bundle)
+    manifest = opened.manifest
     if text_features is not None and (texts or text_file is not None):
         raise StickerError("give either texts or --text-features, not both")
     refuse_beside_interpreter(interpret, endpoint, interpreter_model, texts, text_file, text_features)
-    by_image = {} if interpret or text_features is not None else texts_of_images(images, texts, text_file)
+    asked = images_of(images, click.get_binary_stream("stdin"))
+    named: list[str] = []
+    if not interpret and text_features is None:
+        named = texts_of_images(asked, texts, text_file, columns)
+        note_one_text_for_all(errors, asked, named)
     refuse_with_engine(ctx, engine, "precision", "provider")
-    pipeline = Pipeline(opened_bundle, precision=precision, provider=provider, engine=engine)
+    pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)
-    opened = _open_all(images, background or manifest.image.background, frame, errors)
-    texts_or_features: list[str] | FloatArray
+    paths, texts_or_features = asked, named
+    failed = 0
+    rows: FloatArray | list[str]
     if text_features is not None:
-        saved = load_features(text_features, opened_bundle)
-        texts_or_features = _features_of(list(opened), saved.names, saved.features, text_features)
+        rows = _features_of(asked, load_features(text_features, opened), text_features)
     else:
         if endpoint is not None:
-            by_image = interpreted_texts(list(opened), endpoint, interpreter_model, manifest, errors)
-            opened = {path: image for path, image in opened.items() if path in by_image}
-        texts_or_features = [by_image[path] for path in opened]
-        warn_of_missing_views(errors, manifest, [path.name for path in opened], texts_or_features)
-    paths = list(opened)
-    predictions: list[Prediction] = []
-    for start in range(0, len(paths), BATCH):
-        part = slice(start, start + BATCH)
-        predictions += pipeline.predict([opened[path] for path in paths[part]], texts_or_features[part])
+            by_image = interpreted_texts(asked, endpoint, interpreter_model, manifest, errors)
+            paths = [path for path in asked if path in by_image]
+            failed = len(asked) - len(paths)
+            texts_or_features = [by_image[path] for path in paths]
+        rows = texts_or_features
+        warn_of_missing_views(errors, manifest, [path.name for path in paths], rows)
+    read = partial(_pixels, pipeline, background or manifest.image.background, frame)
+    show = _printer(
+        paths, manifest, every=every, as_json=as_json, texts=texts_or_features if interpret else ()
+    )
+    return int(failed + _run(pipeline, paths, read, rows, show, errors) > 0)
+
+
+def _run(
+    pipeline: Pipeline,
+    paths: Sequence[Path],
+    read: Callable[[Path], FloatArray],
+    texts: FloatArray | Sequence[str],
+    show: Callable[[int, Prediction], None],
+    errors: Console,
+) -> int:
+    """Read, classify and show, a batch at a time; how many images could not be read."""
+    failed = 0
+    batch: list[tuple[int, FloatArray]] = []
+
+    def finish() -> None:
+        numbers = [number for number, _ in batch]
+        chosen = texts[numbers] if isinstance(texts, np.ndarray) else [texts[number] for number in numbers]
+        predictions = pipeline.classify(np.stack([pixels for _, pixels in batch]), chosen)
+        for number, prediction in zip(numbers, predictions, strict=True):
+            show(number, prediction)
+        batch.clear()
+
+    # A bar on the same terminal as the lines would cut them up; the lines are progress enough.
+    with progress_bar(shown=not sys.stdout.isatty()) as bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # here, as threads share the filters
+        task = bar.add_task("classifying", total=len(paths))
+        for number, pixels in read_ahead(range(len(paths)), lambda index: read(paths[index]), ahead=BATCH):
+            if isinstance(pixels, StickerError):
+                failed += 1
+                say_error(errors, pixels)
+            else:
+                batch.append((number, pixels))
+            if len(batch) == BATCH:
+                finish()
+            bar.advance(task)
+        if batch:
+            finish()
+    return failed
+
+
+def _pixels(pipeline: Pipeline, background: str, frame: str | int, path: Path) -> FloatArray:
+    """The vision branch's input of one file, [3, H, W]; the image itself is let go, however large it is."""
+    pixels: FloatArray = pipeline.preprocess([open_sticker(path, background=background, frame=frame)])[0]
+    return pixels
+
+
+def _printer(
+    paths: Sequence[Path], manifest: Manifest, *, every: bool, as_json: bool, texts: Sequence[str]
+) -> Callable[[int, Prediction], None]:
+    """What prints the prediction of the sticker with a number."""
+
+    def as_object(number: int, prediction: Prediction) -> None:
+        row: dict[str, object] = {
+            "image": str(paths[number]),
+            "label": prediction.label,
+            "probabilities": prediction.probabilities,
+        }
+        if texts:
+            row["text"] = texts[number]
+        click.echo(json.dumps({**row, "trained": manifest.trained}))
+
     if as_json:
-        for path, prediction in zip(paths, predictions, strict=True):
-            row = {"image": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
-            if interpret:
-                row["text"] = by_image[path]
-            click.echo(json.dumps({**row, "trained": manifest.trained}))
-    elif predictions:
-        Console().print(prediction_table(paths, predictions, manifest.class_names, trained=manifest.trained))
-    return int(len(opened) < len(set(images)))
+        return as_object
+    console = Console()
+    lines = PredictionLines(console, [path.name for path in paths], manifest.class_names, every=every)
+
+    def as_line(number: int, prediction: Prediction) -> None:
+        if not manifest.trained and not lines.begun:
+            console.print("[bold yellow]UNTRAINED MODEL: random weights, believe no prediction[/]")
+        lines.print(paths[number].name, prediction)
+
+    return as_line
 
 
-def _open_all(
-    images: tuple[Path, ...], background: str, frame: str, errors: Console
-) -> dict[Path, Image.Image]:
-    """The images that can be read; the others are named on stderr."""
-    number = int(frame) if frame.lstrip("-").isdigit() else frame
-    opened = {}
-    for path in images:
-        try:
-            opened[path] = open_sticker(path, background=background, frame=number)
-        except StickerError as error:
-            errors.print(f"[bold red]error:[/] {error}", highlight=False)
-    return opened
-
-
-def _features_of(paths: list[Path], names: tuple[str, ...], features: FloatArray, source: Path) -> FloatArray:
+def _features_of(paths: Sequence[Path], saved: TextFeatures, source: Path) -> FloatArray:
     """The row of each image: by file name, or the only row for all."""
-    if len(names) == 1 and not names[0]:
-        return np.repeat(features, len(paths), axis=0)
-    rows = {name: number for number, name in enumerate(names)}
-    missing = next((path for path in paths if path.name not in rows), None)
+    if len(saved.names) == 1 and not saved.names[0]:
+        return np.repeat(saved.features, len(paths), axis=0)
+    rows = {name: number for number, name in enumerate(saved.names)}
+    keys = find_by_name(paths, saved.names, source)
+    missing = next((path for path, key in zip(paths, keys, strict=True) if key is None), None)
     if missing is not None:
         raise StickerError(
             f"{source} has no text features for {missing.name}; encode its text with --text-file"
         )
-    return features[[rows[path.name] for path in paths]]
-
-
-def prediction_table(
-    paths: list[Path], predictions: list[Prediction], names: tuple[str, ...], *, trained: bool
-) -> Table:
-    """A row an image, a column a class."""
-    title = None if trained else "[bold yellow]UNTRAINED MODEL: random weights, believe no prediction[/]"
-    table = Table(box=SIMPLE_HEAD, title=title, padding=(0, 0, 0, 1))
-    table.add_column("sticker", overflow="fold")
-    table.add_column("emotion", style="bold")
-    for name in names:
-        table.add_column(name, justify="right")
-    for path, prediction in zip(paths, predictions, strict=True):
-        cells = [f"{share:.0%}" for share in prediction.probabilities.values()]
-        table.add_row(path.name, prediction.label, *cells)
-    return table
+    return saved.features[[rows[key] for key in keys if key is not None]]

@@ -21,11 +21,12 @@ from rich.progress import (
 from rich.text import Text
 
 
-def progress_bar(*columns: ProgressColumn) -> Progress:
-    """A bar that goes when it is done.
+def progress_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
+    """A bar that goes when it is done. Where standard output goes is left alone.
 
     Args:
         columns: shown between the count and the time that is left.
+        shown: without it there is no bar.
     """
     console = Console(stderr=True)
     return Progress(
@@ -36,7 +37,8 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,  # in a file or a pipe it would leave an empty line
+        redirect_stdout=False,
+        disable=not (shown and console.is_terminal),  # in a file or a pipe it would leave an empty line
     )
 
 

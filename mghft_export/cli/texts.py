@@ -1,39 +1,62 @@
-"""Which text belongs to which image: what `predict` and `encode-text` share."""
+"""Which text belongs to which image: the one place that `predict` and `encode-text` ask."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from mghft_export.bundle import Manifest
+from mghft_export.cli.sentences import say, say_warning, visible
 from mghft_export.errors import StickerError
-from mghft_export.stickers.text_file import read_texts
+from mghft_export.stickers.text_file import find_by_name, read_texts
 from mghft_export.stickers.views import split_views
 
 
-def texts_of_images(images: Sequence[Path], texts: Sequence[str], text_file: Path | None) -> dict[Path, str]:
-    """One text an image, from `--text` (once for all, or once each) or `--text-file`.
+def texts_of_images(
+    images: Sequence[Path],
+    texts: Sequence[str],
+    text_file: Path | None,
+    columns: Mapping[str, str] | None = None,
+) -> list[str]:
+    """One text for each image, from `--text` (once for all, or once each) or `--text-file`.
 
     Raises:
-        StickerError: none or both were given, the numbers do not fit, or an image has no text in the file.
+        StickerError: none or both were given, the numbers do not fit, an image has no text in the file, or a text is
+            empty.
     """
-    if bool(texts) == (text_file is not None):
-        raise StickerError("give the stickers' text with either --text or --text-file")
+    if text_file is not None and texts:
+        raise StickerError("give the stickers' text with either --text or --text-file, not both")
     if text_file is not None:
-        found = read_texts(text_file)
-        if isinstance(found, str):
-            return dict.fromkeys(images, found)
-        missing = next((image for image in images if image.name not in found), None)
-        if missing is not None:
-            raise StickerError(f"{text_file} has no text for {missing.name}")
-        return {image: found[image.name] for image in images}
-    if len(texts) not in (1, len(images)):
+        found = read_texts(text_file, columns)
+        chosen = [found] * len(images) if isinstance(found, str) else _from_file(images, found, text_file)
+    elif not texts:
+        raise StickerError(
+            "the stickers have no text; give it with --text or --text-file, encoded with --text-features, "
+            "or let a multimodal model write it with --interpret"
+        )
+    elif len(texts) not in (1, len(images)):
         raise StickerError(
             f"{len(texts)} texts for {len(images)} images; give --text once, or once for each image"
         )
-    return dict(zip(images, texts if len(texts) > 1 else [texts[0]] * len(images), strict=True))
+    else:
+        chosen = list(texts) if len(texts) == len(images) else [texts[0]] * len(images)
+    empty = next((image for image, text in zip(images, chosen, strict=True) if not text.strip()), None)
+    if empty is not None:
+        raise StickerError(f"the text of {empty} is empty; describe the sticker, or let --interpret do it")
+    return chosen
+
+
+def note_one_text_for_all(console: Console, images: Sequence[Path], texts: Sequence[str]) -> None:
+    """Point out that many images are read with one text, which is seldom what is meant."""
+    if len(set(images)) > 1 and len(set(texts)) == 1:
+        say(
+            console,
+            ("note:", "yellow"),
+            f" all {len(images)} images are read with the same text; a text for each is given with --text once an "
+            "image, or with --text-file",
+        )
 
 
 def warn_of_missing_views(
@@ -45,8 +68,15 @@ def warn_of_missing_views(
     for name, text in zip(names, texts, strict=True):
         missing = split_views(text).missing
         if missing:
-            console.print(
-                f"[yellow]warning:[/] the text of {name} has no view for {', '.join(missing)}; "
-                "the whole text is read instead",
-                highlight=False,
+            say_warning(
+                console,
+                f"the text of {visible(name)} has no view for {', '.join(missing)}; the whole text is read instead",
             )
+
+
+def _from_file(images: Sequence[Path], found: Mapping[str, str], text_file: Path) -> list[str]:
+    keys = find_by_name(images, list(found), text_file)
+    missing = next((image for image, key in zip(images, keys, strict=True) if key is None), None)
+    if missing is not None:
+        raise StickerError(f"{text_file} has no text for {missing.name}; add a row for it")
+    return [found[key] for key in keys if key is not None]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.console import Console
 
-from mghft_export.stickers.dataset import load_dataset
+from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.sentences import say
+from mghft_export.stickers.dataset import Format, load_dataset
 from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
@@ -36,6 +39,7 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
 @click.option("--compile", "use_compile", is_flag=True, help="Use torch.compile.")
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of frozen text features.")
+@dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
 @click.option(
     "--from",
@@ -61,13 +65,16 @@ def train(
     use_compile: bool,
     tokenizer: Path | None,
     cache: Path | None,
+    layout: str,
+    columns: dict[str, str],
+    class_map: dict[str, str],
     skip_bad: bool,
     start: Path | None,
     qat: Path | None,
     resume: bool,
     **named: object,
 ) -> None:
-    """Train MGHFT on the data set in the folder DATA.
+    """Train MGHFT on the data set DATA, a folder or a table.
 
     Under torchrun every process trains a share of each batch.
     """
@@ -78,7 +85,14 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
-    dataset = load_dataset(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
+    dataset = load_dataset(
+        data,
+        format=cast(Format, layout),
+        label_map=class_map,
+        columns=columns,
+        skip_bad=skip_bad,
+        need_texts=chosen.inputs != "image",
+    )
     with contextlib.ExitStack() as stack:
 
         def reporters(folder: Path) -> list[Reporter]:
@@ -97,8 +111,10 @@ def train(
         )
     if result.stopped_early:
         console.print(f"Stopped early: no better {chosen.metric} for {chosen.early_stop} epochs.")
-    console.print(
-        f"Best {chosen.metric} {result.best_metric:.3f} in epoch {result.best_epoch}: [bold]{result.best}[/]"
+    say(
+        console,
+        f"Best {chosen.metric} {result.best_metric:.3f} in epoch {result.best_epoch}: ",
+        (str(result.best), "bold"),
     )
     if result.left_out:
         console.print(
@@ -106,7 +122,7 @@ def train(
             f"the first is {result.left_out[0]}."
         )
     replay = f" --precision int8 --recipe {result.best.with_suffix('.recipe.json')}" if qat else ""
-    console.print(f"Next: [bold]mghft-export onnx {result.best}{replay}[/]", soft_wrap=True)
+    say(console, "Next: ", (f"mghft-export onnx {result.best}{replay}", "bold"))
 
 
 def fine_tuning(recipe: Recipe) -> list[str]:

@@ -11,11 +11,7 @@ from pathlib import Path
 from mghft_export.errors import InterpreterError
 from mghft_export.hashing import sha256
 from mghft_export.stickers.dataset import StickerSet
-
-SUFFIXES = frozenset(
-    (".apng", ".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
-"""Of the files that are taken from folders."""
+from mghft_export.stickers.image_files import images_below
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,7 @@ def find_images(paths: Iterable[Path]) -> list[Item]:
     found: dict[Path, None] = {}
     for path in paths:
         if _is_folder(path):
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            found |= dict.fromkeys(sorted(inside))
+            found |= dict.fromkeys(images_below(path))
         else:
             found[path] = None
     if not found:

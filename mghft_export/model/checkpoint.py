@@ -1,7 +1,7 @@
-"""Checkpoints in and out: released pickles, bare state dicts, ImageNet weights, and our own safetensors + JSON.
+"""Checkpoints in and out: what training programs save, ImageNet weights, and our own safetensors.
 
-Nothing is unpickled but tensors and plain containers; of classes only `argparse.Namespace`, in which the released code
-keeps its command line.
+Our own files carry a description in their metadata: configuration, class names, how they were trained. Those of before
+have it in a `.json` beside them.
 """
 
 from __future__ import annotations
@@ -9,30 +9,34 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from mghft_export.atomic import replacing_file
 from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
+from mghft_export.model.contents import Found, WeightsChoice, find_parameters, require_finite
+from mghft_export.model.hub import local_file
 from mghft_export.model.mghft import MGHFT
+from mghft_export.model.pickles import read_pickle
 from mghft_export.model.pyramid import Pyramid, Reattention
 from mghft_export.model.text_weights import PREFIX, TextWeights, load_text_weights, parse_text_weights
 
 FORMAT = "mghft-checkpoint"
 FORMAT_VERSION = 1
+METADATA = "mghft-checkpoint"
+"""The description's name among a safetensors file's metadata."""
 HEAD_DIM = 64
 """Channels of an attention head in the pyramid, the fusion block and BERT-base (released behaviour)."""
+MINILM_DIM, MINILM_HEADS = 384, 12
+"""The encoders of this width are MiniLMs, whose heads have 32 channels."""
 
 
 @dataclass(frozen=True)
@@ -43,49 +47,68 @@ class Checkpoint:
         state: parameters by released name.
         config: from the file's own description, else from `args` and the shapes.
         class_names: one per logit.
+        taken: which of the file's weights these are, where it holds more than a plain state dict.
+        ignored: what else is in the file.
     """
 
     state: dict[str, Tensor]
     config: MGHFTConfig
     class_names: tuple[str, ...]
+    taken: str = ""
+    ignored: tuple[str, ...] = ()
 
 
-def load_checkpoint(path: Path, **changes: Any) -> Checkpoint:
+def load_checkpoint(path: Path, *, weights: WeightsChoice | None = None, **changes: Any) -> Checkpoint:
     """Read a checkpoint of any supported kind.
 
     Args:
-        path: `.safetensors` (with its `.json` beside, or alone), or a pickle that torch wrote: a released
-            `{"model": ..., "args": ...}` or a bare state dict.
+        path: a file that torch or safetensors wrote, whose parameters may lie anywhere in it and have prefixes
+            (:mod:`mghft_export.model.contents`); or `hf://owner/name[@revision][/file]`.
+        weights: the weights as trained or their average, where the file has both; as trained by default.
         changes: configuration fields that override what the file says (`views="separate"`, `image_size=(224, 224)`).
 
     Raises:
-        CheckpointError: the file cannot be read, would run code, or describes no MGHFT; or the text weights it refers
-            to are absent.
+        CheckpointError: the file cannot be read, would run code, or describes no MGHFT; a weight is NaN or infinite;
+            or the text weights it refers to are absent.
     """
-    description: Mapping[str, Any] | None = None
-    args: argparse.Namespace | None = None
-    if path.suffix == ".safetensors":
-        state = read_safetensors(path)
-        sidecar = path.with_suffix(".json")
-        description = _read_description(sidecar) if sidecar.exists() else None
-        # Stored halves are computed with as float32.
-        state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-        if description is not None and "text_model" in description:
-            text = load_text_weights(parse_text_weights(description["text_model"]))
-            state |= {PREFIX + key: value for key, value in text.items()}
+    path = local_file(path)
+    own = path.suffix == ".safetensors"
+    content: object = read_safetensors(path) if own else read_pickle(path)
+    description = read_description(path) if own else None
+    if description is not None:
+        if weights == "ema":
+            raise CheckpointError(f"{path} has no average of the weights; leave out --weights ema")
+        assert isinstance(content, dict)
+        found = Found(content, args=None, taken="", ignored=())
     else:
-        state, args = _read_pickle(path)
+        found = find_parameters(path, content, weights)
+    # Stored halves are computed with as float32.
+    state = {key: value.float() if value.is_floating_point() else value for key, value in found.state.items()}
+    require_finite(path, state)
+    if description is not None and "text_model" in description:
+        text = load_text_weights(parse_text_weights(description["text_model"]))
+        state |= {PREFIX + key: value for key, value in text.items()}
     try:
         if description is not None:
             config = MGHFTConfig.from_dict({**description["config"], **changes})
         else:
-            config = infer_config(state, args, **changes)
-    except CheckpointError:
-        raise
+            config = infer_config(state, found.args, **changes)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}{_missing_description(path, state)}") from error
     except (MGHFTError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: the configuration does not describe an MGHFT: {error}") from error
+        raise CheckpointError(
+            f"{path}: the configuration does not describe an MGHFT: {error}{_missing_description(path, state)}"
+        ) from error
     names = tuple(description["class_names"]) if description else class_names(config.num_classes)
-    return Checkpoint(state, config, names)
+    return Checkpoint(state, config, names, found.taken, found.ignored)
+
+
+def _missing_description(path: Path, state: Mapping[str, Tensor]) -> str:
+    """What to do with a file of ours that lost its `.json`."""
+    ours = path.suffix == ".safetensors" and any(key.startswith("vision_model.") for key in state)
+    return (
+        f"; if `mghft-export train` wrote it, put {path.with_suffix('.json').name} beside it" if ours else ""
+    )
 
 
 def build_model(checkpoint: Checkpoint, *, reattention: Reattention = "row_only") -> MGHFT:
@@ -108,7 +131,7 @@ def save_checkpoint(
     text_weights: TextWeights | None = None,
     half: bool = False,
 ) -> None:
-    """Write `path` (.safetensors) and its `.json`: configuration, class names, and how it was trained.
+    """Write a `.safetensors` file, with configuration, class names and how it was trained in its metadata.
 
     Args:
         text_weights: where the frozen text encoder lies; it is then not written.
@@ -132,9 +155,8 @@ def save_checkpoint(
     }
     with replacing_file(path) as partial:
         # Not save_file, which would make the file private.
-        partial.write_bytes(save(state, metadata={"format": "pt"}))
-    with replacing_file(path.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        metadata = {"format": "pt", METADATA: json.dumps(description, ensure_ascii=False)}
+        partial.write_bytes(save(state, metadata=metadata))
 
 
 def load_imagenet_weights(pyramid: Pyramid, path: Path) -> None:
@@ -145,8 +167,16 @@ def load_imagenet_weights(pyramid: Pyramid, path: Path) -> None:
     Raises:
         CheckpointError: the file cannot be read, has a parameter of another shape, or lacks a block.
     """
-    state, _ = _read_pickle(path) if path.suffix != ".safetensors" else (read_safetensors(path), None)
-    state = {key: value for key, value in state.items() if not key.startswith("head.")}
+    content = read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
+    content = (
+        content["model"] if isinstance(content, dict) and isinstance(content.get("model"), dict) else content
+    )
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(
+            f'{path} holds no parameters: expected a state dict, or a dict with one under "model"'
+        )
+    state = {key: value for key, value in content.items() if not key.startswith("head.")}
+    require_finite(path, state)
     own = pyramid.state_dict()
     for key, value in state.items():
         if key in own and own[key].shape != value.shape:
@@ -197,52 +227,29 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged or not a safetensors file; copy it again") from error
 
 
-def _read_pickle(path: Path) -> tuple[dict[str, Tensor], argparse.Namespace | None]:
-    """The state dict and, where the file has one, the namespace of the training command."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint at {path}") from error
-    except IsADirectoryError as error:
-        raise CheckpointError(f"{path} is a folder; pass the checkpoint file in it") from error
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted:
-            raise CheckpointError(
-                f"{path} wants to run {wanted[1].rstrip('.')!r} while loading, which is refused; "
-                "save its state_dict alone, or as safetensors"
-            ) from error
-        raise CheckpointError(f"{path} is damaged or not a checkpoint that torch wrote") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is truncated or not a checkpoint that torch wrote; copy it again"
-        ) from error
-    args = None
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        args = content.get("args")
-        content = content["model"]
-    if (
-        not isinstance(content, dict)
-        or not content
-        or not all(isinstance(v, Tensor) for v in content.values())
-    ):
-        raise CheckpointError(
-            f'{path} holds no parameters: expected a state dict, or a dict with one under "model"'
-        )
-    return content, args if isinstance(args, argparse.Namespace) else None
+def read_description(path: Path) -> Mapping[str, Any] | None:
+    """What a `.safetensors` file of ours says of itself, in its metadata or in the `.json` beside it; else None.
 
-
-def _read_description(path: Path) -> Mapping[str, Any]:
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
+    with safe_open(str(path), framework="pt") as file:
+        text = (file.metadata() or {}).get(METADATA)
+    beside = path.with_suffix(".json")
+    where = path if text is not None else beside
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        if text is None:
+            if not beside.exists():
+                return None
+            text = beside.read_text(encoding="utf-8")
+        description = json.loads(text)
         if description["format"] != FORMAT or description["version"] != FORMAT_VERSION:
-            raise CheckpointError(f"{path} is of another format or version than this program reads")
+            raise CheckpointError(f"{where} is of another format or version than this program reads")
         if not isinstance(description["config"], dict) or not isinstance(description["class_names"], list):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path} does not describe a checkpoint; write it with `mghft-export train`"
+            f"{where} does not describe a checkpoint; write it with `mghft-export train`"
         ) from error
     assert isinstance(description, dict)
     return description
@@ -251,6 +258,12 @@ def _read_description(path: Path) -> Mapping[str, Any]:
 def class_names(count: int) -> tuple[str, ...]:
     """SER30K's names for seven classes, else numbers."""
     return SER30K_CLASSES if count == len(SER30K_CLASSES) else tuple(f"class {i + 1}" for i in range(count))
+
+
+def _instead(state: Mapping[str, Tensor]) -> str:
+    """The first parameters that are there, by which a person may know the model."""
+    names = [repr(key) for key in list(state)[:3]]
+    return f", but {', '.join(names)}" + (" and others" if len(state) > len(names) else "") if names else ""
 
 
 def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, **changes: Any) -> MGHFTConfig:
@@ -265,7 +278,7 @@ def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, *
 
     def shape(key: str) -> tuple[int, ...]:
         if key not in state:
-            raise CheckpointError(f"the checkpoint has no {key!r}: it is not an MGHFT")
+            raise CheckpointError(f"it is not an MGHFT: it has no {key!r}{_instead(state)}")
         return tuple(state[key].shape)
 
     def blocks(prefix: str) -> int:
@@ -285,6 +298,11 @@ def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, *
     hidden, _ = shape("v_proj.weight")
     bert_dim = shape("l_proj.weight")[1]
     words = shape("text_model.embeddings.word_embeddings.weight")
+    widths = [*dims, hidden, bert_dim]
+    if any(width % HEAD_DIM for width in widths):
+        raise CheckpointError(
+            f"its widths {widths} are not all multiples of {HEAD_DIM}, so they do not tell the number of heads"
+        )
     values: dict[str, Any] = {
         "embed_dims": tuple(dims),
         "heads": tuple(dim // HEAD_DIM for dim in dims),
@@ -302,7 +320,7 @@ def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, *
             "vocab_size": words[0],
             "hidden_size": bert_dim,
             "num_hidden_layers": blocks("text_model.encoder.layer."),
-            "num_attention_heads": bert_dim // HEAD_DIM,
+            "num_attention_heads": MINILM_HEADS if bert_dim == MINILM_DIM else bert_dim // HEAD_DIM,
             "intermediate_size": shape("text_model.encoder.layer.0.intermediate.dense.weight")[0],
             "max_position_embeddings": shape("text_model.embeddings.position_embeddings.weight")[0],
             "type_vocab_size": shape("text_model.embeddings.token_type_embeddings.weight")[0],

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mghft_export.errors import CheckpointError
 from mghft_export.hashing import sha256
+from mghft_export.model.hub import WEIGHTS_FILE, HubFile, fetch, is_hub_place, parse_hub_place
 
 PREFIX = "text_model."
-WEIGHTS_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class TextWeights:
     """A local folder."""
     hub: str | None = None
     """A name on the Hugging Face hub."""
+    revision: str | None = None
+    """Of the hub's repository: a branch, tag or commit; None is the main branch."""
     file: str = WEIGHTS_FILE
     """Within the package, the folder or the hub's repository."""
     sha256: str | None = None
@@ -58,15 +60,23 @@ def parse_text_weights(fields: Mapping[str, Any]) -> TextWeights:
     places = [key for key in ("package", "directory", "hub") if fields.get(key)]
     if len(places) != 1 or set(fields) - known or not all(isinstance(v, str) for v in fields.values()):
         raise CheckpointError(
-            "the checkpoint's text_model must name one package, directory or hub, and optionally file and sha256"
+            "the checkpoint's text_model must name one package, directory or hub, and optionally file, revision "
+            "and sha256"
         )
     return TextWeights(**fields)
 
 
 def from_place(place: str) -> TextWeights:
-    """A reference from what a person types: `minilm`, a folder, a `.safetensors` file, or a hub name."""
+    """A reference from what a person types: `minilm`, a folder, a `.safetensors` file, or a name on the hub.
+
+    Raises:
+        CheckpointError: the place begins with `hf://` and names no repository.
+    """
     if place == "minilm":
         return MINILM
+    if is_hub_place(place):
+        found = parse_hub_place(place)
+        return TextWeights(hub=found.repository, revision=found.revision, file=found.file)
     path = Path(place)
     if path.suffix == ".safetensors":
         return TextWeights(directory=str(path.parent), file=path.name)
@@ -128,14 +138,10 @@ def _locate(weights: TextWeights) -> Path:
         return Path(next(iter(spec.submodule_search_locations))) / weights.file
     if weights.directory is not None:
         return Path(weights.directory) / weights.file
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(str(weights.hub), weights.file))
-    except Exception as error:  # the network, the hub and the name fail in many ways
-        raise CheckpointError(
-            f"cannot get {weights.file} of {weights.hub} from the hub; give a local folder with it"
-        ) from error
+    wanted = HubFile(str(weights.hub), weights.file, weights.revision)
+    return fetch(
+        wanted, f"give the text encoder with --text-weights: minilm, or a folder that has {weights.file}"
+    )
 
 
 def _how_to_get(weights: TextWeights) -> str:

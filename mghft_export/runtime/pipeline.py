@@ -164,8 +164,12 @@ class Pipeline:
 
     def predict(self, images: Sequence[Image.Image], texts: FloatArray | Sequence[str]) -> list[Prediction]:
         """Classify stickers, given their texts or what :meth:`encode_texts` made of them."""
+        return self.classify(self.preprocess(images), texts)
+
+    def classify(self, pixels: FloatArray, texts: FloatArray | Sequence[str]) -> list[Prediction]:
+        """:meth:`predict` of images that :meth:`preprocess` was given, [B, 3, H, W]."""
         names = self.manifest.class_names
-        rows = softmax(self.logits(self.preprocess(images), texts))
+        rows = softmax(self.logits(pixels, texts))
         return [
             Prediction(names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True))) for row in rows
         ]

@@ -9,16 +9,22 @@ from typing import Literal
 
 from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.checks import check
+from mghft_export.stickers.datasets.class_folders import is_class_folders, read_class_folders
 from mghft_export.stickers.datasets.folder import is_folder, read_folder
 from mghft_export.stickers.datasets.met_meme import is_met_meme, read_met_meme
-from mghft_export.stickers.datasets.problems import Problem, summarise
+from mghft_export.stickers.datasets.problems import Problem, ProblemKind, summarise
 from mghft_export.stickers.datasets.rows import SPLITS, WHOLE
 from mghft_export.stickers.datasets.ser30k import is_ser30k, read_ser30k
 
-Layout = Literal["ser30k", "met-meme", "folder"]
-Format = Literal["auto", "ser30k", "met-meme", "folder"]
+Layout = Literal["ser30k", "met-meme", "folder", "class-folders"]
+Format = Literal["auto", "ser30k", "met-meme", "folder", "class-folders"]
 
-_READERS = {"ser30k": read_ser30k, "met-meme": read_met_meme, "folder": read_folder}
+_READERS = {
+    "ser30k": read_ser30k,
+    "met-meme": read_met_meme,
+    "folder": read_folder,
+    "class-folders": read_class_folders,
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class StickerSet:
     class_names: tuple[str, ...]
     problems: tuple[Problem, ...]
     """The rows that were left out."""
+    notes: tuple[str, ...] = ()
+    """What the files lack, where it is no fault of a row: a column of texts."""
 
     @property
     def bad_rows(self) -> int:
@@ -58,7 +66,8 @@ class StickerSet:
             DataError: there is no such split.
         """
         if name not in self.splits:
-            raise DataError(f"{self.root} has no split {name!r}; choose from {', '.join(self.splits)}")
+            hint = f"; divide it with `mghft-export data split {self.root}`" if WHOLE in self.splits else ""
+            raise DataError(f"{self.root} has no split {name!r}, only {', '.join(self.splits)}{hint}")
         return self.splits[name]
 
 
@@ -69,13 +78,15 @@ def load_dataset(
     label_map: Mapping[str, str] | None = None,
     skip_bad: bool = False,
     need_texts: bool = True,
+    columns: Mapping[str, str] | None = None,
 ) -> StickerSet:
     """Read a data set for use.
 
     Args:
-        root: its folder.
+        root: its folder, or a table of it.
         format: its layout; "auto" finds out.
         label_map: labels as the files say them -> names of classes, for data sets with other names.
+        columns: what a table's columns are called, where it is not image, text, label, split and topic.
         skip_bad: leave bad rows out instead of refusing the data set. An image in two splits stays in test
             or else in val; an image listed twice in a split stays as its first row says.
         need_texts: a row without a text is a bad row.
@@ -83,7 +94,7 @@ def load_dataset(
     Raises:
         DataError: there is no data set, it has bad rows and ``skip_bad`` is not set, or all its rows are bad.
     """
-    stickers = scan_dataset(root, format=format, label_map=label_map, need_texts=need_texts)
+    stickers = scan_dataset(root, format=format, label_map=label_map, need_texts=need_texts, columns=columns)
     require_usable(stickers, skip_bad=skip_bad)
     return stickers
 
@@ -94,16 +105,19 @@ def scan_dataset(
     format: Format = "auto",
     label_map: Mapping[str, str] | None = None,
     need_texts: bool = True,
+    columns: Mapping[str, str] | None = None,
 ) -> StickerSet:
     """Read a data set to report on it, however many of its rows are bad.
 
     Raises:
         DataError: there is no data set, or one of its files cannot be read at all.
     """
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}; give the folder of a data set")
+    if not root.exists():
+        raise DataError(f"there is no folder {root}; give the folder of a data set, or a table of it")
+    if root.is_file() and format not in ("auto", "folder"):
+        raise DataError(f"{root} is a file; give the folder of a data set of the format {format}")
     layout = find_layout(root) if format == "auto" else format
-    table = _READERS[layout](root, label_map or {})
+    table = _READERS[layout](root, label_map or {}, columns)
     if not need_texts:
         rows_with_any_text = (replace(row, text=(row.text or "").strip() or None) for row in table.rows)
         table = replace(table, rows=tuple(rows_with_any_text))
@@ -115,7 +129,9 @@ def scan_dataset(
     for row in rows:
         by_split[row.row.split].append(Sticker(row.image, row.row.text or "", row.label, row.row.topic))
     splits = {split: tuple(stickers) for split, stickers in by_split.items()}
-    return StickerSet(root, layout, splits, table.labels.class_names, summarise(findings))
+    folder = root if root.is_dir() else root.parent
+    names = table.labels.class_names
+    return StickerSet(folder, layout, splits, names, summarise(findings), table.notes)
 
 
 def find_layout(root: Path) -> Layout:
@@ -124,15 +140,19 @@ def find_layout(root: Path) -> Layout:
     Raises:
         DataError: none of the known ones.
     """
+    if root.is_file():
+        return "folder"
     if is_ser30k(root):
         return "ser30k"
-    if is_folder(root):
-        return "folder"
     if is_met_meme(root):
         return "met-meme"
+    if is_folder(root):
+        return "folder"
+    if is_class_folders(root):
+        return "class-folders"
     raise DataError(
-        f"{root} is no known data set; it needs Annotations_mg/ (SER30K), label_E.csv or train.csv "
-        "(MET-Meme), or train.jsonl or data.jsonl (a folder of your own)"
+        f"{root} is no known data set; it needs a table (labels.csv, train.jsonl, ...) with the columns image, text "
+        "and label, a folder of images for each class, Annotations_mg/ (SER30K), or label_E.csv (MET-Meme)"
     )
 
 
@@ -145,10 +165,20 @@ def require_usable(stickers: StickerSet, *, skip_bad: bool) -> None:
     kinds = ", ".join(f"{problem.kind.value}: {problem.count}" for problem in stickers.problems)
     if not any(stickers.splits.values()):
         raise DataError(
-            f"{stickers.root} has no usable sticker ({kinds or 'no rows'}); check the paths of its files"
+            f"{stickers.root} has no usable sticker ({kinds or 'no rows'}); {_remedy(stickers.problems)}"
         )
     if stickers.problems and not skip_bad:
         raise DataError(
             f"{stickers.root} has {stickers.bad_rows} bad rows ({kinds}; first: "
             f"{stickers.problems[0].examples[0]}); correct them or leave them out with skip_bad (--skip-bad)"
         )
+
+
+def _remedy(problems: tuple[Problem, ...]) -> str:
+    """What to do where no row is good."""
+    most = max(problems, key=lambda problem: problem.count).kind if problems else None
+    if most is ProblemKind.UNKNOWN_LABEL:
+        return "name the classes in classes.json, or map the labels with --class-map"
+    if most is ProblemKind.EMPTY_TEXT:
+        return "write their texts, or let `mghft-export interpret` do it"
+    return "check the paths of its files"

@@ -1,59 +1,97 @@
-"""Texts of stickers from a file: plain text, JSON lines, or SER30K annotations."""
+"""Texts of stickers from a file: plain text, or a table with an image and a text a row."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from mghft_export.errors import StickerError
+from mghft_export.stickers.datasets.files import String, parse
+from mghft_export.stickers.datasets.tables import TABLES, Roles, read_table
+
+PLAIN = (".txt", ".text", ".md", "")
+"""Ends of names of plain text; a file without one is plain, too."""
 
 
-class _Line(BaseModel):
-    """One line of JSONL."""
-
-    image: str
-    text: str
-
-
-class _Annotation(BaseModel):
-    """One sticker of SER30K's annotations."""
-
-    file_name: str
-    text: str
+class _Row(BaseModel):
+    image: String
+    text: String
+    topic: String = ""
 
 
-class _Annotations(BaseModel):
-    annotations: list[_Annotation]
-
-
-def read_texts(path: Path) -> dict[str, str] | str:
-    """Texts by the image's file name; or one text for all images, if the file is plain text.
+def read_texts(path: Path, columns: Mapping[str, str] | None = None) -> dict[str, str] | str:
+    """Texts by the image as the file names it; or one text for all images, if the file is plain text.
 
     Args:
-        path: `.jsonl` with `{"image": ..., "text": ...}` a line, `.json` as SER30K's annotations, else plain text.
+        path: a table (:data:`~mghft_export.stickers.datasets.tables.TABLES`), SER30K's annotations (`.json`) among
+            them, with the columns image (or file_name) and text; or plain text.
+        columns: the columns' names in this file, where they are others: `{"text": "caption"}`.
 
     Raises:
-        StickerError: the file cannot be read, or is empty or malformed.
+        StickerError: the file is of another kind, cannot be read, or is empty or malformed, or an image has two texts.
+        DataError: a column is missing.
     """
+    if not path.exists():
+        raise StickerError(f"there is no text file at {path}")
+    if path.suffix.lower() in TABLES:
+        return _from_table(path, columns)
+    if path.suffix.lower() not in PLAIN:
+        raise StickerError(
+            f"{path} is of a kind that is not read as texts ({path.suffix}); give plain text (.txt) or a table "
+            f"({', '.join(TABLES)})"
+        )
     try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise StickerError(f"there is no text file at {path}") from error
+        content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StickerError(f"{path} cannot be read as UTF-8 text") from error
     if not content.strip():
         raise StickerError(f"{path} is empty; write the sticker's text into it")
-    try:
-        if path.suffix == ".jsonl":
-            rows = [TypeAdapter(_Line).validate_json(line) for line in content.splitlines() if line.strip()]
-            return {Path(row.image).name: row.text for row in rows}
-        if path.suffix == ".json":
-            annotations = _Annotations.model_validate(json.loads(content)).annotations
-            return {row.file_name: row.text for row in annotations}
-    except (ValidationError, ValueError) as error:
-        raise StickerError(
-            f"{path} is malformed; expected an image and a text a line (.jsonl) or SER30K annotations (.json)"
-        ) from error
     return content.strip()
+
+
+def find_by_name(images: Sequence[Path], names: Sequence[str], source: Path) -> list[str | None]:
+    """For each image the one of `names` that means it: its path as given, or else the end of its path.
+
+    A name that ends in the image's own file name means it, too, where no other one does.
+
+    Raises:
+        StickerError: two names could be meant.
+    """
+    known = {_normal(name): name for name in names}
+    by_file: dict[str, list[str]] = {}
+    for name in names:
+        by_file.setdefault(PurePosixPath(_normal(name)).name, []).append(name)
+    found: list[str | None] = []
+    for image in images:
+        parts = PurePosixPath(_normal(str(image))).parts
+        ends = ("/".join(parts[start:]).replace("//", "/") for start in range(len(parts)))
+        exact = next((known[end] for end in ends if end in known), None)
+        others = by_file.get(image.name, [])
+        if exact is None and len(others) > 1:
+            raise StickerError(
+                f"{source} has several rows that could mean {image}: {others[0]} and {others[1]}; "
+                "name the images as they are given, or give the folder above"
+            )
+        found.append(exact if exact is not None or not others else others[0])
+    return found
+
+
+def _from_table(path: Path, columns: Mapping[str, str] | None) -> dict[str, str]:
+    table = read_table(path, Roles(columns or {}, required=("image", "text")))
+    rows, bad = parse(path, table.records, _Row)
+    if bad or not rows:
+        where = f": {bad[0].where}" if bad else ": it has no rows"
+        raise StickerError(f"{path} is malformed{where}; expected an image and a text a row")
+    texts: dict[str, str] = {}
+    for source, row in rows:
+        # SER30K's annotations name the file and its folder apart.
+        image = f"{row.topic}/{row.image}" if path.suffix.lower() == ".json" and row.topic else row.image
+        if texts.setdefault(image, row.text) != row.text:
+            raise StickerError(f"{path} has two texts for {image}; the second is in {source}: leave one")
+    return texts
+
+
+def _normal(name: str) -> str:
+    return name.strip().replace("\\", "/").removeprefix("./")

@@ -1,12 +1,14 @@
 """Checkpoints load whole or are refused with one sentence that names the first offending key."""
 
 import argparse
+import json
 import os
 import pickle
 
 import pytest
 
 torch = pytest.importorskip("torch")
+from safetensors.torch import save_file  # noqa: E402
 
 from mghft_export.config import MGHFTConfig  # noqa: E402
 from mghft_export.errors import CheckpointError  # noqa: E402
@@ -15,6 +17,7 @@ from mghft_export.model.checkpoint import (  # noqa: E402
     infer_config,
     load_checkpoint,
     load_imagenet_weights,
+    read_description,
     save_checkpoint,
 )
 from mghft_export.model.mghft import MGHFT  # noqa: E402
@@ -174,9 +177,35 @@ def test_paths_that_are_no_files(tmp_path):
     refused(tmp_path, "is a folder")
 
 
-def test_description_of_another_version(tiny_model, tmp_path):
+def with_sidecar(path, model):
+    """A file as earlier versions wrote it: the description in a `.json` beside the weights."""
+    save_checkpoint(path, model, NAMES)
+    description = read_description(path)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
+    sidecar = path.with_suffix(".json")
+    sidecar.write_text(json.dumps(description))
+    return sidecar
+
+
+def test_description_beside_the_file_is_read(tiny_model, tmp_path):
+    with_sidecar(tmp_path / "x.safetensors", tiny_model)
+    checkpoint = load_checkpoint(tmp_path / "x.safetensors")
+    assert checkpoint.config == tiny_model.config
+    assert checkpoint.class_names == NAMES
+
+
+def test_a_description_that_was_left_behind_is_named(tiny_model, tmp_path):
+    with_sidecar(tmp_path / "x.safetensors", tiny_model).unlink()
+    refused(tmp_path / "x.safetensors", r"put x\.json beside it")
+
+
+def test_one_file_is_enough(tiny_model, tmp_path):
     save_checkpoint(tmp_path / "x.safetensors", tiny_model, NAMES)
-    sidecar = tmp_path / "x.json"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_description_of_another_version(tiny_model, tmp_path):
+    sidecar = with_sidecar(tmp_path / "x.safetensors", tiny_model)
     sidecar.write_text(sidecar.read_text().replace('"version": 1', '"version": 99'))
     refused(tmp_path / "x.safetensors", "another format or version")
 

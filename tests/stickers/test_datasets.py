@@ -136,7 +136,7 @@ def test_met_meme_label_map_leads_to_other_classes(tmp_path: Path) -> None:
         f"image,text,label\na.png,{TEXT},4(sorrow)\nb.png,{TEXT},hate\nc.png,{TEXT},4\n"
     )
     label_map = {"sorrow": "sadness", "hate": "disgust"}
-    stickers = scan_dataset(tmp_path, label_map=label_map)
+    stickers = scan_dataset(tmp_path, format="met-meme", label_map=label_map)
     assert stickers.class_names == SER30K_CLASSES
     assert [stickers.class_names[sticker.label] for sticker in stickers.split("train")] == [
         "sadness",
@@ -149,7 +149,7 @@ def test_met_meme_label_map_leads_to_other_classes(tmp_path: Path) -> None:
 def test_met_meme_table_may_be_json(tmp_path: Path) -> None:
     draw(tmp_path / "a.png")
     (tmp_path / "test.json").write_text(json.dumps([{"image": "a.png", "text": TEXT, "label": "Surprise"}]))
-    assert load_dataset(tmp_path).split("test")[0].label == 6
+    assert load_dataset(tmp_path, format="met-meme").split("test")[0].label == 6
 
 
 def test_each_problem_is_counted_by_kind_and_refused(tmp_path: Path) -> None:

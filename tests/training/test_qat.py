@@ -20,7 +20,7 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.fused.mghft import fuse
 from mghft_export.hashing import sha256
-from mghft_export.model.checkpoint import build_model, load_checkpoint, save_checkpoint
+from mghft_export.model.checkpoint import build_model, load_checkpoint, read_description, save_checkpoint
 from mghft_export.model.mghft import MGHFT
 from mghft_export.precision.build import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
@@ -309,7 +309,9 @@ def test_the_command_fine_tunes_with_small_steps(
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert "--precision int8 --recipe" in done.output
-    description = json.loads((tmp_path / "run" / "best.json").read_text())["training"]
+    written = read_description(tmp_path / "run" / "best.safetensors")
+    assert written is not None
+    description = written["training"]
     assert description["recipe"]["base_lr"] == pytest.approx(0.02 / 50)
     assert description["recipe"]["epochs"] == 1
     assert description["start"]["sha256"] == sha256(checkpoint)

@@ -17,7 +17,12 @@ from safetensors.torch import save_file
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError, DataError, MGHFTError
-from mghft_export.model.checkpoint import build_model, load_checkpoint, read_safetensors
+from mghft_export.model.checkpoint import (
+    build_model,
+    load_checkpoint,
+    read_description,
+    read_safetensors,
+)
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
@@ -126,7 +131,8 @@ def test_checkpoint_refers_to_frozen_text_weights_and_loads_whole(
     result = train(
         stickers, recipe(epochs=1, warmup_epochs=0, half_checkpoints=True), tmp_path / "run", cache=tmp_path
     )
-    description = json.loads(result.last.with_suffix(".json").read_text())
+    description = read_description(result.last)
+    assert description is not None
     assert description["text_model"] == {"directory": str(text_weights), "file": "model.safetensors"}
     model = build_model(load_checkpoint(result.last))
     assert isinstance(model, MGHFT)
@@ -187,7 +193,9 @@ def test_text_encoder_trains_with_tune_text(
     stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     result = train(stickers, recipe(epochs=1, warmup_epochs=0, tune_text=True), tmp_path / "run")
-    assert "text_model" not in json.loads(result.last.with_suffix(".json").read_text())
+    description = read_description(result.last)
+    assert description is not None
+    assert "text_model" not in description
     assert any(key.startswith("text_model.") for key in load_checkpoint(result.last).state)
 
 

@@ -60,18 +60,40 @@ def json_lines(file: Path) -> Iterator[Record]:
 
 
 def csv_rows(file: Path) -> Iterator[Record]:
-    """The rows of a CSV file with a header, as mappings from its column names, which are stripped.
+    """The rows of a CSV or TSV file with a header, as mappings from its column names, which are stripped.
+
+    Commas, semicolons (as spreadsheets write where the comma is the decimal sign) or tabs part the cells: whichever is
+    most frequent in the header.
 
     Raises:
         DataError: the file cannot be read as CSV.
     """
-    reader = csv.DictReader(io.StringIO(_read_text(file), newline=""))
+    reader = _csv_reader(file)
     try:
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         # Cells beyond the header are under None; files saved by spreadsheets have many unnamed columns.
         yield from enumerate(({key: row[key] for key in row if key} for row in reader), start=1)
     except csv.Error as error:
         raise DataError(f"{file} is not CSV ({error}); save it again as CSV in UTF-8") from error
+
+
+def csv_header(file: Path) -> list[str]:
+    """The column names of a CSV or TSV file.
+
+    Raises:
+        DataError: the file cannot be read as CSV.
+    """
+    try:
+        return [name.strip() for name in _csv_reader(file).fieldnames or () if name.strip()]
+    except csv.Error as error:
+        raise DataError(f"{file} is not CSV ({error}); save it again as CSV in UTF-8") from error
+
+
+def _csv_reader(file: Path) -> csv.DictReader[str]:
+    text = _read_text(file)
+    header = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
 def parse(

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.files import read_json
+from mghft_export.stickers.datasets.names import normal_name
 
 SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """Numbered from 1; the order of the released model's logits (MGHFT, arXiv 2507.18929)."""
@@ -35,17 +36,23 @@ class Labels:
 
     def index(self, label: int | str) -> int | None:
         """The class index of a label, or None where it is not known."""
-        said = str(label).strip()
-        numbered = _NUMBERED_NAME.fullmatch(said)
-        name = numbered[2].strip() if numbered else said
-        name = self.label_map.get(said, self.label_map.get(name, name))
+        name = apply_map(self.label_map, str(label))
         for index, class_name in enumerate(self.class_names):
-            if class_name.casefold() == name.casefold():
+            if normal_name(class_name) == normal_name(name):
                 return index
         if self.first_number is None or not re.fullmatch(r"[0-9]{1,9}", name):
             return None
         index = int(name) - self.first_number
         return index if 0 <= index < len(self.class_names) else None
+
+
+def apply_map(label_map: Mapping[str, str], label: str) -> str:
+    """The name of a class that a label means: what it is mapped to, or its own, without a number as in "4(sorrow)"."""
+    said = label.strip()
+    numbered = _NUMBERED_NAME.fullmatch(said)
+    name = numbered[2].strip() if numbered else said
+    by_name = {normal_name(key): value for key, value in label_map.items()}
+    return by_name.get(normal_name(said), by_name.get(normal_name(name), name))
 
 
 def labels_of_root(
@@ -84,7 +91,7 @@ def read_classes(file: Path, label_map: Mapping[str, str]) -> Labels:
         ) from error
     numbered = dict(enumerate(classes)) if isinstance(classes, list) else dict(sorted(classes.items()))
     names, numbers = tuple(numbered.values()), list(numbered)
-    if not names or len({name.casefold() for name in names}) < len(names):
+    if not names or len({normal_name(name) for name in names}) < len(names):
         raise DataError(f"{file} needs one or more different class names; correct it")
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise DataError(f"the class numbers of {file} have a gap; number the classes consecutively")

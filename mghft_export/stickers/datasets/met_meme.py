@@ -38,16 +38,22 @@ class _Complete(_Labelled, _Text):
 
 
 def is_met_meme(root: Path) -> bool:
-    """Whether the folder has MET-Meme's layout."""
-    return bool(_released(root) or _tables(root))
+    """Whether the folder has MET-Meme as released; tables of other names may be anybody's."""
+    return bool(_released(root))
 
 
-def read_met_meme(root: Path, label_map: Mapping[str, str]) -> Table:
+def read_met_meme(
+    root: Path, label_map: Mapping[str, str], columns: Mapping[str, str] | None = None
+) -> Table:
     """Read MET-Meme, as released or as tables of image, text and label.
 
     Raises:
         DataError: there are no tables, or one is damaged.
     """
+    if columns:
+        raise DataError(
+            f"the columns of MET-Meme ({root}) are known; leave out --columns or --format met-meme"
+        )
     rows: list[Row] = []
     unreadable: list[Finding] = []
     for letter in _released(root):

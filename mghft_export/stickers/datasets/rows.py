@@ -37,3 +37,5 @@ class Table:
     rows: tuple[Row, ...]
     unreadable: tuple[Finding, ...]
     labels: Labels
+    notes: tuple[str, ...] = ()
+    """What the files lack, where it is no fault of a row."""

@@ -29,7 +29,7 @@ def is_ser30k(root: Path) -> bool:
     return any((root / name).is_dir() for name in (MULTI_VIEW, PLAIN))
 
 
-def read_ser30k(root: Path, label_map: Mapping[str, str]) -> Table:
+def read_ser30k(root: Path, label_map: Mapping[str, str], columns: Mapping[str, str] | None = None) -> Table:
     """Read a data set laid out as SER30K.
 
     ``Annotations_mg`` goes before ``Annotations``, where texts are optional.
@@ -37,6 +37,8 @@ def read_ser30k(root: Path, label_map: Mapping[str, str]) -> Table:
     Raises:
         DataError: there are no annotations, or a file is damaged.
     """
+    if columns:
+        raise DataError(f"the fields of SER30K ({root}) are known; leave out --columns or --format ser30k")
     rows: list[Row] = []
     unreadable: list[Finding] = []
     for split, file in annotation_files(root).items():

@@ -1,0 +1,29 @@
+"""`--columns`: what the columns of a table are called."""
+
+from __future__ import annotations
+
+import click
+
+from mghft_export.stickers.datasets.tables import ROLES
+
+
+def parse_columns(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`image=file,text=caption` as a mapping from roles."""
+    found: dict[str, str] = {}
+    for pair in ",".join(values).split(",") if values else ():
+        role, equals, column = pair.partition("=")
+        if not equals or role.strip() not in ROLES or not column.strip():
+            raise click.BadParameter(
+                f"{pair!r} names no column; write one of {', '.join(ROLES)}, =, and its name"
+            )
+        found[role.strip()] = column.strip()
+    return found
+
+
+columns_option = click.option(
+    "--columns",
+    multiple=True,
+    callback=parse_columns,
+    metavar="ROLE=NAME",
+    help="What a table's columns are called, as image=file,text=caption; roles: " + ", ".join(ROLES) + ".",
+)

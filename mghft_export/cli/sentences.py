@@ -1,0 +1,48 @@
+"""Sentences for people: names of files in them are data, never markup, and one sentence stays one line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.console import Console
+from rich.text import Text
+
+_CONTROLS = frozenset(("Cc", "Cs", "Zl", "Zp"))
+"""Unicode's categories of what moves the cursor, ends a line, or is half a character (a byte that is not UTF-8)."""
+
+Part = str | tuple[str, str]
+
+
+def visible(text: object) -> str:
+    """A text in which every character can be shown: line ends, escapes and bytes that are not UTF-8 as `\\n`, `\\x1b`.
+
+    What is printable stays as it is, emoji and all scripts included.
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _CONTROLS
+        else character
+        for character in str(text)
+    )
+
+
+def sentence(*parts: Part) -> Text:
+    """Parts in a row, plain or with a style: `sentence("written to ", (str(path), "bold"), ".")`."""
+    return Text.assemble(
+        *(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts)
+    )
+
+
+def say(console: Console, *parts: Part) -> None:
+    """Print :func:`sentence` on one line, which the terminal may wrap."""
+    console.print(sentence(*parts), soft_wrap=True)
+
+
+def say_error(console: Console, error: object) -> None:
+    """Name what went wrong."""
+    say(console, ("error:", "bold red"), f" {error}")
+
+
+def say_warning(console: Console, warning: object) -> None:
+    """Name what a person should know."""
+    say(console, ("warning:", "yellow"), f" {warning}")

@@ -1,0 +1,56 @@
+"""Which commands will take a data set, and why not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.datasets.rows import WHOLE
+
+FEW = 100
+"""Stickers below which a share says little: there the half-width of its interval is 8 points and more."""
+
+
+def readiness(stickers: StickerSet) -> dict[str, str | None]:
+    """Command -> what is in its way, or None where it will take the data set."""
+    evaluated = WHOLE if WHOLE in stickers.splits else "test"
+    classes = None if len(stickers.class_names) > 1 else "there is only one class"
+    return {
+        "train": classes or _lack(stickers, "train") or _lack(stickers, "val"),
+        "eval": _lack(stickers, evaluated),
+        "calibrate": _lack(stickers, "train"),
+    }
+
+
+def small_set_note(count: int) -> str | None:
+    """What a share of few stickers can tell, for those who read it; None where there are enough.
+
+    The half-width is that of the 95 % interval of a share of 80 %.
+    """
+    if count >= FEW:
+        return None
+    points = 100 * 1.96 * math.sqrt(0.8 * 0.2 / max(count, 1))
+    return (
+        f"{count} stickers tell little: a share of 80 % of them can be off by {points:.0f} points either way"
+    )
+
+
+def _lack(stickers: StickerSet, split: str) -> str | None:
+    """What a split lacks that every command needs."""
+    found: Sequence[Sticker] = stickers.splits.get(split, ())
+    if not found:
+        if WHOLE in stickers.splits:
+            return f"there is no split {split!r}; divide the set with `mghft-export data split`"
+        return (
+            f"there is no split {split!r}"
+            if split not in stickers.splits
+            else f"the split {split!r} is empty"
+        )
+    without = sum(not sticker.text.strip() for sticker in found)
+    if without:
+        lacks = (
+            "no sticker" if without == len(found) else f"only {len(found) - without} of {len(found)} stickers"
+        )
+        return f"{lacks} in the split {split!r} has a text; let `mghft-export interpret` write the texts"
+    return None
