@@ -5,8 +5,8 @@
 #   cpp/prepare_debian.sh --try          says so and succeeds: the tests of the C++ part are skipped then
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-packages=(cmake doctest-dev g++ libcli11-dev libgif-dev libjpeg-dev libpng-dev libssl-dev
-  libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config)
+packages=(cmake doctest-dev g++ libavif-dev libcli11-dev libjpeg-dev liblcms2-dev libpng-dev libssl-dev
+  libtiff-dev libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config zlib1g-dev)
 
 give_up() {
   echo "the C++ part cannot be built: $1" >&2

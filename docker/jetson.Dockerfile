@@ -10,8 +10,9 @@
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0 AS cpp
 ARG ONNXRUNTIME=onnxruntime-linux-aarch64
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends cmake doctest-dev g++ libcli11-dev libgif-dev libjpeg-dev \
-      libpng-dev libssl-dev libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config \
+ && apt-get install --yes --no-install-recommends cmake doctest-dev g++ libavif-dev libcli11-dev libjpeg-dev \
+      liblcms2-dev libpng-dev libssl-dev libtiff-dev libwebp-dev libzip-dev make nlohmann-json3-dev pkg-config \
+      zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
 COPY ${ONNXRUNTIME} /opt/onnxruntime
 COPY CMakeLists.txt /src/

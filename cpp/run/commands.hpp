@@ -13,6 +13,7 @@ struct PredictOptions {
     std::vector<std::string> images;
     std::vector<std::string> texts;
     std::string text_file, text_features;
+    std::string frame = "middle";  // of an animation
     Options options;
     bool json = false, logits = false;
 };

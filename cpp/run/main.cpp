@@ -36,7 +36,10 @@ int run(int argc, char** argv) {
         "predict",
         "Classify each image with its text. Broken images are named and left out; the exit status is 1 then.");
     predict_command->add_option("bundle", predict.bundle)->required();
-    predict_command->add_option("images", predict.images, "PNG, JPEG, WebP, GIF (first frame).")->required();
+    predict_command->add_option("images", predict.images, "PNG, JPEG, WebP, GIF, AVIF, BMP, PNM, TIFF.")->required();
+    predict_command
+        ->add_option("--frame", predict.frame, "Of an animation: first, middle or a number from 0.")
+        ->capture_default_str();
     predict_command->add_option("--text", predict.texts, "The sticker's text; once for all images, or once for each.")
         ->expected(1)
         ->take_all();

@@ -55,12 +55,12 @@ class ImageAccess {
     }
 };
 
-Image Image::open(const std::string& path) {
-    return translated([&] { return ImageAccess::make(open_image(path)); });
+Image Image::open(const std::string& path, const std::string& frame) {
+    return translated([&] { return ImageAccess::make(open_image(path, frame)); });
 }
 
-Image Image::decode(std::string_view content, const std::string& name) {
-    return translated([&] { return ImageAccess::make(decode_image(content, name)); });
+Image Image::decode(std::string_view content, const std::string& name, const std::string& frame) {
+    return translated([&] { return ImageAccess::make(decode_image(content, name, frame)); });
 }
 
 ImageView Image::view() const {

@@ -1,14 +1,14 @@
-// The first frame of a GIF, through giflib.
+// GIF: what no frame draws is nothing.
 #pragma once
 
-#include <optional>
 #include <string_view>
 
-#include "pixels.hpp"
+#include "opened.hpp"
 
 namespace mghft {
 
-// RGBA where a colour is transparent, else RGB; empty where the content is damaged.
-std::optional<Pixels> decode_gif(std::string_view content);
+bool is_gif(std::string_view content);
+
+MaybeOpened open_gif(std::string_view content);
 
 }  // namespace mghft

@@ -7,9 +7,78 @@
 
 #include <jerror.h>
 
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "byte_reader.hpp"
+#include "colour.hpp"
+#include "orientation.hpp"
+
 namespace mghft {
 
 namespace {
+
+// What the segments before the first scan say.
+struct Header {
+    std::uint32_t width = 0, height = 0, bands = 0;
+    std::vector<std::string> exif, xmp;
+    std::string profile;
+    bool ends = false;  // whether the end mark is there
+};
+
+bool is_frame_start(std::uint32_t marker) {
+    return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+// A piece of the ICC profile; its pieces are numbered.
+void take_profile(std::string_view data, std::map<std::uint32_t, std::string>& pieces) {
+    constexpr std::string_view kPrefix("ICC_PROFILE\0", 12);
+    if (part(data, 0, kPrefix.size()) == kPrefix && data.size() > 14) {
+        pieces.try_emplace(*big(data, 12, 1), data.substr(14));
+    }
+}
+
+// Empty where there is no size or no pixel.
+std::optional<Header> read_header(std::string_view content) {
+    constexpr std::string_view kXmpPrefix("http://ns.adobe.com/xap/1.0/\0", 29);
+    Header header;
+    std::map<std::uint32_t, std::string> pieces;
+    for (std::size_t position = 2; position + 4 <= content.size();) {
+        if (big(content, position, 1) != 0xFFU) {  // filling between segments
+            ++position;
+            continue;
+        }
+        const std::uint32_t marker = *big(content, position + 1, 1);
+        if (marker == 0xFF || marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
+            position += marker == 0xFF ? 1 : 2;
+            continue;
+        }
+        const std::uint32_t length = *big(content, position + 2, 2);
+        if (marker == 0xD9 || length < 2) return std::nullopt;
+        const std::string_view data = part(content, position + 4, length - 2);
+        if (is_frame_start(marker) && data.size() >= 6 && header.width == 0) {
+            header.height = *big(data, 1, 2);
+            header.width = *big(data, 3, 2);
+            header.bands = *big(data, 5, 1);
+        }
+        if (marker == 0xE1 && header.exif.empty() && part(data, 0, kExifPrefix.size()) == kExifPrefix) {
+            header.exif.emplace_back(data);
+        } else if (marker == 0xE1 && header.xmp.empty() && part(data, 0, kXmpPrefix.size()) == kXmpPrefix) {
+            header.xmp.emplace_back(data);
+        } else if (marker == 0xE2) {
+            take_profile(data, pieces);
+        } else if (marker == 0xDA) {
+            if (header.width == 0 || header.height == 0) return std::nullopt;
+            for (const auto& [number, piece] : pieces) header.profile += piece;
+            // Entropy-coded data escape every FF, so this one is the end of the image.
+            header.ends = content.find("\xFF\xD9", position) != content.npos;
+            return header;
+        }
+        position += std::size_t{2} + length;
+    }
+    return std::nullopt;
+}
 
 // libjpeg has no way out but longjmp where the content is damaged, so what has a destructor lives outside of the
 // functions that it leaves.
@@ -22,6 +91,7 @@ struct Reader {
     jpeg_decompress_struct info{};
     jpeg_error_mgr errors{};
     std::jmp_buf failed;
+    bool ends = false;  // whether the end mark is there
     bool cut_short = false;
 };
 
@@ -29,9 +99,11 @@ struct Reader {
     std::longjmp(static_cast<Reader*>(info->client_data)->failed, 1);
 }
 
-// A level below 0 is a warning: blemishes are taken, an image without its end is not.
+// A level below 0 is a warning: blemishes are taken, pixels that are missing at the end are not. Where the end mark is
+// missing too, the first warning tells of it alone; the second comes where a pixel depends on what is not there.
 void warn(j_common_ptr info, int level) {
-    if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) static_cast<Reader*>(info->client_data)->cut_short = true;
+    auto* reader = static_cast<Reader*>(info->client_data);
+    if (level < 0 && info->err->msg_code == (reader->ends ? JWRN_JPEG_EOF : JWRN_HIT_MARKER)) reader->cut_short = true;
 }
 
 void say_nothing(j_common_ptr) {}
@@ -66,21 +138,40 @@ void to_rgb(const std::uint8_t* cmyk, std::size_t count, std::uint8_t* rgb) {
     }
 }
 
-}  // namespace
-
-std::optional<Pixels> decode_jpeg(std::string_view content, const ImageHeader& header) {
+std::optional<Pixels> decode(std::string_view content, const Header& header) {
     Reader reader;
+    reader.ends = header.ends;
     if (!start(reader, content)) return std::nullopt;
     const auto& info = reader.info;
     if (info.output_width != header.width || info.output_height != header.height) return std::nullopt;
     Pixels pixels(int(header.width), int(header.height), 3);
     const bool cmyk = info.output_components == 4;
+    const CmykTransform transform(cmyk ? std::string_view(header.profile) : std::string_view{});
     std::vector<std::uint8_t> row(cmyk ? std::size_t{header.width} * 4 : 0);
     for (int y = 0; y < pixels.height; ++y) {
         if (!read_row(reader, cmyk ? row.data() : pixels.at(0, y))) return std::nullopt;
-        if (cmyk) to_rgb(row.data(), header.width, pixels.at(0, y));
+        if (transform) {
+            transform.apply(row.data(), header.width, pixels.at(0, y));
+        } else if (cmyk) {
+            to_rgb(row.data(), header.width, pixels.at(0, y));
+        }
     }
     return pixels;
+}
+
+}  // namespace
+
+MaybeOpened open_jpeg(std::string_view content) {
+    auto found = read_header(content);
+    if (!found) return std::nullopt;
+    const auto header = std::make_shared<const Header>(std::move(*found));
+    Opened opened;
+    opened.width = header->width;
+    opened.height = header->height;
+    opened.orientation = orientation_of(header->exif, header->xmp);
+    if (header->bands == 3) opened.profile = header->profile;
+    opened.read = [content, header](std::size_t) { return decode(content, *header); };
+    return opened;
 }
 
 }  // namespace mghft

@@ -1,15 +1,12 @@
 // JPEG through libjpeg.
 #pragma once
 
-#include <optional>
 #include <string_view>
 
-#include "image_header.hpp"
-#include "pixels.hpp"
+#include "opened.hpp"
 
 namespace mghft {
 
-// RGB. Empty where the content is damaged.
-std::optional<Pixels> decode_jpeg(std::string_view content, const ImageHeader& header);
+MaybeOpened open_jpeg(std::string_view content);
 
 }  // namespace mghft

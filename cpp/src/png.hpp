@@ -1,15 +1,16 @@
-// PNG through libpng.
+// PNG and animated PNG: the chunks are read here, and libpng is given the pixels of one frame.
+//
+// What is beside the pixels (texts, profiles, checksums of both) can be damaged or large without harm to them.
 #pragma once
 
-#include <optional>
 #include <string_view>
 
-#include "image_header.hpp"
-#include "pixels.hpp"
+#include "opened.hpp"
 
 namespace mghft {
 
-// RGBA where something can be transparent, else RGB. Empty where the content is damaged.
-std::optional<Pixels> decode_png(std::string_view content, const ImageHeader& header);
+constexpr std::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
+
+MaybeOpened open_png(std::string_view content);
 
 }  // namespace mghft

@@ -1,15 +1,14 @@
-// WebP through libwebp, the first frame of an animation through its demuxer.
+// WebP: libwebp is given the chunks that pixels need, in a container whose length is right.
 #pragma once
 
-#include <optional>
 #include <string_view>
 
-#include "image_header.hpp"
-#include "pixels.hpp"
+#include "opened.hpp"
 
 namespace mghft {
 
-// RGBA of an animation or where there is an alpha channel, else RGB. Empty where the content is damaged.
-std::optional<Pixels> decode_webp(std::string_view content, const ImageHeader& header);
+bool is_webp(std::string_view content);
+
+MaybeOpened open_webp(std::string_view content);
 
 }  // namespace mghft

@@ -6,8 +6,7 @@
 #include <random>
 
 #include "decode.hpp"
-#include "exif.hpp"
-#include "image_header.hpp"
+#include "orientation.hpp"
 #include "pixels.hpp"
 #include "preprocess.hpp"
 #include "resize_task.hpp"
@@ -50,57 +49,99 @@ TEST_CASE("an image is turned as EXIF says") {
     CHECK(letters(9) == "abcdef");
 }
 
-TEST_CASE("orientation is read in both byte orders, and is 1 where EXIF is damaged") {
+TEST_CASE("orientation is read in both byte orders, and not where EXIF is damaged") {
     const std::string little("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 22);
     const std::string big("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0", 22);
     CHECK(exif_orientation(little) == 6);
     CHECK(exif_orientation(big) == 3);
-    for (std::size_t length = 0; length < 20; ++length) CHECK(exif_orientation(little.substr(0, length)) == 1);
-    CHECK(exif_orientation(std::string("II*\0\xFF\xFF\xFF\xFF", 8)) == 1);
+    for (std::size_t length = 0; length < 20; ++length) CHECK_FALSE(exif_orientation(little.substr(0, length)));
+    CHECK_FALSE(exif_orientation(std::string("II*\0\xFF\xFF\xFF\xFF", 8)));
+    CHECK(exif_orientation(std::string(kExifPrefix) + std::string(kExifPrefix) + big) == 3);
+    std::string none = little;
+    none[14] = 0;  // the number of values
+    CHECK_FALSE(exif_orientation(none));
 }
 
-TEST_CASE("what is no image has no header, and no prefix of one reads beyond its end") {
-    CHECK_FALSE(read_image_header(""));
-    CHECK_FALSE(read_image_header("BM something"));
-    const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x06\0\0\0", 29);
-    CHECK(read_image_header(png)->width == 2);
-    CHECK(read_image_header(png)->height == 3);
-    CHECK_FALSE(read_image_header(png)->complete);
-    for (std::size_t length = 0; length < png.size(); ++length) CHECK_FALSE(read_image_header(png.substr(0, length)));
+TEST_CASE("orientation is read from XMP, an attribute or an element, and from a profile in text") {
+    CHECK(xmp_orientation("<a tiff:Orientation=\"6\"/>") == 6);
+    CHECK(xmp_orientation("<a tiff:Orientation = '8' />") == 8);
+    CHECK(xmp_orientation("<tiff:Orientation>3</tiff:Orientation>") == 3);
+    CHECK(xmp_orientation("tiff:Orientation tiff:Orientation=\"9\" tiff:Orientation=\"2\"") == 2);
+    CHECK_FALSE(xmp_orientation("tiff:Orientation=\"3"));
+    CHECK_FALSE(xmp_orientation("tiff:Orientation=33"));
+    CHECK(raw_profile("\nexif\n       3\n414\n") == "");
+    CHECK(raw_profile("\nexif\n       3\n4142\n43\n") == "ABC");
+    CHECK(raw_profile("exif 3 41zz") == "");
+    const std::string_view damaged = "no EXIF", turned = "tiff:Orientation=\"5\"";
+    CHECK(orientation_of(std::vector{damaged}, std::vector{turned}) == 5);
+    CHECK(orientation_of(std::vector{damaged}, std::vector{damaged}) == 1);
 }
+
+TEST_CASE("no prefix of an image reads beyond its end") {
+    const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x06\0\0\0", 29);
+    for (std::size_t length = 0; length < png.size(); ++length) {
+        CHECK_THROWS_AS(open_content(png.substr(0, length), "cut.png"), Error);
+    }
+    CHECK_THROWS_WITH_AS(open_content("neither", "x"), doctest::Contains("x cannot be read as an image"), Error);
+}
+
+namespace {
+
+std::string png_chunk(const std::string& kind, const std::string& data) {
+    const std::string all = kind + data;
+    std::string chunk("\0\0\0", 3);
+    chunk += static_cast<char>(data.size());
+    chunk += all;
+    std::uint32_t checksum = 0xFFFFFFFF;
+    for (const char byte : all) {
+        checksum ^= static_cast<unsigned char>(byte);
+        for (int bit = 0; bit < 8; ++bit) checksum = checksum >> 1 ^ ((checksum & 1) != 0 ? 0xEDB88320 : 0);
+    }
+    for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(~checksum >> shift & 255);
+    return chunk;
+}
+
+const std::string kSignature = "\x89PNG\r\n\x1a\n";
+const std::string kLarge("\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0", 13);
+
+}  // namespace
 
 TEST_CASE("an image of too many pixels is refused before it is decoded") {
-    const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\0\0\0\0",
-                          45);
+    const std::string png = kSignature + png_chunk("IHDR", kLarge) + png_chunk("IDAT", "") + png_chunk("IEND", "");
     CHECK_THROWS_WITH_AS(decode_image(png, "bomb.png"),
-                         "bomb.png is too large (65536 x 65536); scale it down to at most 134217728 pixels", Error);
+                         "bomb.png is too large (65536 x 65536); scale it down to at most 134,217,728 pixels", Error);
 }
 
 TEST_CASE("an image has the size that it says first") {
-    const auto png_chunk = [](const std::string& kind, const std::string& data) {
-        return std::string("\0\0\0", 3) + static_cast<char>(data.size()) + kind + data + std::string(4, '\0');
-    };
-    const std::string large("\0\x01\0\0\0\x01\0\0\x08\x06\0\0\0", 13);
     const std::string small("\0\0\0\x02\0\0\0\x02\x08\x06\0\0\0", 13);
-    const std::string signature = "\x89PNG\r\n\x1a\n", end = png_chunk("IEND", "");
-    const std::string png = signature + png_chunk("IHDR", large) + png_chunk("IHDR", small) + end;
-    CHECK(read_image_header(png)->width == 65536);
+    const std::string png = kSignature + png_chunk("IHDR", kLarge) + png_chunk("IHDR", small) + png_chunk("IDAT", "");
     CHECK_THROWS_WITH_AS(decode_image(png, "bomb.png"), doctest::Contains("bomb.png is too large"), Error);
-    CHECK_FALSE(read_image_header(signature + png_chunk("IHDR", std::string(13, '\0')) + png_chunk("IHDR", small)));
+    CHECK_THROWS_WITH_AS(open_content(kSignature + png_chunk("IHDR", std::string(13, '\0')) + png_chunk("IHDR", small), "x"),
+                         doctest::Contains("damaged"), Error);
 
     const auto webp_chunk = [](const std::string& kind, const std::string& data) {
-        return kind + static_cast<char>(data.size()) + std::string(3, '\0') + data;
+        return kind + static_cast<char>(data.size()) + std::string(3, '\0') + data + std::string(data.size() % 2, '\0');
     };
     const auto webp = [](const std::string& chunks) {
         return std::string("RIFF", 4) + static_cast<char>(4 + chunks.size()) + std::string(3, '\0') + "WEBP" + chunks;
     };
-    const std::string wide = webp_chunk("VP8X", std::string("\0\0\0\0\xFF\xFF\0\xFF\xFF\0", 10));
+    const std::string wide = webp_chunk("VP8X", std::string("\x02\0\0\0\xFF\x7F\0\xFF\x7F\0", 10));
     const std::string animated = webp_chunk("VP8X", std::string("\x02\0\0\0\x01\0\0\x01\0\0", 10));
-    const std::string picture = webp_chunk("VP8 ", std::string("\0\0\0\x9d\x01\x2a\x40\0\x30\0", 10));
-    CHECK(read_image_header(webp(wide + animated))->width == 65536);
-    CHECK_FALSE(read_image_header(webp(wide + animated))->animated);
-    CHECK(read_image_header(webp(picture + animated))->height == 48);
-    CHECK(read_image_header(webp(animated + picture))->width == 2);
+    CHECK_THROWS_WITH_AS(open_content(webp(wide + animated), "w"), doctest::Contains("damaged"), Error);
+}
+
+TEST_CASE("a frame is named by a word or a number") {
+    const std::string pnm = "P1 1 1 0";
+    CHECK(decode_image(pnm, "p", "first").values == std::vector<std::uint8_t>{255, 255, 255});
+    CHECK(decode_image(pnm, "p", "0").values.size() == 3);
+    for (const std::string frame : {"1", "-1", "99999999999999999999"}) {
+        CHECK_THROWS_WITH_AS(decode_image(pnm, "p", frame),
+                             ("p has 1 frame, so no number " + frame + "; choose one from 0 to 0").c_str(), Error);
+    }
+    for (const std::string frame : {"last", "", "-", "1x"}) {
+        CHECK_THROWS_WITH_AS(decode_image(pnm, "p", frame),
+                             ("p has no frame '" + frame + "'; choose 'first', 'middle' or a number").c_str(), Error);
+    }
 }
 
 TEST_CASE("the weights of a pixel add up to one") {

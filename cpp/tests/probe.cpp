@@ -4,6 +4,8 @@
 //     mghft-probe views                          texts as JSON strings, one a line -> a JSON list of four each
 //     mghft-probe pixels BUNDLE IMAGE...         -> float32 [3, H, W] of each, one after the other; broken ones are
 //     named
+//     mghft-probe decode FRAME IMAGE...          -> [width, height] of each as a line of JSON, then RGB on white; or a line with
+//     the error
 //     mghft-probe features NPZ BRANCH WIDTH      -> names as JSON, then float32 values
 //     mghft-probe hash FILE                      -> its SHA-256, hashed or remembered
 #include <algorithm>
@@ -64,6 +66,24 @@ void pixels(const std::string& path, int count, char** images) {
     }
 }
 
+void decode(const std::string& frame, int count, char** images) {
+    for (int number = 0; number < count; ++number) {
+        try {
+            const Pixels image = open_image(images[number], frame);
+            std::string rgb;
+            for (std::size_t place = 0; place < image.values.size(); place += std::size_t(image.channels)) {
+                const std::uint8_t* pixel = image.values.data() + place;
+                const std::uint8_t alpha = image.channels == 4 ? pixel[3] : 255;
+                for (int channel = 0; channel < 3; ++channel) rgb += char(over(pixel[channel], alpha, 255));
+            }
+            std::cout << nlohmann::json{image.width, image.height}.dump() << '\n' << rgb;
+        } catch (const Error& error) {
+            // The name of a file may be any bytes.
+            std::cout << nlohmann::json(error.what()).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+        }
+    }
+}
+
 void features(const std::string& path, const std::string& branch, std::size_t width) {
     const TextFeatures found = load_text_features(path, branch, width);
     std::cout << nlohmann::json(found.names).dump() << '\n';
@@ -81,6 +101,8 @@ int main(int argc, char** argv) {
             views();
         } else if (what == "pixels" && argc > 3) {
             pixels(argv[2], argc - 3, argv + 3);
+        } else if (what == "decode" && argc > 3) {
+            decode(argv[2], argc - 3, argv + 3);
         } else if (what == "features" && argc == 5) {
             features(argv[2], argv[3], std::stoul(argv[4]));
         } else if (what == "hash" && argc == 3) {

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor
 
 from mghft_export.errors import StickerError
+from mghft_export.stickers.decoding.colour import in_srgb
+from mghft_export.stickers.decoding.gif import SIGNATURES as GIF_SIGNATURES
+from mghft_export.stickers.decoding.gif import open_gif
+from mghft_export.stickers.decoding.jpeg import SIGNATURE as JPEG_SIGNATURE
+from mghft_export.stickers.decoding.jpeg import open_jpeg
+from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.orientation import upright
+from mghft_export.stickers.decoding.plain import UnknownRangeError, open_avif, open_bmp, open_pnm, open_tiff
+from mghft_export.stickers.decoding.png import SIGNATURE as PNG_SIGNATURE
+from mghft_export.stickers.decoding.png import open_png
+from mghft_export.stickers.decoding.webp import is_webp, open_webp
 
 MAX_PIXELS = 2**27
 """Largest width x height that is decoded: room for 10,000 x 10,000, and 512 MiB in memory."""
@@ -20,15 +29,15 @@ MAX_PIXELS = 2**27
 MAX_ANIMATION_PIXELS = 2**31
 """Most pixels decoded on the way to a frame: 8,192 frames of 512 x 512, about ten seconds."""
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is read. Of what else Pillow knows, some starts other programs (EPS) and some is no picture (PDF)."""
+MAX_FILE_BYTES = 2**30
+"""Largest file that is read: a bitmap of MAX_PIXELS has half as many."""
 
-ANIMATED_FORMATS = ("AVIF", "GIF", "PNG", "WEBP")
-"""Where several images are frames; elsewhere they are pages, previews or a second eye; the first counts."""
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PNM", "TIFF", "WebP")
+"""What is read. Of an AVIF, GIF, PNG or WebP several images are frames; a TIFF's are pages, and the first counts."""
 
 
 def open_sticker(path: Path, *, background: str = "white", frame: str | int = "middle") -> Image.Image:
-    """Read a sticker: one frame, turned as its EXIF says, composited on a background.
+    """Read a sticker: one frame, turned as its metadata say, its colours those of sRGB, composited on a background.
 
     Transparent pixels take the background's colour here, before any resize, so that whatever colour a file
     hides under them cannot bleed into their neighbours.
@@ -48,8 +57,11 @@ def open_sticker(path: Path, *, background: str = "white", frame: str | int = "m
             frame; the background is no colour.
     """
     colour = _colour(background, path)
-    _refuse_non_file(path)
-    return _flatten(_decode(path, frame), colour, path)
+    with _named(path):
+        opened = _open(_content(path), path)
+        index = _reachable(frame, opened, path)
+        image = in_srgb(opened.read(index), opened.profile)
+        return upright(_flatten(image, colour), opened.orientation)
 
 
 def frame_count(path: Path) -> int:
@@ -58,9 +70,8 @@ def frame_count(path: Path) -> int:
     Raises:
         StickerError: the file is missing, unreadable, not an image, damaged or too large.
     """
-    _refuse_non_file(path)
-    with _readable(path) as image:
-        return _frames(image)
+    with _named(path):
+        return _open(_content(path), path).frames
 
 
 def _colour(background: str, path: Path) -> tuple[int, int, int]:
@@ -88,35 +99,28 @@ def _refuse_non_file(path: Path) -> None:
         ) from error
 
 
-def _decode(path: Path, frame: str | int) -> Image.Image:
-    """The frame's pixels in the file's own mode, upright."""
-    with _readable(path) as image:
-        _seek(image, frame, path)
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return image
+def _content(path: Path) -> bytes:
+    _refuse_non_file(path)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise StickerError(f"{path} has more than {MAX_FILE_BYTES:,} bytes; scale it down")
+    return path.read_bytes()
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """An opened image of a size that may be decoded; what goes wrong with it becomes one sentence."""
+def _named(path: Path) -> Iterator[None]:
+    """What goes wrong with a file becomes one sentence that names it."""
     with warnings.catch_warnings():
         # Pillow warns of images above a limit of its own and of blemishes in metadata; here a sticker is
         # either taken or refused, and the limit is MAX_PIXELS.
         warnings.simplefilter("ignore")
         try:
-            with path.open("rb") as file:
-                image = Image.open(file, formats=_formats())
-                _refuse_large(image, path)
-                yield image
+            yield
+        except UnknownRangeError as error:
+            raise StickerError(f"{path} {error}") from None
         except (StickerError, MemoryError):
             raise
         except PermissionError as error:
             raise StickerError(f"cannot read {path}: {error.strerror}; check its permissions") from error
-        except UnidentifiedImageError as error:
-            raise StickerError(
-                f"{path} cannot be read as an image; save it as PNG, JPEG, GIF or WebP"
-            ) from error
         except Image.DecompressionBombError as error:
             raise StickerError(_too_large(path)) from error
         except Exception as error:
@@ -124,45 +128,50 @@ def _readable(path: Path) -> Iterator[ImageFile.ImageFile]:
             raise StickerError(f"{path} is damaged or cut short; save or download it again") from error
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    """Of :data:`FORMATS` those that this Pillow has; AVIF came with Pillow 11.3.
-
-    Their modules are imported here: for a format that it does not know yet, Pillow would import all it has, some forty.
-    """
-    Image.preinit()
-    for module in ("AvifImagePlugin", "TiffImagePlugin", "WebPImagePlugin"):
-        with suppress(ImportError):
-            importlib.import_module(f"PIL.{module}")
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+def _open(content: bytes, path: Path) -> Opened:
+    """The header, of a size that may be decoded."""
+    decoder = _decoder(content)
+    if decoder is None:
+        raise StickerError(f"{path} cannot be read as an image; save it as PNG, JPEG, GIF or WebP")
+    opened = decoder(content)
+    if opened.width * opened.height > MAX_PIXELS:
+        raise StickerError(_too_large(path, f" ({opened.width} x {opened.height})"))
+    return opened
 
 
-def _refuse_large(image: Image.Image, path: Path) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise StickerError(_too_large(path, f" ({image.width} x {image.height})"))
+def _decoder(content: bytes) -> Callable[[bytes], Opened] | None:
+    """By the first bytes: a name may say what it likes."""
+    if content.startswith(PNG_SIGNATURE):
+        return open_png
+    if content.startswith(JPEG_SIGNATURE):
+        return open_jpeg
+    if content.startswith(GIF_SIGNATURES):
+        return open_gif
+    if is_webp(content):
+        return open_webp
+    if content[4:8] == b"ftyp" and content[8:12] in (b"avif", b"avis"):
+        return open_avif
+    if content.startswith(b"BM"):
+        return open_bmp
+    if content[:1] == b"P" and content[1:2] in b"123456" and content[2:3].isspace():
+        return open_pnm
+    if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return open_tiff
+    return None
 
 
 def _too_large(path: Path, size: str = "") -> str:
     return f"{path} is too large{size}; scale it down to at most {MAX_PIXELS:,} pixels"
 
 
-def _seek(image: ImageFile.ImageFile, frame: str | int, path: Path) -> None:
-    """Move to a frame, decoding those before it where the format builds each on the last."""
-    frames = _frames(image)
-    index = _frame_index(frame, frames, path)
-    if index * image.width * image.height > MAX_ANIMATION_PIXELS:
+def _reachable(frame: str | int, opened: Opened, path: Path) -> int:
+    """The frame's number, where what is decoded on the way to it has a bound."""
+    index = _frame_index(frame, opened.frames, path)
+    if index and opened.pixels_to(index) > MAX_ANIMATION_PIXELS:
         raise StickerError(
-            f"{path} has too many frames to reach number {index} of {frames}; choose an earlier frame"
+            f"{path} has too many frames to reach number {index} of {opened.frames}; choose an earlier frame"
         )
-    for number in range(1, index + 1):
-        image.seek(number)
-        # A GIF's canvas may grow with any frame.
-        _refuse_large(image, path)
-
-
-def _frames(image: ImageFile.ImageFile) -> int:
-    frames: int = getattr(image, "n_frames", 1) if image.format in ANIMATED_FORMATS else 1
-    return frames
+    return index
 
 
 def _frame_index(frame: str | int, frames: int, path: Path) -> int:
@@ -178,31 +187,13 @@ def _frame_index(frame: str | int, frames: int, path: Path) -> int:
     return frame
 
 
-def _flatten(image: Image.Image, colour: tuple[int, int, int], path: Path) -> Image.Image:
+def _flatten(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
     """An image of any mode as RGB, its transparency replaced by ``colour``."""
-    if image.mode == "F":
-        raise StickerError(f"{path} holds floating-point values of unknown range; save it as an 8-bit PNG")
-    if image.mode.startswith("I"):
-        image = _eight_bit(image)
+    if image.mode.startswith("I"):  # grey of 16 bits: the upper 8 count
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
     opaque = Image.new("RGB", image.size, colour)
     rgba = image.convert("RGBA")
     opaque.paste(rgba, mask=rgba)
     return opaque
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits (modes I;16, I;16B) or 32 (I) as L, or as LA where one value is declared transparent.
-
-    Full scale is 65,535, the white of 16-bit files and of what Pillow reads as mode I; a 32-bit file with
-    brighter pixels is scaled by its brightest.
-    """
-    values = np.asarray(image)
-    white = max(65535, int(values.max()))
-    grey = Image.fromarray(np.rint(values.clip(0) * np.float32(255 / white)).astype(np.uint8))
-    if "transparency" in image.info:
-        grey.putalpha(
-            Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8))
-        )
-    return grey

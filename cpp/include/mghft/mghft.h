@@ -58,7 +58,8 @@ MGHFT_API int mghft_is_trained(const mghft_classifier* classifier);
 /* Floats of the features of one sticker's text. */
 MGHFT_API size_t mghft_feature_count(const mghft_classifier* classifier);
 
-/* One file (PNG, JPEG, WebP, GIF) and its UTF-8 text; writes one probability a class. */
+/* One file (PNG, JPEG, WebP, GIF, AVIF, BMP, PNM, TIFF; the middle frame of an animation) and its UTF-8 text; writes one
+   probability a class. */
 MGHFT_API int mghft_classify_file(mghft_classifier* classifier, const char* path, const char* text,
                                   float* probabilities);
 /* Decoded images, a text for each; writes [count, classes]. */

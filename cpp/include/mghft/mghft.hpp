@@ -49,13 +49,15 @@ struct ImageView {
     std::ptrdiff_t row_bytes = 0;  // from one row to the next
 };
 
-// A decoded sticker: the first frame, turned as its EXIF says, transparency kept.
+// A decoded sticker: one frame, turned as its metadata say, its colours those of sRGB, transparency kept.
 class MGHFT_API Image {
   public:
-    // PNG, JPEG, WebP or GIF.
-    static Image open(const std::string& path);
+    // PNG, JPEG, WebP, GIF, AVIF, BMP, PNM or TIFF. `frame` is "first", "middle" (of n frames number n / 2) or a number
+    // from 0; a still image has one frame.
+    static Image open(const std::string& path, const std::string& frame = "middle");
     // The content of such a file; `name` stands in messages.
-    static Image decode(std::string_view content, const std::string& name = "the image");
+    static Image decode(std::string_view content, const std::string& name = "the image",
+                        const std::string& frame = "middle");
 
     ImageView view() const;
 

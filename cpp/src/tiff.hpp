@@ -1,0 +1,18 @@
+// The first page of a TIFF through libtiff.
+#pragma once
+
+#include <string_view>
+
+#include "opened.hpp"
+
+namespace mghft {
+
+bool is_tiff(std::string_view content);
+
+// Throws UnknownRange where the samples are floating-point or have more than 16 bits.
+MaybeOpened open_tiff(std::string_view content);
+
+// Samples whose black and white nobody knows.
+struct UnknownRange {};
+
+}  // namespace mghft
