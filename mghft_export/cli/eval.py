@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.ablation import Selection, show_ablation
 from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
@@ -67,6 +69,12 @@ MOST_LISTED = 20
 )
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
+@click.option(
+    "--ablate",
+    "wants_ablation",
+    is_flag=True,
+    help="Instead: accuracy with blank, other and noise images, and with mean, other and single-view texts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="Also write files into FOLDER."
@@ -90,13 +98,21 @@ def evaluate(
     resample: str,
     seed: int,
     skip_bad: bool,
+    wants_ablation: bool,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Evaluate MODEL, a bundle or a checkpoint, on the labelled stickers of DATA.
 
-    With --compare also a second model on the same stickers: agreement, McNemar's test, and the stickers that flip.
+    With --compare also a second model on the same stickers: agreement, McNemar's test, and the stickers that flip. With
+    --ablate the classes of a bundle when its image or its text is replaced.
     """
+    if wants_ablation and other is not None:
+        raise MGHFTError("--ablate is of one model; leave out --compare, or ablate the other one by itself")
+    if wants_ablation and model.is_file():
+        raise MGHFTError(
+            f"{model} is a checkpoint, and --ablate needs a bundle; make one with `mghft-export onnx`"
+        )
     if other is None and (compare_precision or compare_provider or compare_engine):
         raise MGHFTError(
             "--compare-precision, --compare-provider and --compare-engine need a second model; add --compare"
@@ -113,6 +129,21 @@ def evaluate(
     split = choose_split(stickers, split)
     wanted = comma_names(topics)
     chosen = choose_stickers(stickers, split, wanted)
+    if wants_ablation:
+        show_ablation(
+            model,
+            stickers,
+            chosen,
+            Selection(split, wanted, cast(Resample, resample), seed),
+            precision=precision,
+            provider=provider,
+            engine=engine,
+            batch=batch,
+            skip_bad=skip_bad,
+            as_json=as_json,
+            output=output,
+        )
+        return
     predictors = [
         open_predictor(model, precision=precision, provider=provider, tokenizer=tokenizer, engine=engine)
     ]
@@ -257,12 +288,8 @@ def summary_table(models: list[Evaluated], resample: Resample) -> Table:
     table.add_row("stickers/s", *(f"{item.with_decoding:.1f}" for item in rates))
     table.add_row("  without decoding", *(f"{item.without_decoding:.1f}" for item in rates))
     if bounds[0] is not None:
-        table.caption = f"intervals: bootstrap of {bounds[0].groups} {_drawn(resample)}"
+        table.caption = f"intervals: bootstrap of {bounds[0].groups} {DRAWN[resample]}"
     return table
-
-
-def _drawn(resample: Resample) -> str:
-    return {"sticker": "stickers", "stem": "file stems", "topic": "topics"}[resample]
 
 
 def class_table(metrics: Metrics) -> Table:

@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mghft_export.cli.drawn import DRAWN
 from mghft_export.verification.budget import stickers_needed
 from mghft_export.verification.result import MeasureChange, PrecisionVerification
 from mghft_export.verification.warning import missed
-
-DRAWN = {"sticker": "stickers", "stem": "file stems", "topic": "topics"}
 
 
 def print_verifications(verified: Mapping[str, PrecisionVerification], console: Console) -> None:

@@ -162,6 +162,26 @@ class Pipeline:
             rows.append(self.fusion.download(outputs, stream)["logits"].astype(np.float32, copy=False))
         return np.concatenate(rows)
 
+    def vision_outputs(self, pixels: FloatArray) -> dict[str, Array]:
+        """What the vision branch gives for [B, 3, H, W], on the host: [B, ...] each."""
+        parts = [
+            self.vision.run({"image": pixels[part]})
+            for part in split_batch(len(pixels), self._batch_sizes(pixels.shape))
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def fused_logits(self, tokens: Mapping[str, Array], features: FloatArray) -> FloatArray:
+        """What :meth:`vision_outputs` gave, and text features [B, 4, C] -> [B, classes]."""
+        image = self.manifest.image
+        sizes = self._batch_sizes((len(features), 3, image.height, image.width))
+        rows = [
+            self.fusion.run(
+                {**{name: array[part] for name, array in tokens.items()}, "text_features": features[part]}
+            )["logits"]
+            for part in split_batch(len(features), sizes)
+        ]
+        return np.concatenate(rows).astype(np.float32, copy=False)
+
     def predict(self, images: Sequence[Image.Image], texts: FloatArray | Sequence[str]) -> list[Prediction]:
         """Classify stickers, given their texts or what :meth:`encode_texts` made of them."""
         return self.classify(self.preprocess(images), texts)

@@ -192,3 +192,41 @@ def test_checkpoint_runs_in_fp32_on_devices_of_pytorch_only(
     assert "runs in fp32" in capsys.readouterr().err
     assert run(evaluate, [str(checkpoint), str(small_set), "--provider", "tensorrt"]) == 2
     assert "cannot run with tensorrt" in capsys.readouterr().err
+
+
+def test_an_ablation_fits_eighty_columns(tiny_bundle: Path, small_set: Path) -> None:
+    arguments = [str(tiny_bundle), str(small_set), "--ablate", "--resample", "stem"]
+    result = CliRunner().invoke(evaluate, arguments, env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    # A row a line: nothing is folded.
+    rows = [line for line in result.stdout.splitlines() if line.count("(0.") == 2]
+    assert [line.split("  ")[0].strip() for line in rows] == [
+        "own",
+        "blank",
+        "another's",
+        "noise",
+        *["own"] * 6,
+    ]
+    assert max(map(len, rows)) <= 80
+    for words in ("mean features", "main role alone", "file stems", "UNTRAINED"):
+        assert words in result.stdout
+
+
+def test_an_ablation_as_json_and_file(tiny_bundle: Path, small_set: Path, tmp_path: Path) -> None:
+    values = invoke_json(tiny_bundle, small_set, "--ablate", "-o", tmp_path)
+    assert json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8")) == values
+    assert len(values["rows"]) == 10
+    assert values["rows"][0]["same_class"] == 1
+    assert set(values["judges"]) == {"vision", "text"}
+    own = invoke_json(tiny_bundle, small_set)["metrics"]
+    assert values["rows"][0]["macro_f1"] == pytest.approx(own["macro_f1"])
+    assert values["rows"][0]["intervals"] == own["intervals"]
+
+
+def test_an_ablation_is_of_one_bundle(
+    tiny_bundle: Path, checkpoint: Path, small_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(evaluate, [str(checkpoint), str(small_set), "--ablate"]) == 2
+    assert "needs a bundle" in capsys.readouterr().err
+    assert run(evaluate, [str(tiny_bundle), str(small_set), "--ablate", "--compare", str(tiny_bundle)]) == 2
+    assert "leave out --compare" in capsys.readouterr().err

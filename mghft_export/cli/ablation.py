@@ -1,0 +1,168 @@
+"""`mghft-export eval --ablate`: its table and its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mghft_export.atomic import replacing_file
+from mghft_export.bundle import load_bundle
+from mghft_export.cli.drawn import DRAWN
+from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.warnings import warn_of_precision
+from mghft_export.evaluation.ablation import BLANK, MEAN, OWN, Ablation, AblationRow, ablate
+from mghft_export.evaluation.bootstrap import Interval
+from mghft_export.evaluation.relevance import can_judge, cannot_judge
+from mghft_export.evaluation.selection import Resample, require_same_classes
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.verification.budget import INT8
+
+ABLATION = "ablation.json"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which stickers of a data set, and what the bootstrap draws of them."""
+
+    split: str
+    topics: tuple[str, ...]
+    resample: Resample
+    seed: int
+
+
+def show_ablation(
+    model: Path,
+    data: StickerSet,
+    stickers: tuple[Sticker, ...],
+    selection: Selection,
+    *,
+    precision: str,
+    provider: str,
+    engine: str | None,
+    batch: int,
+    skip_bad: bool,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Run an ablation and print it.
+
+    Args:
+        output: a folder for the JSON, which is there.
+
+    Raises:
+        MGHFTError: the bundle, the stickers or the provider cannot be used.
+    """
+    pipeline = Pipeline(load_bundle(model), precision=precision, provider=provider, engine=engine)
+    require_same_classes(pipeline.manifest.class_names, data.class_names)
+    warn_of_precision(pipeline.manifest, pipeline.precision)
+    with progress_bar() as progress:
+        task = progress.add_task("running stickers", total=len(stickers))
+        found = ablate(
+            pipeline,
+            stickers,
+            batch=batch,
+            skip_bad=skip_bad,
+            resample=selection.resample,
+            seed=selection.seed,
+            on_batch=lambda done: progress.advance(task, done),
+        )
+    runs_in = Path(engine).name if engine is not None else f"{precision}, {provider}"
+    name, trained = f"{model.resolve().name} ({runs_in})", pipeline.manifest.trained
+    values = {
+        "data": {
+            "root": str(data.root),
+            "split": selection.split,
+            "topics": list(selection.topics),
+            "classes": list(data.class_names),
+            "stickers": len(found.stickers),
+            "bad_rows": data.bad_rows,
+            "skipped": list(found.skipped),
+        },
+        "bootstrap": {"resample": selection.resample, "seed": selection.seed},
+        "model": {"name": name, "trained": trained},
+        **ablation_dict(found),
+    }
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    if output is not None:
+        with replacing_file(output / ABLATION) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(text)
+        return
+    console = Console()
+    topics = f", {', '.join(selection.topics)}" if selection.topics else ""
+    where = f"{data.root.resolve().name}, {selection.split} split{topics}"
+    console.print(Text(f"{name} on {where}: {len(found.stickers)} stickers", "bold"), soft_wrap=True)
+    console.print(ablation_table(found, selection.resample))
+    for branch, same_class in same_classes(found).items():
+        if not can_judge(same_class, INT8.min_agreement):
+            console.print(
+                Text(f"{cannot_judge(branch, same_class)} by its classes.", "yellow"), soft_wrap=True
+            )
+    if not trained:
+        console.print(Text(f"UNTRAINED: {name} has random weights, so its metrics mean nothing.", "yellow"))
+    if data.bad_rows or found.skipped:
+        console.print(
+            f"[yellow]Left out:[/] {data.bad_rows} bad rows of the data set, "
+            f"{len(found.skipped)} stickers that could not be used."
+        )
+    if output is not None:
+        console.print(Text(f"Written: {output / ABLATION}"), soft_wrap=True)
+
+
+def ablation_table(ablation: Ablation, resample: Resample) -> Table:
+    """A row an image and a text; 80 columns hold it."""
+    table = Table("image", "text", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("accuracy", "macro F1", "same class"):
+        table.add_column(heading, justify="right")
+    whole = len(ablation.stickers)
+    for row in ablation.rows:
+        own = (row.image, row.text) == (OWN, OWN)
+        few = "" if row.stickers == whole else f" ({row.stickers})"
+        bounds = row.intervals
+        table.add_row(
+            row.image,
+            row.text + few,
+            _measure(row.accuracy, None if bounds is None else bounds.accuracy),
+            _measure(row.macro_f1, None if bounds is None else bounds.macro_f1),
+            "" if own else f"{row.same_class:.1%}",
+        )
+    first = ablation.rows[0].intervals
+    notes = ["same class: as with the own image and text; another's: of another sticker"]
+    if first is not None:
+        notes.append(f"in brackets 95 % intervals: bootstrap of {first.groups} {DRAWN[resample]}")
+    if any(row.stickers < whole for row in ablation.rows):
+        notes.append("a number behind a view: so many stickers have it")
+    table.caption = "\n".join(notes)
+    return table
+
+
+def ablation_dict(ablation: Ablation) -> dict[str, Any]:
+    """Plain values, fit for JSON."""
+    return {
+        "rows": [asdict(row) for row in ablation.rows],
+        "judges": {
+            branch: can_judge(same_class, INT8.min_agreement)
+            for branch, same_class in same_classes(ablation).items()
+        },
+    }
+
+
+def same_classes(ablation: Ablation) -> Mapping[str, float]:
+    """By branch: share of classes that stay when it says nothing."""
+    rows: dict[str, AblationRow] = {"vision": ablation.row(BLANK, OWN), "text": ablation.row(OWN, MEAN)}
+    return {branch: row.same_class for branch, row in rows.items()}
+
+
+def _measure(value: float, interval: Interval | None) -> str:
+    return f"{value:.3f}" + ("" if interval is None else f" ({interval.low:.2f}-{interval.high:.2f})")
