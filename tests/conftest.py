@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,24 @@ def tiny_bundle(tiny_model: MGHFT, tmp_path_factory: pytest.TempPathFactory) -> 
     source = Source(tiny_model, TINY_CLASSES, "random weights of tiny, seed 0", None, trained=False)
     export_bundle(source, output, ExportOptions())
     return output
+
+
+@pytest.fixture(scope="session")
+def no_text_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle with features for stickers without text; do not change it in place."""
+    import numpy as np
+
+    from mghft_export.bundle import Bundle, file_entry, load_bundle, write_manifest
+    from mghft_export.runtime.features import save_features
+
+    root = tmp_path_factory.mktemp("no_text") / "bundle"
+    shutil.copytree(tiny_bundle, root)
+    bundle = load_bundle(root)
+    features = np.random.default_rng(0).normal(size=(1, 4, 64)).astype(np.float32)
+    save_features(root / "no_text.npz", Bundle(root, bundle.manifest), [""], features)
+    no_text = file_entry(root, root / "no_text.npz")
+    write_manifest(root, bundle.manifest.model_copy(update={"no_text": no_text}))
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.sentences import say_error
-from mghft_export.cli.texts import note_one_text_for_all, texts_of_images, warn_of_missing_views
+from mghft_export.cli.texts import note_shared_text, texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import TextFeatures, load_features
@@ -104,11 +104,11 @@ def predict(
     if text_features is not None and (texts or text_file is not None):
         raise StickerError("give either texts or --text-features, not both")
     refuse_beside_interpreter(interpret, endpoint, interpreter_model, texts, text_file, text_features)
-    asked = images_of(images, click.get_binary_stream("stdin"))
+    asked = images_of(images, sys.stdin.buffer)
     named: list[str] = []
     if not interpret and text_features is None:
-        named = texts_of_images(asked, texts, text_file, columns)
-        note_one_text_for_all(errors, asked, named)
+        named = texts_of_images(asked, texts, text_file, columns, without=manifest.no_text is not None)
+        note_shared_text(errors, asked, named)
     refuse_with_engine(ctx, engine, "precision", "provider")
     pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)

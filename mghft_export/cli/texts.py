@@ -19,18 +19,24 @@ def texts_of_images(
     texts: Sequence[str],
     text_file: Path | None,
     columns: Mapping[str, str] | None = None,
+    *,
+    without: bool = False,
 ) -> list[str]:
     """One text for each image, from `--text` (once for all, or once each) or `--text-file`.
 
+    Args:
+        without: the model was trained for stickers without text, too: texts may be missing, and empty.
+
     Raises:
-        StickerError: none or both were given, the numbers do not fit, an image has no text in the file, or a text is
-            empty.
+        StickerError: both were given or the numbers do not fit; or a text is missing or empty and must not be.
     """
     if text_file is not None and texts:
         raise StickerError("give the stickers' text with either --text or --text-file, not both")
     if text_file is not None:
         found = read_texts(text_file, columns)
         chosen = [found] * len(images) if isinstance(found, str) else _from_file(images, found, text_file)
+    elif not texts and without:
+        chosen = [""] * len(images)
     elif not texts:
         raise StickerError(
             "the stickers have no text; give it with --text or --text-file, encoded with --text-features, "
@@ -43,14 +49,18 @@ def texts_of_images(
     else:
         chosen = list(texts) if len(texts) == len(images) else [texts[0]] * len(images)
     empty = next((image for image, text in zip(images, chosen, strict=True) if not text.strip()), None)
-    if empty is not None:
+    if empty is not None and not without:
         raise StickerError(f"the text of {empty} is empty; describe the sticker, or let --interpret do it")
     return chosen
 
 
-def note_one_text_for_all(console: Console, images: Sequence[Path], texts: Sequence[str]) -> None:
-    """Point out that many images are read with one text, which is seldom what is meant."""
-    if len(set(images)) > 1 and len(set(texts)) == 1:
+def note_shared_text(console: Console, images: Sequence[Path], texts: Sequence[str]) -> None:
+    """Point out which images are judged without a text, or that many share one, which is seldom what is meant."""
+    absent = [image for image, text in zip(images, texts, strict=True) if not text.strip()]
+    if absent:
+        which = "the image alone is judged" if len(absent) == 1 else f"{len(absent)} images alone are judged"
+        say(console, ("note:", "yellow"), f" no text is given, so {which}; a text makes it surer (--text)")
+    elif len(set(images)) > 1 and len(set(texts)) == 1:
         say(
             console,
             ("note:", "yellow"),
@@ -66,7 +76,7 @@ def warn_of_missing_views(
     if manifest.text.views != "separate":
         return
     for name, text in zip(names, texts, strict=True):
-        missing = split_views(text).missing
+        missing = split_views(text).missing if text.strip() else ()
         if missing:
             say_warning(
                 console,

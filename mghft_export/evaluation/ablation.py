@@ -28,6 +28,8 @@ from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.views import VIEWS
 
 OWN, BLANK, ANOTHER, NOISE, MEAN = "own", "blank", "another's", "noise", "mean features"
+NO_TEXT = "none"
+"""Where the model has learned features for stickers without text."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,9 @@ def text_variants(
         TextVariant(MEAN, mean, everyone),
         TextVariant(ANOTHER, own[another], everyone),
     ]
+    if pipeline.no_text is not None:
+        absent = np.broadcast_to(pipeline.no_text[None], own.shape)
+        variants.append(TextVariant(NO_TEXT, absent, everyone))
     for view in VIEWS:
         alone = [single_view(text, view) for text in texts]
         has = np.array([part is not None for part in alone])

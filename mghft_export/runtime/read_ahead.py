@@ -27,22 +27,22 @@ def read_ahead(
         threads: as many as cores, at most four, where it is not said.
     """
     workers = ThreadPoolExecutor(threads or min(MOST_THREADS, os.cpu_count() or 1))
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    waiting: deque[tuple[Item, Future[Result | StickerError]]] = deque()
     try:
         for item in items:
-            waiting.append((item, workers.submit(read, item)))
+            waiting.append((item, workers.submit(_attempt, read, item)))
             if len(waiting) >= ahead:
                 oldest, future = waiting.popleft()
-                yield oldest, _result(future)
+                yield oldest, future.result()
         while waiting:
             oldest, future = waiting.popleft()
-            yield oldest, _result(future)
+            yield oldest, future.result()
     finally:
         workers.shutdown(cancel_futures=True)
 
 
-def _result(future: Future[Result]) -> Result | StickerError:
+def _attempt(read: Callable[[Item], Result], item: Item) -> Result | StickerError:
     try:
-        return future.result()
+        return read(item)
     except StickerError as error:
         return error

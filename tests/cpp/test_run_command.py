@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cpp.conftest import call
 
@@ -16,6 +17,8 @@ from mghft_export.cli.bench import bench
 from mghft_export.cli.bench_tables import comparison_tables
 from mghft_export.cli.main import run as run_command
 from mghft_export.cpu_features import cpu_flags
+from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.image import open_sticker
 from mghft_export.verification.warning import saturation_warning
 
 
@@ -43,6 +46,21 @@ def test_predict_prints_a_table(programs, tiny_bundle, sticker):
         *json.loads((tiny_bundle / "manifest.json").read_text())["class_names"],
     ]
     assert [line.split()[0] for line in lines[3:]] == ["2620.png", "2620.png"]
+
+
+def test_without_texts_it_judges_images_as_python_does(programs, no_text_bundle, tiny_bundle, sticker):
+    found = call(programs.run, "predict", no_text_bundle, sticker, sticker, "--json", "--logits")
+    assert "the images alone are judged" in found.stderr
+    pipeline = Pipeline(load_bundle(no_text_bundle))
+    pixels = pipeline.preprocess([open_sticker(sticker)])
+    rows = [json.loads(line)["logits"] for line in found.stdout.splitlines()]
+    assert np.allclose(rows, np.repeat(pipeline.logits(pixels, [""]), 2, axis=0), atol=1e-4)
+    some = ("--text", "a cat", "--text", " ", "--json", "--logits")
+    mixed = call(programs.run, "predict", no_text_bundle, sticker, sticker, *some)
+    first, second = (json.loads(line)["logits"] for line in mixed.stdout.splitlines())
+    assert np.allclose(first, pipeline.logits(pixels, ["a cat"])[0], atol=1e-4)
+    assert np.allclose(second, rows[0], atol=1e-6)
+    assert "with either --text or --text-file" in refused(programs, "predict", tiny_bundle, sticker)
 
 
 def test_broken_images_are_named_and_left_out(programs, tiny_bundle, sticker, tmp_path):
