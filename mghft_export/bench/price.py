@@ -9,6 +9,7 @@ from mghft_export.bundle import Bundle
 from mghft_export.engines.build_info import ENGINES, read_build_info
 from mghft_export.errors import EngineError
 from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verification.warning import unjudged
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,14 @@ class Price:
         agreement: share of stickers with the same class.
         macro_f1_change: negative where the precision is worse; None for random weights.
         stickers: how many were compared; None for the reference itself.
+        remarks: why the same class says less than it seems: a branch that the classes hardly need, or that misses its
+            limits.
     """
 
     agreement: float
     macro_f1_change: float | None
     stickers: int | None
+    remarks: tuple[str, ...] = ()
 
 
 def price(bundle: Bundle, subject: Subject) -> Price | None:
@@ -44,7 +48,12 @@ def price(bundle: Bundle, subject: Subject) -> Price | None:
     if any(now.get(branch) != digest for branch, digest in found.graphs.items()):
         return None
     change = found.macro_f1.change if found.macro_f1 is not None else None
-    return Price(found.top1_agreement, change, found.stickers)
+    failed = tuple(
+        f"{precision}: the {branch} branch misses its limits"
+        for branch, check in found.branches.items()
+        if check.passed is False
+    )
+    return Price(found.top1_agreement, change, found.stickers, (*unjudged(found), *failed))
 
 
 def _precision(bundle: Bundle, subject: Subject) -> str | None:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mghft_export.bench.notes import contradiction_lines, cut_lines
+from mghft_export.bench.notes import REMARKED, contradiction_lines, cut_lines, remark_lines
 from mghft_export.bench.record import is_noisy
 
 LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
@@ -56,7 +56,7 @@ def as_markdown(records: Sequence[Mapping[str, Any]]) -> str:
                     cells = [row["name"], f"not run: {row['failure']}"] + [""] * (len(HEADINGS) - 2)
                 parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
             parts.append("")
-            notes = [*cut_lines(comparison), *contradiction_lines(comparison)]
+            notes = [*cut_lines(comparison), *contradiction_lines(comparison), *remark_lines(comparison)]
             parts += [f"{note}\n" for note in notes]
     return "\n".join(parts)
 
@@ -89,7 +89,7 @@ def cells_of(row: Mapping[str, Any]) -> list[str] | None:
         speed,
         f"{row['peak_bytes'] / 1e9:.2f}",
         "-" if share is None else f"{share:.0%}",
-        "-" if price is None else f"{price['agreement']:.2%}",
+        "-" if price is None else f"{price['agreement']:.2%}" + REMARKED * bool(price.get("remarks")),
         "-" if change is None else f"{change:+.3f}",
     ]
 

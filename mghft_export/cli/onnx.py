@@ -272,13 +272,16 @@ def verified_precisions(
     shown: Steps,
 ) -> tuple[Bundle, dict[str, PrecisionVerification]]:
     """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set."""
-    # Stickers that do not fit the model are found before the work, not after.
+    # Stickers that do not fit the model are found before the work, not after; the calibration looks at its set itself.
     if data is not None:
-        stickers = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
-    else:
-        stickers = calibration_stickers(bundle.manifest, options.calibration, limit=QUICK)
+        chosen = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
     texts = TextCache()
     bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers, texts)
+    stickers = (
+        chosen
+        if data is not None
+        else calibration_stickers(bundle.manifest, precisions=precisions, limit=QUICK)
+    )
     shown.start(f"verifying {', '.join(precisions)}")
     done = 0
 

@@ -16,13 +16,14 @@ from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
 from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.calibrated_set import calibrated_set, given_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.sensitivity.layers import find_layers, text_size
 from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.report import Study, write_study
-from mghft_export.sensitivity.search import Budget, check_reachable, search
+from mghft_export.sensitivity.search import Budget, check_reachable, quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.stickers import StudyStickers, part_of_calibration_set, split_of_data
 from mghft_export.sensitivity.study_recipe import study_recipe
@@ -40,7 +41,7 @@ DEFAULT_STICKERS = 256
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="SET",
-    help="Calibration set, for the ranges.  [default: the one that comes along]",
+    help="Calibration set, for the ranges.  [default: that of the bundle]",
 )
 @click.option(
     "--data",
@@ -140,16 +141,16 @@ def sensitivity(
     if branches:
         wanted = tuple(branch for branch in BRANCHES if branch in branches)
         given = given.model_copy(update={"branches": wanted})
-    study = _study(
-        opened, PrecisionOptions(calibration=calibration, recipe=given), data, split, stickers, budget
-    )
+    chosen = calibrated_set(opened.manifest) if calibration is None else given_set(calibration)
+    options = PrecisionOptions(calibration=chosen.root, recipe=given)
+    study = _study(opened, options, chosen.name, data, split, stickers, budget)
     written = write_study(study, output) if output is not None else []
     if study.search is not None and recipe_out is not None:
         with replacing_file(recipe_out) as partial:
             write_recipe(partial, study.search.recipe)
         written.append(recipe_out)
     if study.search is not None and apply:
-        written += _apply(opened, PrecisionOptions(calibration=calibration, recipe=study.search.recipe))
+        written += _apply(opened, PrecisionOptions(calibration=chosen.root, recipe=study.search.recipe))
     if as_json:
         click.echo(json.dumps(study.to_dict(), indent=1, ensure_ascii=False))
         return
@@ -162,12 +163,17 @@ def sensitivity(
 def _study(
     bundle: Bundle,
     options: PrecisionOptions,
+    calibration: str,
     data: Path | None,
     split: str | None,
     most: int,
     budget: Budget | None,
 ) -> Study:
-    """All measurements, with progress bars on stderr."""
+    """All measurements, with progress bars on stderr.
+
+    Args:
+        calibration: which set, for people.
+    """
     with progress_bar() as progress:
         task = progress.add_task("reading the calibration set", total=None)
 
@@ -183,7 +189,7 @@ def _study(
             progress.update(task, completed=stickers_done, total=stickers)
 
         work = Calibration(bundle, options, start, count)
-        stickers = _stickers(work, data, split, most)
+        stickers = _stickers(work, calibration, data, split, most)
         recipe = study_recipe(work, stickers.ranging)
         start("running float32", len(stickers.measured))
         model = WholeModel(work, recipe, stickers.measured, lambda count: progress.advance(task, count))
@@ -195,14 +201,16 @@ def _study(
             check_reachable(model, layers, budget)
         start("layers", len(layers))
         effects = measure_layers(model, layers, done)
-        start("groups", len(groups_of(layers)))
-        groups = measure_groups(model, layers, done)
+        quantised = quantised_layers(recipe, layers)
+        start("groups", len(groups_of(quantised)))
+        groups = measure_groups(model, quantised, done)
         found = None
         if budget is not None:
             start("searching")
             found = search(model, [item.layer for item in effects], budget, start)
     return Study(
         bundle=bundle.root.resolve().name,
+        calibrated_on=calibration,
         measured_on=stickers.source,
         stickers=len(stickers.measured),
         recipe=recipe,
@@ -213,9 +221,11 @@ def _study(
     )
 
 
-def _stickers(work: Calibration, data: Path | None, split: str | None, most: int) -> StudyStickers:
+def _stickers(
+    work: Calibration, calibration: str, data: Path | None, split: str | None, most: int
+) -> StudyStickers:
     if data is None:
-        return part_of_calibration_set(work.set, most)
+        return part_of_calibration_set(work.set, most, calibration)
     dataset = load_dataset(data)
     chosen = split or (WHOLE if WHOLE in dataset.splits else "val")
     return split_of_data(dataset, chosen, work.set, work.bundle.manifest.class_names, most)

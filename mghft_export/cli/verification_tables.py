@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,8 +11,17 @@ from rich.text import Text
 
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.verification.budget import stickers_needed
-from mghft_export.verification.result import MeasureChange, PrecisionVerification
-from mghft_export.verification.warning import missed
+from mghft_export.verification.neutral import PLACES
+from mghft_export.verification.result import (
+    BranchVerification,
+    MeasureChange,
+    OutputChange,
+    PrecisionVerification,
+)
+from mghft_export.verification.warning import missed, unjudged
+
+SHORT = {PLACES["vision"]: "mean text", PLACES["text"]: "blank image"}
+"""What takes the other modality's place, in a narrow column."""
 
 
 def print_verifications(verified: Mapping[str, PrecisionVerification], console: Console) -> None:
@@ -28,14 +37,23 @@ def print_verifications(verified: Mapping[str, PrecisionVerification], console: 
             Text(f"{names}: {remark}; for new ones: mghft-export verify BUNDLE --data ROOT", "yellow"),
             soft_wrap=True,
         )
+    for sentence in dict.fromkeys(line for item in verified.values() for line in unjudged(item)):
+        console.print(
+            Text(f"{sentence} by its classes; its outputs and the neutral logits do", "yellow"),
+            soft_wrap=True,
+        )
     for name, item in verified.items():
         if item.passed is False:
             console.print(Text(f"{name} misses its budget: {missed(item)}", "bold red"), soft_wrap=True)
-        elif item.passed is None:
+        if item.classes_passed is None:
             needed = stickers_needed(item.budget)
-            more = f"verify on {needed:.0f} or more" if needed < float("inf") else "no flip is allowed"
+            least = f"{100 * item.budget.min_agreement:.10g} % of the same class"
             console.print(
-                Text(f"{name}: one flip among {item.stickers} stickers decides nothing; {more}", "yellow"),
+                Text(
+                    f"{name}: {item.stickers} stickers decide nothing of {least}, where one counts for more; "
+                    f"verify on {needed} or more",
+                    "yellow",
+                ),
                 soft_wrap=True,
             )
 
@@ -72,7 +90,9 @@ def summary_table(verified: Mapping[str, PrecisionVerification]) -> Table:
     table.add_row("budget: same class", *(f"{item.budget.min_agreement:.2%}" for item in items))
     if first.macro_f1 is not None:
         table.add_row("budget: points of F1", *(f"{100 * item.budget.max_drop:.2f}" for item in items))
-    table.add_row("held", *(_verdict(item.passed) for item in items))
+    table.add_row("classes held", *(_verdict(item.classes_passed) for item in items))
+    for branch in first.branches:
+        _add_branch(table, branch, [item.branches[branch] for item in items])
     if first.macro_f1 is None:
         table.caption = "random weights: accuracy and F1 mean nothing"
     else:
@@ -80,17 +100,43 @@ def summary_table(verified: Mapping[str, PrecisionVerification]) -> Table:
     return table
 
 
+def _add_branch(table: Table, branch: str, checks: Sequence[BranchVerification]) -> None:
+    """What one branch alone changes, and whether it keeps to its limits."""
+    table.add_section()
+    table.add_row(f"{branch} branch held", *(_verdict(check.passed) for check in checks))
+    neutral = checks[0].neutral
+    given = SHORT.get(neutral, neutral) if neutral is not None else "fp32's inputs"
+    table.add_row(f"  same class, {given}", *(f"{check.same_class:.2%}" for check in checks))
+    table.add_row("  mean KL", *(f"{check.kl:.1e}" for check in checks))
+    if neutral is not None:
+        table.add_row("  KL if it said nothing", *(_short(check.silent_kl) for check in checks))
+        table.add_row("  lost of its effect", *(_share(check.lost) for check in checks))
+        table.add_row("  classes kept without it", *(_share(check.kept_without) for check in checks))
+
+
 def output_table(verified: Mapping[str, PrecisionVerification]) -> Table:
-    """A row an output, its largest difference and mean cosine for each precision."""
-    table = Table("output", box=SIMPLE_HEAD, title="Outputs: largest difference, cosine")
+    """A row an output, its relative error and cosine for each precision."""
+    table = Table("output", box=SIMPLE_HEAD, title="Outputs: relative error, cosine")
     for name in verified:
         table.add_column(name, justify="right")
     columns = [{item.output: item for item in found.outputs} for found in verified.values()]
     for name in dict.fromkeys(name for column in columns for name in column):
         row = [column.get(name) for column in columns]  # None where no token was selected by both
-        table.add_row(name, *(f"{item.max_abs:.1e}  {item.cosine:.5f}" if item else "" for item in row))
+        table.add_row(name, *("" if item is None else _output(item) for item in row))
     table.caption = "tokens: those of patches that both select"
     return table
+
+
+def _output(item: OutputChange) -> str:
+    return f"{_share(item.relative_error)}  {item.cosine:.5f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
 
 
 def _interval(item: MeasureChange) -> str:

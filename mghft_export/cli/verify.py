@@ -33,7 +33,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
     "--data",
     type=click.Path(path_type=Path),
     metavar="ROOT",
-    help="Data set to verify on.  [default: the calibration set that comes along]",
+    help="Data set to verify on.  [default: the calibration set of the bundle]",
 )
 @click.option("--split", help="Of the data set.  [default: test, or all where there are no splits]")
 @click.option("--limit", type=click.IntRange(1), help="At most so many stickers.  [default: all]")
@@ -91,7 +91,7 @@ def verify(
     if data is None and split is not None:
         raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
     if data is None:
-        stickers = calibration_stickers(opened.manifest, limit=limit)
+        stickers = calibration_stickers(opened.manifest, precisions=chosen, limit=limit)
     else:
         found = load_dataset(data, skip_bad=skip_bad)
         stickers = data_set_stickers(found, opened.manifest, split=split, limit=limit)

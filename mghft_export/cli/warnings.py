@@ -7,7 +7,7 @@ from rich.text import Text
 
 from mghft_export.bundle import Manifest
 from mghft_export.cpu_features import cpu_flags
-from mghft_export.verification.warning import precision_warning, saturation_warning
+from mghft_export.verification.warning import judgement_note, precision_warning, saturation_warning
 
 
 def warn_of_precision(manifest: Manifest, precision: str) -> None:
@@ -18,3 +18,6 @@ def warn_of_precision(manifest: Manifest, precision: str) -> None:
     ):
         if sentence is not None:
             Console(stderr=True, soft_wrap=True).print(Text.assemble(("warning: ", "yellow"), sentence))
+    note = judgement_note(manifest, precision)
+    if note is not None:
+        Console(stderr=True, soft_wrap=True).print(Text.assemble(("note: ", "dim"), note))

@@ -15,6 +15,7 @@ from mghft_export.calibration.calibration_set import CalibrationSet, load_calibr
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibrated_set import set_entry
 from mghft_export.precision.feeds import OnStickers, no_report, run_images, run_texts
 from mghft_export.precision.fp16 import too_large
 from mghft_export.precision.histogram import Histogram
@@ -289,11 +290,7 @@ class Calibration:
         return {branch: graphs[branch].file.sha256 for branch in BRANCHES}
 
     def _set_entry(self) -> dict[str, str]:
-        return {
-            "name": self.set.root.resolve().name,
-            "sha256": self.set.set_hash,
-            "stickers": str(len(self.stickers)),
-        }
+        return {**set_entry(self.set), "stickers": str(len(self.stickers))}
 
 
 KINDS: dict[

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.divergence import divergences
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.runtime.pipeline import FloatArray
 
@@ -18,12 +19,15 @@ class Effect:
 
     Attributes:
         kl: mean over stickers of KL(float32 || changed), in nats.
+        kl_error: standard error of that mean: means that are no farther apart may be the same, for all that so few
+            stickers tell.
         max_abs: largest difference of a logit.
         flips: stickers whose most probable class changed.
         stickers: how many were measured on.
     """
 
     kl: float
+    kl_error: float
     max_abs: float
     flips: int
     stickers: int
@@ -42,11 +46,10 @@ def effect_of(expected: FloatArray, found: FloatArray) -> Effect:
     """
     if not np.isfinite(found).all():
         raise MGHFTError("quantising gives logits that are not finite; check the checkpoint and the ranges")
-    before, after = _log_softmax(expected), _log_softmax(found)
-    divergence = (np.exp(before) * (before - after)).sum(axis=1)
+    divergence = divergences(expected, found)
     return Effect(
-        # Rounding may leave a sum of nothing just below zero.
-        kl=max(float(divergence.mean()), 0.0),
+        kl=float(divergence.mean()),
+        kl_error=float(divergence.std() / np.sqrt(len(divergence))),
         max_abs=float(np.abs(found - expected).max()),
         flips=int((expected.argmax(axis=1) != found.argmax(axis=1)).sum()),
         stickers=len(expected),
@@ -61,9 +64,3 @@ def macro_f1(logits: FloatArray, labels: npt.NDArray[np.int64]) -> float:
     """
     sklearn = evaluation_module("sklearn.metrics")
     return 100 * float(sklearn.f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0))
-
-
-def _log_softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result

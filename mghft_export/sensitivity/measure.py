@@ -20,10 +20,12 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class GroupEffect:
-    """Several layers quantised together, all others in float32.
+    """Several layers quantised together, in the graphs that an INT8 bundle has: GELU's tanh form, half constants.
+
+    So "all, all" is the bundle that the recipe makes, to the bit. Of the group without a layer only that form is left.
 
     Attributes:
-        branch: of all its layers, or "all".
+        branch: of all its layers, "all", or "none" without any.
         kind: of all its layers, or "all".
         layers: how many.
     """
@@ -58,8 +60,8 @@ def measure_layers(
 
 
 def groups_of(layers: Sequence[Layer]) -> list[tuple[str, str, list[Layer]]]:
-    """Layers of one kind in a branch, whole branches, and all: branch, kind and members of each."""
-    members: dict[tuple[str, str], list[Layer]] = {}
+    """No layer, layers of one kind in a branch, whole branches, and all: branch, kind and members of each."""
+    members: dict[tuple[str, str], list[Layer]] = {("none", "all"): []}
     for branch in dict.fromkeys(layer.branch for layer in layers):
         own = [layer for layer in layers if layer.branch == branch]
         for layer in own:
@@ -72,10 +74,14 @@ def groups_of(layers: Sequence[Layer]) -> list[tuple[str, str, list[Layer]]]:
 def measure_groups(
     model: WholeModel, layers: Sequence[Layer], on_group: Callable[[str], None] = lambda _: None
 ) -> list[GroupEffect]:
-    """Each group together, in the order of :func:`groups_of`."""
+    """Each group together, in the order of :func:`groups_of`.
+
+    Args:
+        layers: those that the recipe quantises.
+    """
     found = []
     for branch, kind, members in groups_of(layers):
-        effect = effect_of(model.expected, model.logits(by_branch(members)))
+        effect = effect_of(model.expected, model.logits(by_branch(members), form="cpu"))
         found.append(GroupEffect(branch, kind, len(members), effect))
         on_group(f"{branch}, {kind}")
     return found

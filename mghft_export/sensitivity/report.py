@@ -24,6 +24,7 @@ class Study:
 
     Attributes:
         bundle: its folder's name.
+        calibrated_on: which set gives the ranges, and why it, for people.
         measured_on: which stickers, for people.
         stickers: how many.
         recipe: that was studied, with its ranges.
@@ -32,6 +33,7 @@ class Study:
     """
 
     bundle: str
+    calibrated_on: str
     measured_on: str
     stickers: int
     recipe: QuantizationRecipe
@@ -45,6 +47,7 @@ class Study:
         recipe = self.recipe
         values: dict[str, Any] = {
             "bundle": self.bundle,
+            "calibrated_on": self.calibrated_on,
             "measured_on": self.measured_on,
             "stickers": self.stickers,
             "quantization": recipe.model_dump(

@@ -78,7 +78,7 @@ def check_reachable(model: WholeModel, layers: Sequence[Layer], budget: Budget) 
     Raises:
         MGHFTError: it is missed with all layers in float.
     """
-    candidates = _candidates(model.recipe, layers)
+    candidates = quantised_layers(model.recipe, layers)
     if not _trial(model, candidates, len(candidates), budget).holds:
         raise _unreachable(budget)
 
@@ -102,7 +102,7 @@ def search(
     Raises:
         MGHFTError: the budget is missed with all layers in float.
     """
-    candidates = _candidates(model.recipe, ranked)
+    candidates = quantised_layers(model.recipe, ranked)
     trials: list[Trial] = []
 
     def holds(returned: int) -> bool:
@@ -126,8 +126,8 @@ def search(
     return Search(budget, returned, tuple(trials), chosen, _with_float_layers(model.recipe, returned))
 
 
-def _candidates(recipe: QuantizationRecipe, layers: Sequence[Layer]) -> list[Layer]:
-    """Those that the recipe quantises."""
+def quantised_layers(recipe: QuantizationRecipe, layers: Sequence[Layer]) -> list[Layer]:
+    """Those that a recipe does not keep in float."""
     kept = {(branch, name) for branch, names in recipe.float_layers.items() for name in names}
     return [layer for layer in layers if (layer.branch, layer.name) not in kept]
 

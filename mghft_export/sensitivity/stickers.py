@@ -30,8 +30,11 @@ class StudyStickers:
     source: str
 
 
-def part_of_calibration_set(calibration: CalibrationSet, most: int) -> StudyStickers:
+def part_of_calibration_set(calibration: CalibrationSet, most: int, name: str) -> StudyStickers:
     """Every fourth sticker of the set is measured on.
+
+    Args:
+        name: of the set, for people.
 
     Raises:
         DataError: the set is too small to be divided.
@@ -45,7 +48,7 @@ def part_of_calibration_set(calibration: CalibrationSet, most: int) -> StudyStic
     return StudyStickers(
         spread(stickers[EVERY - 1 :: EVERY], most),
         tuple(item for number, item in enumerate(stickers, start=1) if number % EVERY),
-        f"every {EVERY}th sticker of the calibration set {calibration.root.resolve().name}",
+        f"every {EVERY}th sticker of {name}",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mghft_export.bundle import BRANCHES
 from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibrated_set import set_entry
 from mghft_export.precision.calibration_run import Calibration
 from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.sensitivity.stickers import EVERY
@@ -51,10 +52,6 @@ def _ranged(work: Calibration, given: QuantizationRecipe, ranging: Sequence[Stic
     update = {
         "ranges": work.ranges(given, ranging),
         "graphs": {branch: graphs[branch].file.sha256 for branch in BRANCHES},
-        "calibration_set": {
-            "name": work.set.root.resolve().name,
-            "sha256": work.set.set_hash,
-            "part": f"all but every {EVERY}th sticker",
-        },
+        "calibration_set": {**set_entry(work.set), "part": f"all but every {EVERY}th sticker"},
     }
     return QuantizationRecipe.model_validate({**dict(given), **update})

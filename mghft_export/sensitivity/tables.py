@@ -59,17 +59,22 @@ def layer_table(study: Study) -> Table:
 
 
 def group_table(study: Study) -> Table:
-    """Kinds and branches, each quantised together."""
+    """Kinds and branches, each quantised together, as an INT8 bundle has them."""
     table = Table(box=SIMPLE_HEAD, title="Groups of layers together in INT8", padding=(0, 0, 0, 1))
     table.add_column("branch")
     table.add_column("kind")
     table.add_column("layers", justify="right")
-    _effect_columns(table)
+    _effect_columns(table, spread=True)
     for item in study.groups:
         style = "bold" if item.kind == "all" else ""
-        table.add_row(item.branch, item.kind, str(item.layers), *_effect_cells(item.effect), style=style)
+        cells = _effect_cells(item.effect, spread=True)
+        table.add_row(item.branch, item.kind, str(item.layers), *cells, style=style)
         if item.kind == "all":
             table.add_section()
+    table.caption = (
+        "as an INT8 bundle has them: all, all is the bundle itself, and none its GELU and half constants alone;\n"
+        "means that are no farther apart than their errors (±) are the same for all that these stickers tell"
+    )
     return table
 
 
@@ -122,11 +127,12 @@ def _conclusion(study: Study, found: Search) -> Text:
     return lines
 
 
-def _effect_columns(table: Table) -> None:
-    for heading in ("KL", "|Δ logit|", "flips"):
+def _effect_columns(table: Table, *, spread: bool = False) -> None:
+    for heading in ("KL", *(["±"] if spread else []), "|Δ logit|", "flips"):
         table.add_column(heading, justify="right")
 
 
-def _effect_cells(effect: Effect) -> tuple[str | Text, ...]:
+def _effect_cells(effect: Effect, *, spread: bool = False) -> tuple[str | Text, ...]:
     flips = Text(str(effect.flips), "red" if effect.flips else "dim")
-    return f"{effect.kl:.1e}", f"{effect.max_abs:.3f}", flips
+    error = [f"{effect.kl_error:.1e}"] if spread else []
+    return f"{effect.kl:.1e}", *error, f"{effect.max_abs:.3f}", flips

@@ -43,16 +43,17 @@ def within_budget(budget: Budget, *, stickers: int, flips: int, macro_f1_change:
         macro_f1_change: minus the loss; None where the F1 means nothing.
 
     Returns:
-        None where one sticker flipped among so few that the budget has no room for any: that may be chance.
+        None where at most one sticker flipped among so few that the budget has no room for any: such a set would not
+        show whether the budget is held.
     """
-    if flips == 1 and stickers < stickers_needed(budget):
+    if flips <= 1 and stickers < stickers_needed(budget):
         return None
     agrees = 1 - flips / stickers >= budget.min_agreement - ROUNDING
     return agrees and (macro_f1_change is None or -macro_f1_change <= budget.max_drop + ROUNDING)
 
 
-def stickers_needed(budget: Budget) -> float:
-    """So many stickers that one of them may flip; infinite where none may, ever."""
+def stickers_needed(budget: Budget) -> int:
+    """So many stickers that one of them may flip; any number shows whether none does."""
     room = 1 - budget.min_agreement
     # Rounded up to a whole number, but not because of the last bit of a quotient such as 1 / 0.005.
-    return float(-(-(1 - ROUNDING) // room)) if room > 0 else float("inf")
+    return int(-(-(1 - ROUNDING) // room)) if room > 0 else 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from mghft_export.errors import MGHFTError
+from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.verification.branches import BranchOutputs
 from mghft_export.verification.differences import (
     OutputDifference,
@@ -18,25 +20,33 @@ from mghft_export.verification.differences import (
 
 
 class Collected:
-    """Differences by output and agreements by stage, an entry a sticker."""
+    """Differences by output and agreements by stage, an entry a sticker; logits of whole runs and branches."""
 
     def __init__(self) -> None:
         self.differences: defaultdict[str, list[OutputDifference]] = defaultdict(list)
         self.agreements: defaultdict[str, list[float]] = defaultdict(list)
-        self._classes: list[npt.NDArray[np.int64]] = []
+        self._logits: list[FloatArray] = []
+        self._alone: defaultdict[str, list[FloatArray]] = defaultdict(list)
 
-    def add(self, precision: str, found: BranchOutputs, wanted: BranchOutputs) -> None:
+    def add(
+        self, precision: str, found: BranchOutputs, wanted: BranchOutputs, alone: Mapping[str, FloatArray]
+    ) -> None:
         """Compare the outputs of some more stickers.
+
+        Args:
+            alone: logits by branch, :func:`~mghft_export.verification.neutral.branches_alone`.
 
         Raises:
             MGHFTError: a logit is not a finite number.
         """
-        logits = found.outputs["logits"]
-        if not np.isfinite(logits).all():
+        logits = np.asarray(found.outputs["logits"], np.float32)
+        if not all(np.isfinite(values).all() for values in (logits, *alone.values())):
             raise MGHFTError(
                 f"{precision} gives logits that are not finite: its numbers overflow; use a higher precision"
             )
-        self._classes.append(logits.argmax(axis=1))
+        self._logits.append(logits)
+        for branch, values in alone.items():
+            self._alone[branch].append(values)
         for number in range(len(logits)):
             for name, expected in wanted.outputs.items():
                 pair = found.outputs[name][number], expected[number]
@@ -50,6 +60,16 @@ class Collected:
                 self.agreements[stage].append(index_agreement(found.selected[stage][number], indices[number]))
 
     @property
-    def classes(self) -> npt.NDArray[np.int64]:
+    def logits(self) -> FloatArray:
+        """Of the whole precision: [n, classes]."""
+        return np.concatenate(self._logits)
+
+    @property
+    def classes(self) -> npt.NDArray[np.intp]:
         """Predicted: [n]."""
-        return np.concatenate(self._classes)
+        classes: npt.NDArray[np.intp] = self.logits.argmax(axis=1)
+        return classes
+
+    def alone(self, branch: str) -> FloatArray:
+        """Where only this branch is the precision's: [n, classes]."""
+        return np.concatenate(self._alone[branch])

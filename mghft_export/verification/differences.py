@@ -19,15 +19,17 @@ class OutputDifference:
     batch: int
     max_abs: float
     cosine: float
+    relative_error: float
 
 
 def difference(
     output: str, batch: int, found: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]
 ) -> OutputDifference:
-    """Largest absolute difference, and cosine of the whole tensors."""
+    """Largest absolute difference, cosine of the whole tensors, and length of their difference over what is wanted."""
     a, b = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     cosine = float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30))
-    return OutputDifference(output, batch, float(np.abs(a - b).max()), cosine)
+    relative = float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))
+    return OutputDifference(output, batch, float(np.abs(a - b).max()), cosine, relative)
 
 
 def selected_agreement(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], heads: int) -> float:

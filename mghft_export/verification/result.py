@@ -21,6 +21,9 @@ class OutputChange(_Frozen):
     """Largest difference of a value."""
     cosine: float
     """Mean over the stickers, of a sticker's whole tensor."""
+    relative_error: float | None = Field(default=None, ge=0)
+    """Length of the difference over the length of float32's, mean over the stickers; manifests of earlier versions have
+    none."""
 
 
 class MeasureChange(_Frozen):
@@ -46,6 +49,32 @@ class Flips(_Frozen):
     """Wrong in float32 alone."""
     other: int = Field(ge=0)
     """Wrong in both."""
+
+
+class BranchVerification(_Frozen):
+    """One branch of a precision, with the other two in float32."""
+
+    neutral: str | None
+    """What takes the other modality's place in the logits; None for the fusion branch, which gets float32's outputs."""
+    same_class: float = Field(ge=0, le=1)
+    """Share of stickers with float32's class under these conditions."""
+    kl: float = Field(ge=0)
+    """Mean of KL(float32 || precision) under these conditions, in nats."""
+    silent_same_class: float | None = Field(default=None, ge=0, le=1)
+    """`same_class` of a branch that says nothing: both modalities are neutral. None for the fusion branch, as are the
+    next three."""
+    silent_kl: float | None = Field(default=None, ge=0)
+    lost: float | None = Field(default=None, ge=0)
+    """Share that the precision loses of what the branch changes in the logits: sqrt(kl / silent_kl), as divergences
+    grow with the square of a change. None where the branch changes nothing."""
+    kept_without: float | None = Field(default=None, ge=0, le=1)
+    """Share of float32's classes that stay when this branch says nothing, and the other modality is as it is."""
+    judged_by_classes: bool | None = None
+    """Whether so few stay that the classes of these stickers can judge the branch."""
+    missed: tuple[str, ...]
+    """The limits that it does not keep to, with the numbers."""
+    passed: bool | None
+    """None where there are too few stickers to tell."""
 
 
 class PrecisionVerification(_Frozen):
@@ -74,5 +103,10 @@ class PrecisionVerification(_Frozen):
     resample: Literal["sticker", "stem", "topic"]
     """What the bootstrap drew."""
     budget: Budget
+    classes_passed: bool | None = None
+    """Whether the budget of classes and F1 is held; None where there are too few stickers to tell, and in manifests of
+    earlier versions."""
+    branches: dict[str, BranchVerification] = {}
+    """Each branch by itself; none in manifests of earlier versions."""
     passed: bool | None
-    """Whether the budget is held; None where there are too few stickers to tell."""
+    """Whether the budget is held and every branch keeps to its limits; None where too few stickers could tell."""

@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from mghft_export.bundle import Bundle, Manifest
+from mghft_export.bundle import Bundle
 from mghft_export.errors import DataError, StickerError
 from mghft_export.evaluation.selection import Resample, bootstrap_groups
+from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
+from mghft_export.verification.branch_checks import check_branches
 from mghft_export.verification.branches import open_branches
 from mghft_export.verification.budget import Budget, default_budget, within_budget
 from mghft_export.verification.collected import Collected
 from mghft_export.verification.measures import flips_by_kind, measure_changes
+from mghft_export.verification.neutral import branches_alone, neutral_of
 from mghft_export.verification.record import graph_hashes
 from mghft_export.verification.result import OutputChange, PrecisionVerification
 from mghft_export.verification.stickers import VerificationStickers
 
 BATCH = 8
+
+VIEWS_A_STICKER = 4
 
 
 def verify_precision(
@@ -75,8 +79,14 @@ def verify_precisions(
         MGHFTError: a precision gives logits that are not finite, or the provider is not usable on this machine.
     """
     manifest = bundle.manifest
-    pipeline, run_reference = open_branches(bundle, "fp32", cache=texts)
-    runs = {precision: open_branches(bundle, precision, provider)[1] for precision in precisions}
+    own = [sticker.text for sticker in on.stickers if sticker.text.strip()]
+    if not own:
+        raise StickerError("no sticker has a text, which MGHFT reads; add texts to the data set")
+    # All texts are needed twice: for their mean, and sticker by sticker.
+    cache = TextCache(VIEWS_A_STICKER * len(own)) if texts is None else texts
+    pipeline, run_reference = open_branches(bundle, "fp32", cache=cache)
+    neutral = neutral_of(pipeline, run_reference, own)
+    opened = {precision: open_branches(bundle, precision, provider) for precision in precisions}
     reference = Collected()
     collected = {precision: Collected() for precision in precisions}
     used: list[Sticker] = []
@@ -84,9 +94,12 @@ def verify_precisions(
         if stickers:
             pixels, own = pipeline.preprocess(images), [sticker.text for sticker in stickers]
             wanted = run_reference(pixels, own)
-            reference.add("fp32", wanted, wanted)
-            for precision, run in runs.items():
-                collected[precision].add(precision, run(pixels, own), wanted)
+            reference.add("fp32", wanted, wanted, branches_alone(neutral, pipeline, wanted, wanted))
+            for precision, (fusion, run) in opened.items():
+                found = run(pixels, own)
+                collected[precision].add(
+                    precision, found, wanted, branches_alone(neutral, fusion, found, wanted)
+                )
             used += stickers
         on_batch(tried)
     if not used:
@@ -94,11 +107,12 @@ def verify_precisions(
     done = VerificationStickers(tuple(used), on.source, on.calibration_set)
     return {
         precision: _verification(
-            manifest,
+            bundle,
             precision,
             done,
-            reference.classes,
+            reference,
             found,
+            neutral.logits,
             (budgets or {}).get(precision, default_budget(precision)),
             provider,
             resample,
@@ -131,17 +145,19 @@ def _opened(
 
 
 def _verification(
-    manifest: Manifest,
+    bundle: Bundle,
     precision: str,
     on: VerificationStickers,
-    expected: npt.NDArray[np.int64],
+    reference: Collected,
     collected: Collected,
+    silent: FloatArray,
     budget: Budget,
     provider: str,
     resample: Resample,
     seed: int,
 ) -> PrecisionVerification:
-    found = collected.classes
+    manifest = bundle.manifest
+    expected, found = reference.classes, collected.classes
     flips = int((found != expected).sum())
     kinds = accuracy = f1 = None
     if manifest.trained:
@@ -151,6 +167,20 @@ def _verification(
         accuracy, f1 = measure_changes(
             labels, expected, found, len(manifest.class_names), groups=groups, seed=seed
         )
+    outputs = tuple(
+        OutputChange(
+            output=name,
+            max_abs=max(item.max_abs for item in items),
+            cosine=float(np.mean([item.cosine for item in items])),
+            relative_error=float(np.mean([item.relative_error for item in items])),
+        )
+        for name, items in collected.differences.items()
+    )
+    selected = {stage: float(np.mean(shares)) for stage, shares in collected.agreements.items()}
+    branches = check_branches(bundle, precision, reference, collected, silent, budget, outputs, selected)
+    classes = within_budget(
+        budget, stickers=len(found), flips=flips, macro_f1_change=None if f1 is None else f1.change
+    )
     return PrecisionVerification(
         data=on.description,
         remark=on.remark(manifest, precision),
@@ -158,15 +188,8 @@ def _verification(
         provider=provider,
         graphs=graph_hashes(manifest, precision),
         fp32_graphs=graph_hashes(manifest, "fp32"),
-        outputs=tuple(
-            OutputChange(
-                output=name,
-                max_abs=max(item.max_abs for item in items),
-                cosine=float(np.mean([item.cosine for item in items])),
-            )
-            for name, items in collected.differences.items()
-        ),
-        selected_agreement={stage: float(np.mean(shares)) for stage, shares in collected.agreements.items()},
+        outputs=outputs,
+        selected_agreement=selected,
         top1_agreement=1 - flips / len(found),
         flips=flips,
         flips_by_kind=kinds,
@@ -174,7 +197,14 @@ def _verification(
         macro_f1=f1,
         resample=resample,
         budget=budget,
-        passed=within_budget(
-            budget, stickers=len(found), flips=flips, macro_f1_change=None if f1 is None else f1.change
-        ),
+        classes_passed=classes,
+        branches=branches,
+        passed=all_held([classes, *(check.passed for check in branches.values())]),
     )
+
+
+def all_held(verdicts: Sequence[bool | None]) -> bool | None:
+    """One that is missed decides, and so does, before those that are held, one that nobody can tell."""
+    if False in verdicts:
+        return False
+    return None if None in verdicts else True

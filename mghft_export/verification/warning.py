@@ -6,9 +6,13 @@ from collections.abc import Set
 
 from mghft_export.bundle import Manifest
 from mghft_export.cpu_features import has_vnni, is_x86
+from mghft_export.evaluation.relevance import cannot_judge
 from mghft_export.verification.budget import ROUNDING
 from mghft_export.verification.record import is_stale, recorded_verification
 from mghft_export.verification.result import PrecisionVerification
+
+MOST_NAMED = 2
+"""Of a branch's missed limits; the manifest has all."""
 
 
 def precision_warning(manifest: Manifest, precision: str) -> str | None:
@@ -27,6 +31,26 @@ def precision_warning(manifest: Manifest, precision: str) -> str | None:
             "use another precision, or quantise it in another way and run `mghft-export verify` again"
         )
     return None
+
+
+def judgement_note(manifest: Manifest, precision: str) -> str | None:
+    """One sentence where "the same class" says nothing of a branch; None where it does, or nobody looked."""
+    found = recorded_verification(manifest, precision)
+    if found is None or is_stale(manifest, precision, found):
+        return None
+    sentences = unjudged(found)
+    if not sentences:
+        return None
+    return f"{precision} was verified on stickers whose classes do not need all of it: {'; '.join(sentences)}"
+
+
+def unjudged(verification: PrecisionVerification) -> tuple[str, ...]:
+    """A sentence for each branch that the classes of the verified stickers cannot judge."""
+    return tuple(
+        cannot_judge(branch, check.kept_without)
+        for branch, check in verification.branches.items()
+        if check.judged_by_classes is False and check.kept_without is not None
+    )
 
 
 def saturation_warning(
@@ -60,7 +84,11 @@ def missed(verification: PrecisionVerification) -> str:
         parts.append(
             f"macro F1 lower by {-100 * f1.change:.2f} points instead of at most {_short(100 * budget.max_drop)}"
         )
-    return " and ".join(parts)
+    for branch, check in verification.branches.items():
+        if check.missed:
+            more = f" and {len(check.missed) - MOST_NAMED} more" if len(check.missed) > MOST_NAMED else ""
+            parts.append(f"{branch} branch: {', '.join(check.missed[:MOST_NAMED])}{more}")
+    return "; ".join(parts)
 
 
 def _short(value: float) -> str:

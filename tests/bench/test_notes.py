@@ -1,8 +1,15 @@
 """Under a table: what the machine lacks in one line, what was cut, and ratios that the times contradict."""
 
 from mghft_export.bench.compare import compare
-from mghft_export.bench.notes import contradiction_lines, cut_lines, left_out_lines, not_run_lines
+from mghft_export.bench.notes import (
+    contradiction_lines,
+    cut_lines,
+    left_out_lines,
+    not_run_lines,
+    remark_lines,
+)
 from mghft_export.bench.statistics import latency, speed_up
+from mghft_export.bench.text_forms import cells_of
 
 
 def failed(name, reason, **more):
@@ -76,3 +83,19 @@ def test_one_round_a_little_beside_the_others_is_no_contradiction():
     reference = [10.0, 10.2, 10.2]
     rows = [measured("fp32", reference), measured("int8", [5.0], reference)]
     assert contradiction_lines({"rows": rows}) == []
+
+
+def test_a_price_that_says_less_than_it_seems_is_marked():
+    price = {"agreement": 1.0, "macro_f1_change": 0.0, "stickers": 265}
+    remark = "with blank images 96% of the classes stay: this cannot judge the vision branch"
+    rows = [
+        {**measured(name, [1.0, 2.0]), "price": cost, "alone": False, "peak_bytes": 1, "roofline_share": None}
+        for name, cost in (
+            ("int8", {**price, "remarks": [remark]}),
+            ("int8 again", {**price, "remarks": [remark]}),
+            ("older record", price),
+            ("pytorch", None),
+        )
+    ]
+    assert [cells_of(row)[7] for row in rows] == ["100.00%†", "100.00%†", "100.00%", "-"]
+    assert remark_lines({"rows": rows}) == [f"† {remark}"]

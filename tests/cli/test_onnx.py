@@ -121,7 +121,8 @@ def test_new_precisions_are_verified_unless_told_not_to(
         assert found is None
         assert "Against fp32" not in out
         return
-    where = "stickers-small, test split: 24 stickers" if data else "calibration set set: 5 stickers"
+    own = "calibration set set, which the bundle was calibrated with: 5 stickers"
+    where = "stickers-small, test split: 24 stickers" if data else own
     assert f"Against fp32 on the CPU; {where}" in out
     assert found["fp16"].data == where
     assert (found["fp16"].remark is None) == bool(data)

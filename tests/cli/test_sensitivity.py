@@ -54,7 +54,7 @@ def test_ranking_files_search_and_replay(invoke, bundle, calibration, tmp_path):
     assert status == 0
     study = json.loads(out)
     assert study == json.loads((folder / "sensitivity.json").read_text())
-    assert (study["stickers"], study["measured_on"]) == (3, "every 4th sticker of the calibration set set")
+    assert (study["stickers"], study["measured_on"]) == (3, "every 4th sticker of calibration set set")
     assert study["quantization"]["calibration_set"]["part"] == "all but every 4th sticker"
     kl = [item["kl"] for item in study["layers"]]
     assert kl == sorted(kl, reverse=True)
@@ -89,6 +89,18 @@ def test_tables_on_another_data_set_from_a_recipe(invoke, bundle, small_set, cal
     assert "of the multiply-adds stay in INT8" in out
     for precision in ("int8", "int8-fp16"):
         assert "head.Gemm" in read_recipe(bundle / precision).float_layers["fusion"]
+
+
+def test_without_a_set_it_is_the_one_of_the_bundle(invoke, bundle, calibration, tmp_path):
+    options = PrecisionOptions(calibration, QuantizationRecipe(branches=("fusion",)), cache=tmp_path / "c")
+    add_precisions(load_bundle(bundle), ["int8"], options)
+    status, out, _ = invoke(bundle, "--branch", "fusion", "--json")
+    assert status == 0
+    study = json.loads(out)
+    assert study["calibrated_on"] == "calibration set set, which the bundle was calibrated with"
+    assert study["measured_on"] == f"every 4th sticker of {study['calibrated_on']}"
+    assert study["quantization"]["calibration_set"]["path"] == str(calibration)
+    assert study["stickers"] == 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.precision.build import add_precisions
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.products import weight_products
@@ -18,6 +21,7 @@ from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.effect import effect_of
 from mghft_export.sensitivity.layers import find_layers, kind_of, part_of, text_size
 from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
+from mghft_export.sensitivity.search import Budget, quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.whole_model import WholeModel
 from mghft_export.stickers.image import open_sticker
@@ -99,8 +103,31 @@ def test_groups_are_kinds_branches_and_all(model, work, stickers):
     few = [layer for layer in layers if layer.kind == "fc2"]
     measured = measure_groups(model, few)
     names = {branch: [layer.name for layer in few if layer.branch == branch] for branch in ("fusion", "text")}
-    assert measured[-1].effect == effect_of(model.expected, model.logits(names))
-    assert [item.layers for item in measured] == [1, 1, 4, 4, 5]
+    assert measured[-1].effect == effect_of(model.expected, model.logits(names, form="cpu"))
+    assert [item.layers for item in measured] == [0, 1, 1, 4, 4, 5]
+    assert measured[0].effect == effect_of(model.expected, model.logits({}, form="cpu"))
+
+
+def test_all_layers_together_are_the_bundle_and_the_search_without_a_layer_in_float(
+    work, recipe, stickers, tiny_bundle, tmp_path
+):
+    """Three ways to the same graphs, whose numbers must not differ."""
+    kept = {"vision": ("stage2.blocks.0.mlp.fc1.MatMul",)}
+    chosen = recipe.model_copy(update={"branches": ("vision", "fusion"), "float_layers": kept})
+    model = WholeModel(work, chosen, stickers)
+    layers = [layer for branch in chosen.branches for layer in layers_of(work, branch, stickers)]
+    quantised = quantised_layers(chosen, layers)
+    assert len(quantised) == len(layers) - 1
+    together = measure_groups(model, quantised)[-1]
+    assert (together.branch, together.layers) == ("all", len(quantised))
+    trial = search(model, layers, Budget(min_agreement=0)).trials[0]
+    assert (trial.returned, trial.effect) == (0, together.effect)
+    root = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    options = PrecisionOptions(recipe=chosen, cache=tmp_path / "cache")
+    pipeline = Pipeline(add_precisions(load_bundle(root), ["int8"], options), precision="int8")
+    pixels = pipeline.preprocess([open_sticker(item.image, background="white") for item in stickers])
+    logits = pipeline.logits(pixels, pipeline.encode_texts([item.text for item in stickers]))
+    assert effect_of(model.expected, logits).kl == pytest.approx(together.effect.kl, rel=1e-3)
 
 
 def test_effects_are_computed_as_defined():
@@ -110,6 +137,7 @@ def test_effects_are_computed_as_defined():
     assert effect.kl == pytest.approx(0.5 * (0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75)), rel=1e-5)
     assert effect.max_abs == pytest.approx(3 + np.log(2), rel=1e-5)
     assert (effect.flips, effect.agreement) == (1, 50)
+    assert effect.kl_error == pytest.approx(effect.kl / np.sqrt(2), rel=1e-5)  # of 2 kl and 0
     assert effect_of(expected, expected).kl == 0
 
 

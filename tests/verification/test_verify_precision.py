@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 from verification.quantised import with_negated_head, with_shifted_channels, with_weights
 
-from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bench.price import price
+from mghft_export.bench.subjects import Subject
+from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.config import MGHFTConfig
 from mghft_export.errors import BundleError, DataError, MGHFTError
+from mghft_export.evaluation.divergence import divergences
+from mghft_export.evaluation.replacements import blank_image
 from mghft_export.precision.build import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.runtime.pipeline import Pipeline
@@ -19,10 +24,11 @@ from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.verification.branches import open_branches
 from mghft_export.verification.budget import Budget
+from mghft_export.verification.limits import FLOAT, QUANTISED, branch_limits, selection_limit
 from mghft_export.verification.record import is_stale, record_verification, recorded_verification
 from mghft_export.verification.stickers import VerificationStickers, calibration_stickers, data_set_stickers
-from mghft_export.verification.verify import verify_precision, verify_precisions
-from mghft_export.verification.warning import precision_warning
+from mghft_export.verification.verify import all_held, verify_precision, verify_precisions
+from mghft_export.verification.warning import judgement_note, precision_warning
 
 STRICTEST = Budget(min_agreement=1, max_drop=0)
 
@@ -48,6 +54,10 @@ def test_float32_against_itself_is_the_same(bundle: Bundle, stickers: Verificati
     wanted = {tensor.name for branch in graphs.values() for tensor in branch.outputs}
     assert {item.output for item in same.outputs} == wanted
     assert all(item.max_abs == 0 and item.cosine == pytest.approx(1) for item in same.outputs)
+    assert all(item.relative_error == 0 for item in same.outputs)
+    assert {branch: check.passed for branch, check in same.branches.items()} == dict.fromkeys(BRANCHES, True)
+    assert [check.kl for check in same.branches.values()] == [0, 0, 0]
+    assert same.branches["vision"].lost == same.branches["text"].lost == 0
 
 
 def test_numbers_are_those_of_two_plain_runs(bundle: Bundle, stickers: VerificationStickers) -> None:
@@ -184,3 +194,94 @@ def test_other_classes_are_refused(bundle: Bundle, small_set: Path) -> None:
         data_set_stickers(load_dataset(small_set), renamed)
     with pytest.raises(DataError, match="'joy' for the model"):
         calibration_stickers(renamed)
+
+
+def test_branches_are_judged_with_the_other_modality_neutralised(
+    bundle: Bundle, stickers: VerificationStickers
+) -> None:
+    """Against plain runs of pipelines with one branch exchanged."""
+    found = verify_precision(bundle, "int8", stickers, batch=3)
+    own, other = (Pipeline(bundle, precision=precision) for precision in ("fp32", "int8"))
+    pixels = own.preprocess([open_sticker(item.image) for item in stickers.stickers])
+    blank = own.preprocess([blank_image(bundle.manifest.image)] * len(pixels))
+    texts = [item.text for item in stickers.stickers]
+    features = own.encode_texts(texts)
+    mean = np.repeat(features.mean(axis=0, keepdims=True), len(texts), axis=0)
+    silent = own.logits(blank, mean)
+    cases = {
+        "vision": (own.logits(pixels, mean), own.fused_logits(other.vision_outputs(pixels), mean)),
+        "text": (own.logits(blank, features), own.logits(blank, other.encode_texts(texts))),
+        "fusion": (own.logits(pixels, features), other.fused_logits(own.vision_outputs(pixels), features)),
+    }
+    for branch, (expected, changed) in cases.items():
+        check = found.branches[branch]
+        kl = divergences(expected, changed).mean()
+        assert check.kl == pytest.approx(kl, rel=0.05, abs=1e-9)
+        assert check.same_class == pytest.approx((expected.argmax(1) == changed.argmax(1)).mean())
+        if branch != "fusion":
+            silent_kl = divergences(expected, silent).mean()
+            assert check.silent_kl == pytest.approx(silent_kl, rel=0.01)
+            assert check.lost == pytest.approx((kl / silent_kl) ** 0.5, rel=0.05, abs=1e-4)
+    classes = own.logits(pixels, features).argmax(1)
+    kept = (own.logits(blank, features).argmax(1) == classes).mean()
+    assert found.branches["vision"].kept_without == pytest.approx(kept)
+    kept = (own.logits(pixels, mean).argmax(1) == classes).mean()
+    assert found.branches["text"].kept_without == pytest.approx(kept)
+
+
+def test_a_branch_that_the_classes_do_not_need_is_called_so(
+    bundle: Bundle, stickers: VerificationStickers
+) -> None:
+    found = verify_precision(bundle, "int8", stickers)
+    changed = {
+        branch: check.model_copy(update={"kept_without": 0.96, "judged_by_classes": branch != "vision"})
+        for branch, check in found.branches.items()
+    }
+    recorded = record_verification(bundle, {"int8": found.model_copy(update={"branches": changed})})
+    note = judgement_note(recorded.manifest, "int8")
+    assert note is not None
+    assert "with blank images 96% of the classes stay: this cannot judge the vision branch" in note
+    assert "text branch" not in note
+    assert judgement_note(recorded.manifest, "fp16") is None
+    cost = price(recorded, Subject(bundle.root, "onnxruntime", "vision", 1, 1, precision="int8"))
+    assert cost is not None
+    assert cost.remarks[0].endswith("this cannot judge the vision branch")
+
+
+def test_manifests_from_before_branches_were_judged_load(
+    bundle: Bundle, stickers: VerificationStickers
+) -> None:
+    record_verification(bundle, {"int8": verify_precision(bundle, "int8", stickers)})
+    path = bundle.root / "manifest.json"
+    content = json.loads(path.read_text())
+    entry = content["verification"]["int8"]
+    del entry["branches"], entry["classes_passed"]
+    for output in entry["outputs"]:
+        del output["relative_error"]
+    path.write_text(json.dumps(content))
+    old = recorded_verification(load_bundle(bundle.root).manifest, "int8")
+    assert old is not None
+    assert (old.branches, old.classes_passed) == ({}, None)
+    assert judgement_note(load_bundle(bundle.root).manifest, "int8") is None
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "passed"),
+    [([True, True], True), ([True, None], None), ([None, False], False), ([True, False], False)],
+)
+def test_one_miss_decides(verdicts: list[bool | None], passed: bool | None) -> None:
+    assert all_held(verdicts) is passed
+
+
+def test_branches_left_in_float_have_the_limits_of_float(bundle: Bundle) -> None:
+    assert branch_limits(bundle, "int8", "vision") == QUANTISED
+    assert branch_limits(bundle, "int8", "text") == FLOAT
+    assert branch_limits(bundle, "fp16", "vision") == FLOAT
+
+
+def test_a_selection_is_wrong_that_is_nearer_to_chance(tiny_config: MGHFTConfig) -> None:
+    # Stage 1 of the tiny model: 24 x 24 patches and 128 selected of them.
+    chance = tiny_config.selected_per_head(0) / 576
+    assert selection_limit(tiny_config, "stage1") == pytest.approx((1 + chance) / 2)
+    with pytest.raises(BundleError, match="selects nothing in stage2"):
+        selection_limit(tiny_config.replace(locals=(1, 0, 0, 0)), "stage2")
