@@ -104,14 +104,14 @@ def predict(
     if text_features is not None and (texts or text_file is not None):
         raise StickerError("give either texts or --text-features, not both")
     refuse_beside_interpreter(interpret, endpoint, interpreter_model, texts, text_file, text_features)
-    asked = images_of(images, click.get_binary_stream("stdin"))
+    asked = images_of(images, sys.stdin.buffer)
     named: list[str] = []
     if not interpret and text_features is None:
         named = texts_of_images(asked, texts, text_file, columns)
-        note_one_text_for_all(errors, asked, named)
     refuse_with_engine(ctx, engine, "precision", "provider")
     pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)
+    note_one_text_for_all(errors, asked, named)
     paths, texts_or_features = asked, named
     failed = 0
     rows: FloatArray | list[str]
