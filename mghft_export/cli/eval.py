@@ -16,6 +16,7 @@ from rich.text import Text
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.sentences import say_note
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
@@ -33,6 +34,7 @@ from mghft_export.evaluation.selection import (
 )
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker, load_dataset
+from mghft_export.stickers.datasets.readiness import small_set_note
 
 MOST_LISTED = 20
 """Flips that the terminal shows; JSON and the page have all."""
@@ -137,6 +139,7 @@ def evaluate(
     ):
         if path.is_dir():
             warn_of_precision(load_bundle(path).manifest, its_precision)
+    say_note(small_set_note(len(chosen)))
     console = Console(stderr=as_json)
     evaluated = _evaluate_all(
         predictors,
