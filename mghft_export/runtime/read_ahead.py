@@ -33,10 +33,12 @@ def read_ahead(
             waiting.append((item, workers.submit(read, item)))
             if len(waiting) >= ahead:
                 oldest, future = waiting.popleft()
-                yield oldest, _result(future)
+                result = _result(future)
+                yield oldest, result
         while waiting:
             oldest, future = waiting.popleft()
-            yield oldest, _result(future)
+            result = _result(future)
+            yield oldest, result
     finally:
         workers.shutdown(cancel_futures=True)
 
