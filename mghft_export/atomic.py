@@ -1,10 +1,17 @@
-"""Outputs are written beside their place and renamed, so that nothing half-written is ever found there."""
+"""Outputs are written beside their place and renamed, so that nothing half-written is ever found there.
 
+What a killed process leaves is removed by the next one that writes the same output: its name tells the process, and
+the machine, as others may share the disk.
+"""
+
+import hashlib
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mghft_export.errors import MGHFTError
@@ -19,7 +26,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        _remove_left_behind(path)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
     except OSError as error:
         raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
     os.close(handle)
@@ -48,7 +56,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         raise MGHFTError(f"{path} is a file; choose a folder with -o")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        _remove_left_behind(path)
+        partial = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     except OSError as error:
         raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
     partial.chmod(0o777 & ~_umask())
@@ -67,6 +76,47 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _prefix(path: Path) -> str:
+    """How the names of this process's unfinished outputs begin."""
+    return f".{path.name}.{_machine()}-{os.getpid()}-"
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove what processes of this machine that are gone left of the same output.
+
+    One that was killed between its two renamings had moved the old folder away: that goes back to its place.
+    """
+    unfinished = re.compile(rf"\.{re.escape(path.name)}\.{_machine()}-([0-9]+)-[^.]*(\.old)?")
+    with suppress(OSError):  # what cannot be cleared away is no reason not to write
+        for item in list(path.parent.iterdir()):
+            match = unfinished.fullmatch(item.name)
+            if match is None or _is_alive(int(match[1])):
+                continue
+            if match[2] and not path.exists():
+                item.rename(path)
+            elif item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is such a process; where that cannot be found out, it is taken to be."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _umask() -> int:

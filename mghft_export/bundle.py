@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import BundleError
 from mghft_export.hashing import sha256
 from mghft_export.verification.result import PrecisionVerification
@@ -75,7 +76,7 @@ class TextEntry(_Frozen):
 
     views: Literal["joined", "separate"]
     pooling: Literal["all", "masked"]
-    max_length: int = Field(ge=2)
+    max_length: int = Field(ge=LEAST_TEXT_LENGTH)
     view_names: tuple[str, str, str, str]
 
 

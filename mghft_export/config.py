@@ -17,6 +17,9 @@ Four = tuple[int, int, int, int]
 PATCH_STRIDES: Four = (4, 8, 16, 32)
 """Image pixels per token along one side, stage by stage."""
 
+LEAST_TEXT_LENGTH = 3
+"""Tokens of a text: `[CLS]`, one of its own, `[SEP]`."""
+
 SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """Label ids 1..7 of SER30K; logit j is label id j + 1."""
 
@@ -91,6 +94,11 @@ class MGHFTConfig:
             raise MGHFTError(f"image size {height}x{width} does not work: both sides must be multiples of 32")
         if self.locals[0] != 1 or self.locals[3] != 0 or not set(self.locals) <= {0, 1}:
             raise MGHFTError(f"locals {self.locals} does not work: the first must be 1, the last 0")
+        if self.text_length < LEAST_TEXT_LENGTH:
+            raise MGHFTError(
+                f"text_length {self.text_length} has no room for a token between [CLS] and [SEP]; "
+                f"give {LEAST_TEXT_LENGTH} or more"
+            )
         for stage in self.selecting_stages:
             patches = math.prod(self.grid(stage))
             if self.selected_per_head(stage) > patches:

@@ -17,6 +17,7 @@ from mghft_export.bundle import Bundle
 from mghft_export.calibration.calibration_set import CalibrationSet
 from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.calibration.manifest import read_manifest
+from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import MGHFTError
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
@@ -89,8 +90,10 @@ def text_batches(
         MGHFTError: the text encoder has no positions for so many tokens.
     """
     settings = bundle.manifest.text
-    if length is not None and not 3 <= length <= settings.max_length:
-        raise MGHFTError(f"texts of {length} tokens do not run; the model takes 3 to {settings.max_length}")
+    if length is not None and not LEAST_TEXT_LENGTH <= length <= settings.max_length:
+        raise MGHFTError(
+            f"texts of {length} tokens do not run; the model takes {LEAST_TEXT_LENGTH} to {settings.max_length}"
+        )
     rows = [
         text
         for batch in batches

@@ -80,7 +80,8 @@ def _draw(pool: Sequence[Sticker], size: int, root: Path, seed: int) -> list[Sti
     """The first of each cell after a shuffle by hashes, which depends on no order of rows and no version of Python."""
 
     def lot(sticker: Sticker) -> bytes:
-        return hashlib.sha256(f"{seed} {source_path(sticker, root)}".encode()).digest()
+        words = f"{seed} {source_path(sticker, root)}"
+        return hashlib.sha256(words.encode("utf-8", "surrogateescape")).digest()
 
     cells: dict[Cell, list[Sticker]] = defaultdict(list)
     for sticker in sorted(pool, key=lot):
@@ -93,6 +94,10 @@ def _fault(sticker: Sticker, held_out: HeldOut) -> str | None:
     """Why a sticker cannot be used, if so."""
     if not sticker.text.strip():
         return f"{sticker.image} has no text; take annotations with texts"
+    try:
+        sticker.image.name.encode()
+    except UnicodeEncodeError:
+        return f"the name of {sticker.image} is not UTF-8, which a manifest is; rename the file"
     try:
         open_sticker(sticker.image)
         content = image_hash(sticker.image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import cast
@@ -19,6 +18,8 @@ from mghft_export.calibration.held_out import check_not_held_out
 from mghft_export.calibration.sampling import Sample, sample_stickers
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.sentences import say, sentence
 from mghft_export.errors import MGHFTError
 from mghft_export.stickers.dataset import Format, StickerSet, load_dataset
 
@@ -93,12 +94,12 @@ def calibrate(
             )
             calibration = write_calibration_set(sample, output)
     if as_json:
-        click.echo(json.dumps(_as_json(calibration, sample), indent=1, ensure_ascii=False))
+        echo_json(_as_json(calibration, sample))
         return
     _print(calibration, sample, Console())
     if existing is not None:
         apart = f", and none of its stickers is in the val or test split of {data}" if data else ""
-        Console(soft_wrap=True).print(Text(f"The set is whole and unchanged{apart}."))
+        say(Console(), f"The set is whole and unchanged{apart}.")
 
 
 def _as_json(calibration: CalibrationSet, sample: Sample | None) -> dict[str, object]:
@@ -124,24 +125,19 @@ def _print(calibration: CalibrationSet, sample: Sample | None, console: Console)
         return
     if sample.left_out or sample.dataset.bad_rows:
         first = f" (first: {sample.left_out[0]})" if sample.left_out else ""
-        console.print(
-            Text.assemble(
-                ("Left out: ", "yellow"),
-                f"{sample.dataset.bad_rows} bad rows of the data set, "
-                f"{len(sample.left_out)} stickers that could not be used{first}.",
-            ),
-            soft_wrap=True,
+        say(
+            console,
+            ("Left out: ", "yellow"),
+            f"{sample.dataset.bad_rows} bad rows of the data set, "
+            f"{len(sample.left_out)} stickers that could not be used{first}.",
         )
     if count < sample.asked:
-        console.print(
-            Text.assemble(
-                ("Fewer than asked: ", "yellow"), f"there are no more than {count} stickers; all were taken."
-            ),
-            soft_wrap=True,
+        say(
+            console,
+            ("Fewer than asked: ", "yellow"),
+            f"there are no more than {count} stickers; all were taken.",
         )
-    console.print(
-        Text.assemble("Calibration set written to ", (str(calibration.root), "bold"), "."), soft_wrap=True
-    )
+    say(console, "Calibration set written to ", (str(calibration.root), "bold"), ".")
 
 
 def _count_table(calibration: CalibrationSet) -> Table:
@@ -152,7 +148,9 @@ def _count_table(calibration: CalibrationSet) -> Table:
     shown, others = topics[:MOST_TOPICS], topics[MOST_TOPICS:]
     table = Table(
         box=SIMPLE_HEAD,
-        title=Text(f"{calibration.root}, from {manifest.split} of {manifest.data_set}, seed {manifest.seed}"),
+        title=sentence(
+            f"{calibration.root}, from {manifest.split} of {manifest.data_set}, seed {manifest.seed}"
+        ),
         padding=(0, 0, 0, 1),
     )
     table.add_column("topic", overflow="fold")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, require_usable, scan_dataset
@@ -55,7 +55,7 @@ def check(
     tokenizer = default_tokenizer_path()
     statistics = describe(stickers, tokenizer if tokenizer.is_file() else None)
     if as_json:
-        click.echo(json.dumps(_as_json(stickers, statistics), indent=1, ensure_ascii=False))
+        echo_json(_as_json(stickers, statistics))
     else:
         _print(stickers, statistics, Console())
     require_usable(stickers, skip_bad=skip_bad)

@@ -18,6 +18,7 @@ from mghft_export.cli.ablation import Selection, show_ablation
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.sentences import say_note
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
@@ -35,6 +36,7 @@ from mghft_export.evaluation.selection import (
 )
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker, load_dataset
+from mghft_export.stickers.datasets.readiness import small_set_note
 
 MOST_LISTED = 20
 """Flips that the terminal shows; JSON and the page have all."""
@@ -168,6 +170,7 @@ def evaluate(
     ):
         if path.is_dir():
             warn_of_precision(load_bundle(path).manifest, its_precision)
+    say_note(small_set_note(len(chosen)))
     console = Console(stderr=as_json)
     evaluated = _evaluate_all(
         predictors,

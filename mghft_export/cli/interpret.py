@@ -17,6 +17,7 @@ from rich.progress import TextColumn
 
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.default_group import DefaultGroup
+from mghft_export.cli.image_options import parse_colour
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
@@ -122,7 +123,13 @@ interpret.add_command(merge)
     show_default=True,
     help="Longest side of what the model is shown.",
 )
-@click.option("--background", default="white", show_default=True, help="Colour under transparent stickers.")
+@click.option(
+    "--background",
+    callback=parse_colour,
+    default="white",
+    show_default=True,
+    help="Colour under transparent stickers.",
+)
 @click.option("--shard", metavar="I/N", help="Describe the I-th of N parts, for a job array.")
 @click.option("--retry-failed", is_flag=True, help="Try again what has failed before.")
 @click.option("--price-in", type=click.FloatRange(0), default=0.0, help="Of a million tokens sent.")

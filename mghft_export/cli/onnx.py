@@ -11,10 +11,11 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.cli.image_options import parse_colour
 from mghft_export.cli.progress_bar import Steps, steps
+from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
@@ -90,7 +91,13 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
 )
-@click.option("--background", default="white", show_default=True, help="Colour under transparent stickers.")
+@click.option(
+    "--background",
+    callback=parse_colour,
+    default="white",
+    show_default=True,
+    help="Colour under transparent stickers.",
+)
 @click.option("--opset", default=DEFAULT_OPSET, show_default=True, type=click.IntRange(18, 23))
 @click.option("--single-file", is_flag=True, help="Also write mghft.onnx, all branches as one graph.")
 @click.option(
@@ -221,20 +228,19 @@ def onnx(
         click.echo(bundle.manifest.model_dump_json(indent=1))
         return
     if note:
-        console.print(Text(note), soft_wrap=True)
+        say(console, note)
     if verification is not None:
         console.print(verification_table(verification))
     if verified:
         print_verifications(verified, console)
     console.print(bundle_table(bundle))
-    console.print(f"Bundle written to [bold]{output}[/] in {time.perf_counter() - start:.0f} s.")
+    say(console, "Bundle written to ", (str(output), "bold"), f" in {time.perf_counter() - start:.0f} s.")
     if not bundle.manifest.trained:
         console.print(
             "[bold yellow]UNTRAINED:[/] the weights are random; measure speed with it, believe no prediction."
         )
-    console.print(
-        f'Next: [bold]mghft-export predict {output} STICKER.png --text "#The sticker\'s intention ..."[/]'
-    )
+    words = f'mghft-export predict {output} STICKER.png --text "#The sticker\'s intention ..."'
+    say(console, "Next: ", (words, "bold"))
 
 
 def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) -> Source:
@@ -318,7 +324,8 @@ def verification_stickers(dataset: StickerSet | None, background: str, tolerance
 def verification_table(verification: Verification) -> Table:
     """PyTorch as released against ONNX Runtime."""
     table = Table(
-        box=SIMPLE_HEAD, title=f"ONNX Runtime against PyTorch as released, on {verification.stickers}"
+        box=SIMPLE_HEAD,
+        title=sentence(f"ONNX Runtime against PyTorch as released, on {verification.stickers}"),
     )
     for heading in ("output", "batch", "max abs difference", "cosine", "selected tokens"):
         table.add_column(heading, justify="left" if heading == "output" else "right")

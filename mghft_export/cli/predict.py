@@ -108,10 +108,10 @@ def predict(
     named: list[str] = []
     if not interpret and text_features is None:
         named = texts_of_images(asked, texts, text_file, columns, without=manifest.no_text is not None)
-        note_shared_text(errors, asked, named)
     refuse_with_engine(ctx, engine, "precision", "provider")
     pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)
+    note_shared_text(errors, asked, named)
     paths, texts_or_features = asked, named
     failed = 0
     rows: FloatArray | list[str]

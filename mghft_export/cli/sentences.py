@@ -46,3 +46,9 @@ def say_error(console: Console, error: object) -> None:
 def say_warning(console: Console, warning: object) -> None:
     """Name what a person should know."""
     say(console, ("warning:", "yellow"), f" {warning}")
+
+
+def say_note(note: str | None) -> None:
+    """Say on stderr what a person should keep in mind, where there is something."""
+    if note is not None:
+        say(Console(stderr=True), ("note:", "yellow"), f" {note}")

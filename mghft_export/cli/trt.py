@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.cli.progress_bar import steps
+from mghft_export.cli.sentences import say
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.engines.backend import choose_backend
 from mghft_export.engines.build import build_engines
@@ -122,7 +123,10 @@ def trt(
     missing = precision not in opened.manifest.precisions
     if missing and dry_run:
         command = build_command(bundle, package.name, options)
-        console.print(f"Would first make the {precision} graphs of {bundle}; then: {command}", soft_wrap=True)
+        if as_json:
+            click.echo(json.dumps({"missing_precision": precision, "command": command}, indent=1))
+        else:
+            say(console, f"Would first make the {precision} graphs of {bundle}; then: {command}")
         return
     if missing:
         opened = _with_precision(opened, precision, console)
@@ -148,9 +152,9 @@ def trt(
         console.print(engine_table(plan, info))
     _warn_of_missing(info, Console(stderr=True, soft_wrap=True))
     seconds = time.perf_counter() - start
-    console.print(f"Engines written to [bold]{plan.folder}[/] in {seconds:.0f} s.", soft_wrap=True)
+    say(console, "Engines written to ", (str(plan.folder), "bold"), f" in {seconds:.0f} s.")
     first = info.engines[plan.branches[0].branch].file.path
-    console.print(f"Next: [bold]mghft-export inspect {plan.folder / first}[/]", soft_wrap=True)
+    say(console, "Next: ", (f"mghft-export inspect {plan.folder / first}", "bold"))
 
 
 def _with_precision(bundle: Bundle, precision: str, console: Console) -> Bundle:
@@ -224,8 +228,11 @@ def _show_plan(plan: EnginePlan, gpu: Gpu | NoGpu, console: Console, *, as_json:
         click.echo(json.dumps(_plan_values(plan), indent=1))
         return
     machine = f"{gpu.name} (sm{gpu.sm})" if isinstance(gpu, Gpu) else f"none ({gpu.reason})"
-    console.print(
-        f"Would build with {plan.backend.title} into [bold]{plan.folder}[/]; GPU: {machine}.", soft_wrap=True
+    say(
+        console,
+        f"Would build with {plan.backend.title} into ",
+        (str(plan.folder), "bold"),
+        f"; GPU: {machine}.",
     )
     if plan.workspace is not None:
         console.print(f"Workspace: {plan.workspace / 2**20:.0f} MiB.")
@@ -251,6 +258,7 @@ def _plan_values(plan: EnginePlan) -> dict[str, object]:
         "folder": str(plan.folder),
         "backend": plan.backend.name,
         "version": plan.backend.version,
+        "missing_precision": None,
         "precision": plan.options.precision,
         "targets": list(plan.options.targets),
         "workspace": plan.workspace,

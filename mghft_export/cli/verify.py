@@ -12,11 +12,13 @@ from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.sentences import say_note
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.verification.budget import default_budget
 from mghft_export.verification.record import record_verification
 from mghft_export.verification.result import PrecisionVerification
@@ -117,6 +119,7 @@ def verify(
             skip_bad=skip_bad,
             on_batch=lambda done: progress.advance(task, done),
         )
+    say_note(small_set_note(len(stickers.stickers)))
     if as_json:
         entries = {name: item.model_dump(mode="json") for name, item in verified.items()}
         click.echo(json.dumps({"bundle": str(bundle), "precisions": entries}, indent=1, ensure_ascii=False))

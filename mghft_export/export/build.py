@@ -33,6 +33,7 @@ from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.model.mghft import MGHFT, as_released
 from mghft_export.runtime.features import save_features
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.colour import hex_colour
 from mghft_export.stickers.preprocess import ImagePreprocessing
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import VIEWS
@@ -203,7 +204,7 @@ def _image_entry(config: MGHFTConfig, background: str) -> ImageEntry:
         crop_fraction=spec.crop_fraction,
         mean=spec.mean,
         std=spec.std,
-        background=background,
+        background=hex_colour(background),
     )
 
 

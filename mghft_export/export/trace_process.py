@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
         ExportError: as :func:`~mghft_export.export.trace.export_branch`.
     """
     handed_over = path.with_suffix(".branch")
-    torch.save(branch, handed_over)
+    _hand_over(branch, handed_over)
     command = [sys.executable, "-m", __name__, str(handed_over), str(path), str(opset)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -41,6 +42,28 @@ def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
         raise ExportError(
             reason if process.returncode == 2 else f"the {branch.name} branch cannot be traced: {reason}"
         )
+
+
+def _hand_over(branch: Branch, file: Path) -> None:
+    """Write the branch for the child.
+
+    Raises:
+        ExportError: the disk is full.
+    """
+    try:
+        torch.save(branch, file)
+    except (OSError, RuntimeError) as error:
+        file.unlink(missing_ok=True)
+        # torch's writer says no more than that it could not write.
+        full = isinstance(error, OSError) or re.search(
+            "PytorchStreamWriter|inline_container|write", str(error)
+        )
+        if not full:
+            raise
+        raise ExportError(
+            f"cannot write the {branch.name} branch to {file.parent}: the disk is full; free some space or choose "
+            "another place with -o"
+        ) from error
 
 
 def main(handed_over: Path, path: Path, opset: int) -> None:

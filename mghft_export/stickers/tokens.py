@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import MGHFTError, StickerError
 
 PAD_ID = 0
@@ -74,9 +75,10 @@ def encode(
     """
     if not texts:
         raise StickerError("there are no texts to encode; give at least one")
-    if max_length < 3:
+    if max_length < LEAST_TEXT_LENGTH:
         raise MGHFTError(
-            f"max_length {max_length} has no room for a token between [CLS] and [SEP]; give 3 or more"
+            f"max_length {max_length} has no room for a token between [CLS] and [SEP]; "
+            f"give {LEAST_TEXT_LENGTH} or more"
         )
     if pad_to is not None and pad_to < max_length:
         raise MGHFTError(f"cannot pad {max_length} tokens to {pad_to}; give a max_length of at most {pad_to}")

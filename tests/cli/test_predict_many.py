@@ -112,6 +112,20 @@ def test_every_command_names_files_as_they_are(invoke, tmp_path, monkeypatch, co
     assert "Traceback" not in out + err
 
 
+def test_a_data_set_with_such_names_is_checked_and_sampled(invoke, tmp_path):
+    names = ["[happy].png", ":cat:.png", "two\nlines.png", NOT_UTF8]
+    for number, name in enumerate(names):
+        draw(tmp_path / "[/set]" / ("joy", "fear")[number % 2] / name, (number, 0, 0))
+    assert invoke("data", "check", tmp_path / "[/set]")[0] == 0
+    status, out, _ = invoke("data", "check", tmp_path / "[/set]", "--json")
+    assert status == 0
+    assert json.loads(out)["class_counts"]["all"] == {"fear": 2, "joy": 2}
+    status, _, err = invoke("data", "split", tmp_path / "[/set]", "--fractions", "50,50,0")
+    assert status == 2
+    assert "caf\\udce9.png is not UTF-8" in err
+    assert not list((tmp_path / "[/set]").glob("*.json*")), "nothing is half-written"
+
+
 def test_the_same_image_twice_has_two_rows(invoke, tiny_bundle, tmp_path):
     path = draw(tmp_path / "a.png")
     _, out, _ = invoke(

@@ -94,18 +94,18 @@ def write_division(division: Division, root: Path, class_names: Sequence[str]) -
     taken = next((file for file in files.values() if file.exists()), None)
     if taken is not None:
         raise DataError(f"{taken} exists; move it away, or divide into another folder")
+    lines = {
+        split: [json.dumps(_line(sticker, root, class_names), ensure_ascii=False) for sticker in found]
+        for split, found in division.splits.items()
+    }
     written = []
     if not (root / CLASSES_FILE).is_file():
         with replacing_file(root / CLASSES_FILE) as partial:
             partial.write_text(json.dumps(list(class_names), ensure_ascii=False) + "\n", encoding="utf-8")
         written.append(root / CLASSES_FILE)
     for split, file in files.items():
-        lines = [
-            json.dumps(_line(sticker, root, class_names), ensure_ascii=False)
-            for sticker in division.splits[split]
-        ]
         with replacing_file(file) as partial:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            partial.write_text("\n".join(lines[split]) + "\n", encoding="utf-8")
         written.append(file)
     return written
 
@@ -178,5 +178,11 @@ def _line(sticker: Sticker, root: Path, class_names: Sequence[str]) -> dict[str,
     image = _name(sticker, root)
     if image.startswith("../"):
         raise DataError(f"{sticker.image} is outside {root}; put the table into the folder above its images")
+    try:
+        image.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name of {sticker.image} is not UTF-8, which a table is; rename the file"
+        ) from error
     line = {"image": image, "text": sticker.text, "label": class_names[sticker.label], "topic": sticker.topic}
     return {key: value for key, value in line.items() if value}
