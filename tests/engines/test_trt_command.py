@@ -65,8 +65,8 @@ def test_dry_run_shows_and_builds_nothing(bundle, capsys):
     assert engine_folders(bundle) == ()
 
 
-def test_dry_run_prints_json_where_graphs_are_missing_too(bundle, capsys):
-    arguments = ["trt", bundle.root, "--dry-run", "--backend", "rtx", "--precision", "int8-fp16", "--json"]
+def test_dry_run_prints_json_where_graphs_are_missing_too(tiny_bundle, capsys):
+    arguments = ["trt", tiny_bundle, "--dry-run", "--backend", "rtx", "--int8", "--json"]
     assert mghft(*arguments) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["missing_precision"] == "int8-fp16"
