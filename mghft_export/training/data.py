@@ -109,29 +109,33 @@ class StickerData(Dataset[Item]):
     def __getitem__(self, index: int | tuple[int, int]) -> Item:
         """A sticker by its number, or by the epoch and its number: each epoch draws other augmentations."""
         epoch, number = (0, index) if isinstance(index, int) else index
-        label, text = self.stickers[number].label, self.texts[number]
-        if not self.augment:
+        label, text, recipe = self.stickers[number].label, self.texts[number], self.recipe
+        if not self.augment or recipe.inputs == "text":
             return Item(self.evaluation_image(number), label, text)
-        with seeded(self.recipe.seed, epoch, number):
+        with seeded(recipe.seed, epoch, number):
             image = self.augmented(number)
-            drawn, view = torch.rand(1), torch.randint(4, (1,))
-        if self.single_views is not None and drawn < self.recipe.single_view:
+            lost, drawn, view = torch.rand(2), torch.rand(1), torch.randint(4, (1,))
+        if recipe.inputs == "image":  # without its image nothing would be left of a sticker
+            return Item(image, label, text)
+        if self.single_views is not None and drawn < recipe.single_view:
             text = self.single_views[number, int(view)]
+        if lost[0] < recipe.image_dropout:
+            image = torch.zeros_like(image)
+        elif lost[1] < recipe.text_dropout and text.is_floating_point():
+            text = torch.zeros_like(text)
         return Item(image, label, text)
 
     def augmented(self, number: int) -> Tensor:
         """[3, H, W], drawn from the generators."""
-        if self.recipe.inputs == "text":
-            return self.blank
         image = self.open(number)
-        if random.random() < self.recipe.line_art:
+        if self.recipe.line_art and random.random() < self.recipe.line_art:
             image = line_art(image)
         return self.transform(image)
 
     def evaluation_image(self, number: int) -> Tensor:
         """[3, H, W] as every other command makes it, kept where decoded images are."""
         if self.recipe.inputs == "text":
-            return self.blank
+            return torch.zeros_like(self.blank)
         if number in self.prepared:
             return self.prepared[number]
         image = torch.from_numpy(preprocess(self.open(number), self.spec))

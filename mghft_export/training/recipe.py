@@ -79,6 +79,9 @@ class Recipe(BaseModel):
     background: str = "white"
     line_art: float = Field(0.0, ge=0, le=1)
     """Share of the training images that are turned into line art."""
+    image_dropout: float = Field(0.0, ge=0, lt=1)
+    text_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the training stickers whose image or whose text features become zeros, where the model sees both."""
     single_view: float = Field(0.0, ge=0, le=1)
     """Share of the training stickers that come with one view of their text, drawn anew each time."""
     inputs: Inputs = "both"

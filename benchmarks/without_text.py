@@ -1,0 +1,225 @@
+"""What a model that does without texts makes of unseen emoji, an unseen style, and both.
+
+    python benchmarks/without_text.py STICKERS --pretrained pretraining/last.safetensors
+
+Runs that are done are kept, so a stopped script goes on; two scripts with different --only share the work. Each row is
+trained by the recipe `mini-without-text`; only what its name says differs. The checkpoint of a run is that of its best epoch on the
+validation split; the protocols' stickers are read once, at the end. A row is measured with whole texts, with one view
+of each text (style, main role or gesture, drawn for each sticker) and without texts, with its own and blank images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from torch import Tensor
+
+from mghft_export.config import MGHFTConfig
+from mghft_export.evaluation.bootstrap import bootstrap_intervals
+from mghft_export.model.checkpoint import load_state, read_safetensors
+from mghft_export.model.mghft import MGHFT
+from mghft_export.model.text_weights import from_place
+from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
+from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.training.data import StickerData, single_view_texts
+from mghft_export.training.loop import train
+from mghft_export.training.recipe import Recipe, load_recipe
+from mghft_export.training.step import TrainingModel
+from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
+
+RESULTS = Path(__file__).parent / "results" / "without_text.json"
+UNSEEN_STYLE = "openmoji"
+PROTOCOLS = ("unseen_emoji", "unseen_style", "unseen_both")
+ROWS = {
+    "fused": [],
+    "text": ["inputs=text"],
+}
+ABLATIONS = {
+    "scratch": ["pretrained="],
+    "no_blank_images": ["blank_image_weight=0.0"],
+    "no_alignment": ["alignment_weight=0.0"],
+}
+SEEDS = (0, 1, 2)
+BATCH = 64
+
+Features = Callable[[Sequence[str], MGHFTConfig], Tensor]
+"""Texts -> pooled texts [n, 4, bert_dim]."""
+
+
+def all_runs() -> dict[str, list[str]]:
+    """Overrides of the recipe by the run's name, the most important first."""
+    runs = {f"{row}-{seed}": [*changes, f"seed={seed}"] for seed in SEEDS for row, changes in ROWS.items()}
+    return runs | {f"{name}-0": changes for name, changes in ABLATIONS.items()}
+
+
+def protocols(dataset: StickerSet, recipe: Recipe) -> dict[str, list[Sticker]]:
+    """The stickers of each protocol; none was seen in training."""
+    test, seen = dataset.split("test"), dataset.split("train")
+    found = (
+        [sticker for sticker in test if sticker.topic in recipe.topics],
+        [sticker for sticker in seen if sticker.topic == UNSEEN_STYLE],
+        [sticker for sticker in test if sticker.topic == UNSEEN_STYLE],
+    )
+    return dict(zip(PROTOCOLS, found, strict=True))
+
+
+def minilm_features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
+    """Texts -> pooled texts, from the cache where they are there."""
+    tokenizer = load_tokenizer(default_tokenizer_path())
+    return frozen_text_features(texts, tokenizer, config, from_place("minilm"), default_cache_folder())
+
+
+def one_view(stickers: Sequence[Sticker]) -> list[str]:
+    """Style, main role or gesture of each sticker, drawn once and for all."""
+    chance = random.Random(0)
+    return [single_view_texts(sticker.text)[chance.choice((1, 2, 3))] for sticker in stickers]
+
+
+def measure(
+    dataset: StickerSet,
+    recipe: Recipe,
+    checkpoint: Path,
+    features: Features = minilm_features,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Accuracy and macro-F1 of a checkpoint in each protocol by texts and images, with 95 % intervals over emoji."""
+    model = MGHFT(recipe.build_config(len(dataset.class_names)), text_model=False)
+    load_state(model, {key: value.float() for key, value in read_safetensors(checkpoint).items()})
+    network = TrainingModel(model.to(device).eval())
+    found: dict[str, Any] = {}
+    for name, stickers in protocols(dataset, recipe).items():
+        whole = features([sticker.text for sticker in stickers], model.config)
+        texts: dict[str, Tensor | None] = {
+            "whole": whole,
+            "one_view": features(one_view(stickers), model.config),
+        }
+        if model.no_text is not None and recipe.inputs == "both":
+            texts["none"] = None
+        data = StickerData(stickers, whole, model.config, recipe, augment=False)
+        found[name] = {
+            f"{text} {image}": scores(stickers, logits, len(dataset.class_names))
+            for (text, image), logits in variants(network, data, texts, device).items()
+        }
+    variant_names = found[PROTOCOLS[0]]
+    found["mean_macro_f1"] = {
+        variant: statistics.mean(found[name][variant]["macro_f1"] for name in PROTOCOLS)
+        for variant in variant_names
+    }
+    return found
+
+
+@torch.no_grad()
+def variants(
+    network: TrainingModel, data: StickerData, texts: dict[str, Tensor | None], device: str
+) -> dict[tuple[str, str], Tensor]:
+    """Logits [n, classes] by text and image; the pyramid sees each image once."""
+    rows: dict[tuple[str, str], list[Tensor]] = {}
+    for start in range(0, len(data), BATCH):
+        chosen = range(start, min(start + BATCH, len(data)))
+        images = torch.stack([data.evaluation_image(number) for number in chosen]).to(device)
+        stages = {"blank": network.blank_stages(data.blank.to(device), len(images))}
+        if data.recipe.inputs == "both":
+            stages["own"] = network.model.vision_model(images)
+        for text, pooled in texts.items():
+            given = None if pooled is None else pooled[start : start + BATCH].to(device)
+            for image, tokens in stages.items():
+                logits, _ = network.classify(tokens, network.model.text_features(given, len(images)))
+                rows.setdefault((text, image), []).append(logits.cpu())
+    return {key: torch.cat(parts) for key, parts in rows.items()}
+
+
+def scores(stickers: Sequence[Sticker], logits: Tensor, classes: int) -> dict[str, Any]:
+    """Accuracy and macro-F1 with intervals over emoji."""
+    labels = np.array([sticker.label for sticker in stickers])
+    predicted = logits.argmax(dim=1).numpy()
+    groups = [sticker.image.name for sticker in stickers]
+    intervals = bootstrap_intervals(labels, predicted, classes, groups=groups)
+    assert intervals is not None
+    return {
+        "stickers": len(stickers),
+        "accuracy": float((labels == predicted).mean()),
+        "accuracy_interval": asdict(intervals.accuracy),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "macro_f1_interval": asdict(intervals.macro_f1),
+    }
+
+
+def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
+    """Train one row, or go on with it, and measure it."""
+    recipe, folder = load_recipe("mini-without-text", changes), work / name
+    result = train(dataset, recipe, folder, resume=(folder / "state.pt").exists())
+    measured = {
+        "run": name,
+        "changes": changes,
+        "best_epoch": result.best_epoch,
+        "validation": result.history[result.best_epoch - 1],
+        "protocols": measure(dataset, recipe, result.best),
+    }
+    (folder / "protocols.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    print(name, result.best_epoch, result.best_metric, measured["protocols"]["mean_macro_f1"], flush=True)
+
+
+def summarise(work: Path) -> dict[str, Any]:
+    """All runs that are done, and the mean over seeds of each row."""
+    paths = [work / name / "protocols.json" for name in all_runs()]
+    done = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+    return {
+        "recipe": load_recipe("mini-without-text").model_dump(mode="json"),
+        "rows": {row: over_seeds(done, row) for row in [*ROWS, *ABLATIONS]},
+        "runs": done,
+    }
+
+
+def over_seeds(done: list[dict[str, Any]], row: str) -> dict[str, Any]:
+    """Mean macro-F1 of a row's runs, and the spread of their means over the protocols."""
+    mine = [item["protocols"] for item in done if item["run"].rsplit("-", 1)[0] == row]
+    variant_names = mine[0]["mean_macro_f1"] if mine else {}
+    return {
+        "seeds": len(mine),
+        "macro_f1": {
+            variant: {
+                name: statistics.mean(item[name][variant]["macro_f1"] for item in mine) for name in PROTOCOLS
+            }
+            | {
+                "mean": statistics.mean(item["mean_macro_f1"][variant] for item in mine),
+                "spread": statistics.pstdev(item["mean_macro_f1"][variant] for item in mine),
+            }
+            for variant in variant_names
+        },
+    }
+
+
+def main() -> None:
+    """Parse, run, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stickers", type=Path)
+    parser.add_argument(
+        "--pretrained", type=Path, required=True, help="checkpoint of the recipe mini-pretraining"
+    )
+    parser.add_argument("--work", type=Path, default=Path("runs/without-text"))
+    parser.add_argument("--only", nargs="*", help="names of runs, as fused-0 or text-0")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    dataset = load_dataset(arguments.stickers)
+    for name, changes in all_runs().items():
+        chosen = arguments.only is None or name in arguments.only
+        if chosen and not (arguments.work / name / "protocols.json").exists():
+            started = [] if "pretrained=" in changes else [f'pretrained="{arguments.pretrained}"']
+            others = [change for change in changes if change != "pretrained="]
+            run(dataset, name, [*others, *started], arguments.work)
+    RESULTS.write_text(json.dumps(summarise(arguments.work), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
