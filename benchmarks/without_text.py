@@ -4,9 +4,9 @@
 
 Runs that are done are kept, so a stopped script goes on; two scripts with different --only share the work. Each row is
 trained by the recipe `mini-without-text`; only what its name says differs. The checkpoint of a run is that of its best
-epoch on the validation split; the protocols' stickers are read once, at the end. A row is measured with whole texts, with
-one view of each text (style, main role or gesture, drawn for each sticker) and without texts, with its own and blank
-images.
+epoch on the validation split; the protocols' stickers are read once, at the end. A row is measured with whole texts,
+with one view of each text (style, main role or gesture, drawn for each sticker) and without texts, with its own and
+blank images.
 """
 
 from __future__ import annotations
