@@ -55,7 +55,13 @@ def texts_of_images(
 
 
 def note_shared_text(console: Console, images: Sequence[Path], texts: Sequence[str]) -> None:
-    """Point out which images are judged without a text, or that many share one, which is seldom what is meant."""
+    """Point out which images are judged without a text, or that many share one, which is seldom what is meant.
+
+    Args:
+        texts: one for each image, or none at all where features or the interpreter take their place.
+    """
+    if not texts:
+        return
     absent = [image for image, text in zip(images, texts, strict=True) if not text.strip()]
     if absent:
         which = "the image alone is judged" if len(absent) == 1 else f"{len(absent)} images alone are judged"

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from goldens.model import formula_model
 from PIL import Image
 
 from mghft_export.bundle import load_bundle
-from mghft_export.cli.main import run
+from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import BundleError, StickerError
 from mghft_export.evaluation.ablation import ablate
@@ -55,21 +54,26 @@ def test_texts_and_their_absence_share_a_batch(no_text_bundle: Path) -> None:
     assert np.array_equal(mixed[[0, 2]], pipeline.encode_texts(["a cat", "a dog"]))
 
 
-def test_other_models_say_what_to_do(tiny_bundle: Path, sticker: Path) -> None:
+def test_other_models_say_what_to_do(
+    tiny_bundle: Path, sticker: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(StickerError, match="was not trained to do without; describe the sticker"):
         Pipeline(load_bundle(tiny_bundle)).encode_texts(["a cat", ""])
-    found = CliRunner().invoke(run, ["predict", str(tiny_bundle), str(sticker)])
-    assert found.exit_code != 0
-    assert "--text" in str(found.exception)
+    assert run(cli, ["predict", str(tiny_bundle), str(sticker)]) == 2
+    assert "give it with --text or --text-file" in capsys.readouterr().err
 
 
-def test_predict_says_that_it_judges_the_image_alone(no_text_bundle: Path, sticker: Path) -> None:
+def test_predict_says_that_it_judges_the_image_alone(
+    no_text_bundle: Path, sticker: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["predict", str(no_text_bundle), str(sticker), "--json"]
-    found = CliRunner().invoke(run, command, catch_exceptions=False)
-    assert "the image alone is judged" in found.stderr
-    with_text = CliRunner().invoke(run, [*command, "--text", "a cat"], catch_exceptions=False)
-    assert "alone" not in with_text.stderr
-    one, other = (json.loads(item.stdout)["probabilities"] for item in (found, with_text))
+    assert run(cli, command) == 0
+    alone = capsys.readouterr()
+    assert "the image alone is judged" in alone.err
+    assert run(cli, [*command, "--text", "a cat"]) == 0
+    with_text = capsys.readouterr()
+    assert "alone" not in with_text.err
+    one, other = (json.loads(item.out)["probabilities"] for item in (alone, with_text))
     assert one != other
 
 

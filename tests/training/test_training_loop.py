@@ -384,7 +384,7 @@ def test_recipes_are_found_and_overridden(tmp_path: Path) -> None:
     assert (released.epochs, released.optimizer, released.alignment_weight) == (7, "lamb", 0.5)
     assert released.build_config(7).views == "separate"
     assert load_recipe("ser30k").build_config(7) == MGHFTConfig.paper()
-    with pytest.raises(MGHFTError, match="choose from mini-pretraining, mini, ser30k"):
+    with pytest.raises(MGHFTError, match="choose from mini-pretraining, mini-without-text, mini, ser30k"):
         load_recipe("nothing")
     (tmp_path / "broken.toml").write_text("epochs = = 3")
     with pytest.raises(MGHFTError, match="not TOML"):
