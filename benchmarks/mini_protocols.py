@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.metrics import f1_score
 
@@ -26,9 +29,10 @@ from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.data import StickerData
-from mghft_export.training.loop import predict_logits, train
+from mghft_export.training.loop import train
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
+from mghft_export.training.validation import predict_logits
 
 RESULTS = Path(__file__).parent / "results" / "mini_protocols.json"
 UNSEEN_STYLE = "openmoji"
@@ -46,6 +50,7 @@ ABLATIONS = {
     "separate_all_positions": [SEPARATE, 'model.pooling="all"'],
     "separate_no_alignment": [SEPARATE, "alignment_weight=0.0"],
 }
+PROTOCOLS = ("unseen_emoji", "unseen_style", "unseen_both")
 SEEDS = (0, 1, 2)
 
 
@@ -79,19 +84,24 @@ def measure(dataset: StickerSet, recipe: Recipe, checkpoint: Path) -> dict[str, 
             features = torch.zeros_like(features)
         data = StickerData(stickers, features, model.config, recipe, augment=False)
         predicted = predict_logits(model.eval(), data, torch.device("cpu")).argmax(dim=1).numpy()
-        labels = torch.tensor([sticker.label for sticker in stickers]).numpy()
-        groups = [sticker.image.name for sticker in stickers]
-        intervals = bootstrap_intervals(labels, predicted, len(dataset.class_names), groups=groups)
-        assert intervals is not None
-        found[name] = {
-            "stickers": len(stickers),
-            "accuracy": float((labels == predicted).mean()),
-            "accuracy_interval": asdict(intervals.accuracy),
-            "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-            "macro_f1_interval": asdict(intervals.macro_f1),
-        }
+        found[name] = scores(stickers, predicted, len(dataset.class_names))
     found["mean_macro_f1"] = statistics.mean(found[name]["macro_f1"] for name in protocols(dataset, recipe))
     return found
+
+
+def scores(stickers: Sequence[Sticker], predicted: npt.NDArray[np.int64], classes: int) -> dict[str, Any]:
+    """Accuracy and macro-F1 of predicted classes [n], with 95 % intervals over emoji."""
+    labels = np.array([sticker.label for sticker in stickers])
+    groups = [sticker.image.name for sticker in stickers]
+    intervals = bootstrap_intervals(labels, predicted, classes, groups=groups)
+    assert intervals is not None
+    return {
+        "stickers": len(stickers),
+        "accuracy": float((labels == predicted).mean()),
+        "accuracy_interval": asdict(intervals.accuracy),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "macro_f1_interval": asdict(intervals.macro_f1),
+    }
 
 
 def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
@@ -124,7 +134,7 @@ def summarise(work: Path) -> dict[str, Any]:
                         metric: statistics.mean(item[protocol][metric] for item in mine)
                         for metric in ("accuracy", "macro_f1")
                     }
-                    for protocol in ("unseen_emoji", "unseen_style", "unseen_both")
+                    for protocol in PROTOCOLS
                 },
                 "mean_macro_f1": statistics.mean(item["mean_macro_f1"] for item in mine),
                 "spread_macro_f1": statistics.pstdev(item["mean_macro_f1"] for item in mine),
@@ -132,13 +142,19 @@ def summarise(work: Path) -> dict[str, Any]:
     return {"recipe": load_recipe("mini").model_dump(mode="json"), "rows": summary, "runs": done}
 
 
+def argument_parser(description: str | None, work: Path) -> argparse.ArgumentParser:
+    """What a script of many runs is told; `work` is where its runs are kept by default."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("stickers", type=Path)
+    parser.add_argument("--work", type=Path, default=work)
+    parser.add_argument("--only", nargs="*", help="names of runs, as fused-0 or text-0")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
 def main() -> None:
     """Parse, run, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stickers", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("runs/mini-protocols"))
-    parser.add_argument("--only", nargs="*", help="names of runs, as fused-0 or joined-0")
-    parser.add_argument("--threads", type=int, default=1)
+    parser = argument_parser(__doc__, Path("runs/mini-protocols"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dataset = load_dataset(arguments.stickers)

@@ -11,36 +11,31 @@ blank images.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.metrics import f1_score
+from mini_protocols import PROTOCOLS, SEEDS, argument_parser, protocols, scores
 from torch import Tensor
 
 from mghft_export.config import MGHFTConfig
-from mghft_export.evaluation.bootstrap import bootstrap_intervals
 from mghft_export.model.checkpoint import load_state, read_safetensors
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training.data import StickerData, single_view_texts
+from mghft_export.stickers.views import split_views
+from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.step import TrainingModel
 from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
 RESULTS = Path(__file__).parent / "results" / "without_text.json"
-UNSEEN_STYLE = "openmoji"
-PROTOCOLS = ("unseen_emoji", "unseen_style", "unseen_both")
 ROWS = {
     "fused": [],
     "text": ["inputs=text"],
@@ -50,11 +45,7 @@ ABLATIONS = {
     "no_blank_images": ["blank_image_weight=0.0"],
     "no_alignment": ["alignment_weight=0.0"],
 }
-SEEDS = (0, 1, 2)
 BATCH = 64
-
-Features = Callable[[Sequence[str], MGHFTConfig], Tensor]
-"""Texts -> pooled texts [n, 4, bert_dim]."""
 
 
 def all_runs() -> dict[str, list[str]]:
@@ -63,19 +54,8 @@ def all_runs() -> dict[str, list[str]]:
     return runs | {f"{name}-0": changes for name, changes in ABLATIONS.items()}
 
 
-def protocols(dataset: StickerSet, recipe: Recipe) -> dict[str, list[Sticker]]:
-    """The stickers of each protocol; none was seen in training."""
-    test, seen = dataset.split("test"), dataset.split("train")
-    found = (
-        [sticker for sticker in test if sticker.topic in recipe.topics],
-        [sticker for sticker in seen if sticker.topic == UNSEEN_STYLE],
-        [sticker for sticker in test if sticker.topic == UNSEEN_STYLE],
-    )
-    return dict(zip(PROTOCOLS, found, strict=True))
-
-
-def minilm_features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
-    """Texts -> pooled texts, from the cache where they are there."""
+def features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
+    """Texts -> pooled texts [n, 4, bert_dim], from the cache where they are there."""
     tokenizer = load_tokenizer(default_tokenizer_path())
     return frozen_text_features(texts, tokenizer, config, from_place("minilm"), default_cache_folder())
 
@@ -83,20 +63,14 @@ def minilm_features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
 def one_view(stickers: Sequence[Sticker]) -> list[str]:
     """Style, main role or gesture of each sticker, drawn once and for all."""
     chance = random.Random(0)
-    return [single_view_texts(sticker.text)[chance.choice((1, 2, 3))] for sticker in stickers]
+    return [split_views(sticker.text).views[chance.choice((1, 2, 3))] for sticker in stickers]
 
 
-def measure(
-    dataset: StickerSet,
-    recipe: Recipe,
-    checkpoint: Path,
-    features: Features = minilm_features,
-    device: str = "cpu",
-) -> dict[str, Any]:
+def measure(dataset: StickerSet, recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     """Accuracy and macro-F1 of a checkpoint in each protocol by texts and images, with 95 % intervals over emoji."""
     model = MGHFT(recipe.build_config(len(dataset.class_names)), text_model=False)
     load_state(model, {key: value.float() for key, value in read_safetensors(checkpoint).items()})
-    network = TrainingModel(model.to(device).eval())
+    network = TrainingModel(model.eval())
     found: dict[str, Any] = {}
     for name, stickers in protocols(dataset, recipe).items():
         whole = features([sticker.text for sticker in stickers], model.config)
@@ -108,51 +82,35 @@ def measure(
             texts["none"] = None
         data = StickerData(stickers, whole, model.config, recipe, augment=False)
         found[name] = {
-            f"{text} {image}": scores(stickers, logits, len(dataset.class_names))
-            for (text, image), logits in variants(network, data, texts, device).items()
+            f"{text} {image}": scores(stickers, logits.argmax(dim=1).numpy(), len(dataset.class_names))
+            for (text, image), logits in variants(network, data, texts).items()
         }
-    variant_names = found[PROTOCOLS[0]]
-    found["mean_macro_f1"] = {
-        variant: statistics.mean(found[name][variant]["macro_f1"] for name in PROTOCOLS)
+    variant_names = next(iter(found.values()))
+    means = {
+        variant: statistics.mean(item[variant]["macro_f1"] for item in found.values())
         for variant in variant_names
     }
-    return found
+    return {**found, "mean_macro_f1": means}
 
 
 @torch.no_grad()
 def variants(
-    network: TrainingModel, data: StickerData, texts: dict[str, Tensor | None], device: str
+    network: TrainingModel, data: StickerData, texts: dict[str, Tensor | None]
 ) -> dict[tuple[str, str], Tensor]:
     """Logits [n, classes] by text and image; the pyramid sees each image once."""
     rows: dict[tuple[str, str], list[Tensor]] = {}
     for start in range(0, len(data), BATCH):
         chosen = range(start, min(start + BATCH, len(data)))
-        images = torch.stack([data.evaluation_image(number) for number in chosen]).to(device)
-        stages = {"blank": network.blank_stages(data.blank.to(device), len(images))}
+        images = torch.stack([data.evaluation_image(number) for number in chosen])
+        stages = {"blank": network.blank_stages(data.blank, len(images))}
         if data.recipe.inputs == "both":
             stages["own"] = network.model.vision_model(images)
         for text, pooled in texts.items():
-            given = None if pooled is None else pooled[start : start + BATCH].to(device)
+            given = None if pooled is None else pooled[start : start + BATCH]
             for image, tokens in stages.items():
                 logits, _ = network.classify(tokens, network.model.text_features(given, len(images)))
-                rows.setdefault((text, image), []).append(logits.cpu())
+                rows.setdefault((text, image), []).append(logits)
     return {key: torch.cat(parts) for key, parts in rows.items()}
-
-
-def scores(stickers: Sequence[Sticker], logits: Tensor, classes: int) -> dict[str, Any]:
-    """Accuracy and macro-F1 with intervals over emoji."""
-    labels = np.array([sticker.label for sticker in stickers])
-    predicted = logits.argmax(dim=1).numpy()
-    groups = [sticker.image.name for sticker in stickers]
-    intervals = bootstrap_intervals(labels, predicted, classes, groups=groups)
-    assert intervals is not None
-    return {
-        "stickers": len(stickers),
-        "accuracy": float((labels == predicted).mean()),
-        "accuracy_interval": asdict(intervals.accuracy),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "macro_f1_interval": asdict(intervals.macro_f1),
-    }
 
 
 def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
@@ -202,14 +160,10 @@ def over_seeds(done: list[dict[str, Any]], row: str) -> dict[str, Any]:
 
 def main() -> None:
     """Parse, run, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stickers", type=Path)
+    parser = argument_parser(__doc__, Path("runs/without-text"))
     parser.add_argument(
         "--pretrained", type=Path, required=True, help="checkpoint of the recipe mini-pretraining"
     )
-    parser.add_argument("--work", type=Path, default=Path("runs/without-text"))
-    parser.add_argument("--only", nargs="*", help="names of runs, as fused-0 or text-0")
-    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dataset = load_dataset(arguments.stickers)

@@ -23,7 +23,7 @@ from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess
 from mghft_export.stickers.tokens import encode
-from mghft_export.stickers.views import Views, split_views, view_texts
+from mghft_export.stickers.views import view_texts
 from mghft_export.training.line_art import line_art
 from mghft_export.training.random_state import derive, seeded
 from mghft_export.training.recipe import Recipe
@@ -194,6 +194,13 @@ def collate(items: Sequence[Item]) -> Batch:
     return Batch(image, label, None, text[:, 0], text[:, 1])
 
 
+def texts_of(batch: Batch, recipe: Recipe) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Pooled texts, token ids and mask, as far as the model gets them."""
+    if recipe.inputs == "image" and recipe.model.get("no_text"):
+        return None, None, None
+    return batch.pooled_text, batch.input_ids, batch.attention_mask
+
+
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig) -> Tensor:
     """Token ids and masks of stickers' views, [n, 2, 4, L] int64."""
     views = [view for text in texts for view in view_texts(text, config.views)]
@@ -201,11 +208,6 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig) ->
     tokens = encode(tokenizer, views, max_length=length, pad_to=length)
     both = np.stack([tokens.input_ids, tokens.attention_mask], axis=1)  # [4n, 2, L]
     return torch.from_numpy(both).unflatten(0, (len(texts), 4)).transpose(1, 2)
-
-
-def single_view_texts(text: str) -> Views:
-    """A text's views, each as the whole text of a sticker of which nothing else is known."""
-    return split_views(text).views
 
 
 def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ...]:

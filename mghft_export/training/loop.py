@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
-from sklearn.metrics import f1_score
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from torch import Tensor, nn
@@ -26,11 +23,10 @@ from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
 from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import class_names, save_checkpoint
-from mghft_export.model.loss import Losses, alignment_loss
-from mghft_export.model.mghft import MGHFT
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.training.data import Batch, EpochBatches, Item, StickerData, collate
-from mghft_export.training.distributed import gather_with_gradient, mean_over_processes
+from mghft_export.training.distributed import mean_over_processes
+from mghft_export.training.losses import class_weights, step_losses
 from mghft_export.training.prototypes import class_prototypes
 from mghft_export.training.qat.plan import read_plan
 from mghft_export.training.qat.ranges import LearnedRanges
@@ -39,10 +35,10 @@ from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe, parse_recipe
 from mghft_export.training.setup import build, load_start, make_accelerator, prepare_data, standardize_input
 from mghft_export.training.state import TrainingState, load_state, save_state
-from mghft_export.training.step import StepOutput, TrainingModel
+from mghft_export.training.step import TrainingModel
+from mghft_export.training.validation import evaluate
 
 STATE_FILE = "state.pt"
-EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -79,28 +75,6 @@ class TrainingResult:
     stopped_early: bool
     left_out: tuple[str, ...] = ()
     """Quantised products that `qat` could not train through: they keep the ranges of its recipe."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """On a whole split."""
-
-    loss: float
-    accuracy: float
-    macro_f1: float
-    view_macro_f1: float | None = None
-    """With one view of each text, the same in every epoch."""
-    no_text_macro_f1: float | None = None
-
-    @property
-    def mean_macro_f1(self) -> float:
-        """Over the ways in which the recipe gives texts."""
-        found = [self.macro_f1, self.view_macro_f1, self.no_text_macro_f1]
-        return statistics.mean(value for value in found if value is not None)
-
-    def scalars(self) -> dict[str, float]:
-        """For the history: those that were measured."""
-        return {f"val_{key}": value for key, value in vars(self).items() if value is not None}
 
 
 def train(
@@ -198,6 +172,7 @@ def train(
         collate_fn=collate,
         persistent_workers=recipe.workers > 0,
     )
+    weight_by_class = class_weights(train_data, len(dataset.class_names)) if recipe.balanced else None
     told = reporters(output) if main else []
     history: list[dict[str, float]] = list(saved.history) if saved else []
     best, best_epoch = (saved.best, saved.best_epoch) if saved else (-math.inf, 0)
@@ -208,7 +183,9 @@ def train(
         seed_everything(recipe.seed, epoch, accelerator.process_index)
         lr = float(optimizer.param_groups[0]["lr"])
         batches.epoch = epoch
-        scalars = run_epoch(network, optimizer, loader, recipe, accelerator, epoch, told, output)
+        scalars = run_epoch(
+            network, optimizer, loader, recipe, weight_by_class, accelerator, epoch, told, output
+        )
         scheduler.step(epoch + 1)
         metrics = evaluate(bare, val_data, accelerator.device)
         if not math.isfinite(metrics.loss):
@@ -270,6 +247,7 @@ def run_epoch(
     optimizer: Any,
     loader: DataLoader[Item],
     recipe: Recipe,
+    weight_by_class: Tensor | None,
     accelerator: Accelerator,
     epoch: int,
     told: list[Reporter],
@@ -283,7 +261,6 @@ def run_epoch(
     network.train()
     data = loader.dataset
     assert isinstance(data, StickerData)
-    weights = class_weights(data) if recipe.balanced else None
     steps = len(loader)
     sums = torch.zeros(3, dtype=torch.float64)
     start = time.perf_counter()
@@ -292,7 +269,7 @@ def run_epoch(
         last = step + 1 == steps
         update = last or (step + 1) % recipe.accumulate == 0
         with accelerator.autocast(), contextlib.nullcontext() if update else accelerator.no_sync(network):
-            losses = step_losses(network, batch, recipe, data.blank, weights)
+            losses = step_losses(network, batch, recipe, data.blank, weight_by_class)
         values = torch.stack([losses.total, losses.cross_entropy, losses.alignment]).detach()
         means = mean_over_processes(values).double().cpu()
         if not torch.isfinite(means[0]):
@@ -326,100 +303,6 @@ def run_epoch(
         "alignment": alignment,
         "images_per_second": report.images_per_second,
     }
-
-
-def step_losses(
-    network: nn.Module, batch: Batch, recipe: Recipe, blank: Tensor, class_weights: Tensor | None = None
-) -> Losses:
-    """The losses of one batch; the alignment's over the batches of all processes, in float32.
-
-    Args:
-        blank: a blank image [3, H, W].
-        class_weights: of the cross entropy, [classes].
-    """
-    both = recipe.inputs == "both"
-    output: StepOutput = network(
-        batch.image,
-        *texts_of(batch, recipe),
-        without_text=both and recipe.no_text_weight > 0,
-        blank=blank.to(batch.image.device) if both and recipe.blank_image_weight > 0 else None,
-    )
-
-    def cross_entropy(logits: Tensor) -> Tensor:
-        weight = None if class_weights is None else class_weights.to(logits.device)
-        return F.cross_entropy(logits.float(), batch.label, weight, label_smoothing=recipe.label_smoothing)
-
-    with torch.autocast(batch.image.device.type, enabled=False):
-        main = total = cross_entropy(output.logits)
-        if output.without_text is not None:
-            total = total + recipe.no_text_weight * cross_entropy(output.without_text)
-        if output.without_image is not None:
-            total = total + recipe.blank_image_weight * cross_entropy(output.without_image)
-        class_tokens, text_features = output.class_tokens.float(), output.text_features.float()
-        if recipe.alignment_weight == 0 or not both:
-            # Nothing to align with a blank; the zero keeps all parameters in the graph.
-            alignment = (class_tokens.sum() + text_features.sum()) * 0
-        else:
-            alignment = alignment_loss(
-                gather_with_gradient(class_tokens), gather_with_gradient(text_features)
-            )
-    return Losses(total + recipe.alignment_weight * alignment, main, alignment)
-
-
-def texts_of(batch: Batch, recipe: Recipe) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Pooled texts, token ids and mask, as far as the model gets them."""
-    if recipe.inputs == "image" and recipe.model.get("no_text"):
-        return None, None, None
-    return batch.pooled_text, batch.input_ids, batch.attention_mask
-
-
-def class_weights(data: StickerData) -> Tensor:
-    """One over each class's share of the stickers, with mean 1 over the stickers: [classes]."""
-    labels = torch.tensor([sticker.label for sticker in data.stickers])
-    counts = torch.bincount(labels)
-    return len(labels) / (counts.clamp(min=1) * len(counts)).float()
-
-
-def predict_logits(network: nn.Module, data: StickerData, device: torch.device) -> Tensor:
-    """Logits of a whole split in float32, [n, classes], by a model or what trains one."""
-    return predict_both(network, data, device, without_text=False)[0]
-
-
-@torch.no_grad()
-def predict_both(
-    network: nn.Module, data: StickerData, device: torch.device, *, without_text: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Logits of a whole split, and those of the same stickers without text: float32, [n, classes]."""
-    if isinstance(network, MGHFT):
-        network = TrainingModel(network, blank_images=data.recipe.inputs == "text")
-    network.eval()
-    rows, others = [], []
-    for host_batch in DataLoader(data, batch_size=EVALUATION_BATCH, collate_fn=collate):
-        batch: Batch = host_batch.to(device)
-        output: StepOutput = network(batch.image, *texts_of(batch, data.recipe), without_text=without_text)
-        rows.append(output.logits.float().cpu())
-        if output.without_text is not None:
-            others.append(output.without_text.float().cpu())
-    return torch.cat(rows), torch.cat(others) if others else None
-
-
-def evaluate(network: nn.Module, data: StickerData, device: torch.device) -> Metrics:
-    """Loss, accuracy and macro-F1 of a whole split; every process computes all of it."""
-    labels = torch.tensor([sticker.label for sticker in data.stickers])
-
-    def macro_f1(logits: Tensor) -> float:
-        return float(f1_score(labels, logits.argmax(dim=1), average="macro", zero_division=0))
-
-    without_text = data.recipe.inputs == "both" and data.recipe.no_text_weight > 0
-    logits, absent = predict_both(network, data, device, without_text=without_text)
-    views = data.with_one_view()
-    return Metrics(
-        loss=float(F.cross_entropy(logits, labels)),
-        accuracy=float((logits.argmax(dim=1) == labels).double().mean()),
-        macro_f1=macro_f1(logits),
-        view_macro_f1=None if views is None else macro_f1(predict_logits(network, views, device)),
-        no_text_macro_f1=None if absent is None else macro_f1(absent),
-    )
 
 
 def not_finite(what: str, value: float, epoch: int, output: Path, step: int | None = None) -> str:

@@ -20,7 +20,8 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training.data import StickerData, choose, single_view_texts, tokenize
+from mghft_export.stickers.views import split_views
+from mghft_export.training.data import StickerData, choose, tokenize
 from mghft_export.training.recipe import Recipe
 from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
@@ -69,7 +70,7 @@ def prepare_data(
     def data_of(stickers: tuple[Sticker, ...], *, augment: bool) -> StickerData:
         texts, views = texts_of([sticker.text for sticker in stickers]), None
         if recipe.single_view and recipe.inputs != "image":
-            single = [view for sticker in stickers for view in single_view_texts(sticker.text)]
+            single = [view for sticker in stickers for view in split_views(sticker.text).views]
             views = texts_of(single).unflatten(0, (len(stickers), 4))
         return StickerData(stickers, texts, config, recipe, augment=augment, single_views=views)
 

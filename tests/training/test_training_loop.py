@@ -28,10 +28,12 @@ from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
 from mghft_export.training.data import StickerData, epoch_batches
-from mghft_export.training.loop import class_weights, train
+from mghft_export.training.loop import train
+from mghft_export.training.losses import class_weights
 from mghft_export.training.recipe import Recipe, load_recipe, parse_recipe
 from mghft_export.training.setup import build
 from mghft_export.training.step import TrainingModel
+from mghft_export.training.validation import Metrics
 
 SMALL = Path(__file__).parents[2] / "calibration" / "stickers-small"
 TEXT = {
@@ -182,7 +184,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
 def test_early_stop_ends_a_run_that_does_not_improve(
     stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "evaluate", lambda *_: loop.Metrics(1.0, 0.5, 0.5))
+    monkeypatch.setattr(loop, "evaluate", lambda *_: Metrics(1.0, 0.5, 0.5))
     result = train(stickers, recipe(epochs=9, early_stop=2), tmp_path / "run", cache=tmp_path)
     assert result.stopped_early
     assert len(result.history) == 3
@@ -324,9 +326,10 @@ def test_class_weights_make_all_classes_count_alike(
     data = StickerData(
         chosen, torch.zeros(len(chosen), 4, 16), recipe().build_config(7), recipe(), augment=False
     )
-    weights = class_weights(data)
+    weights = class_weights(data, 3)
     counts = torch.bincount(torch.tensor([sticker.label for sticker in chosen]))
     assert torch.allclose(weights * counts, torch.full((3,), len(chosen) / 3))
+    assert class_weights(data, 5).shape == (5,)  # two classes that no sticker has
 
 
 def test_pretraining_gives_all_but_the_head_and_the_text_projection(
