@@ -72,10 +72,7 @@ def build(out: Path, cache: Path) -> int:
     Raises:
         MGHFTError: a package cannot be had or is not the expected one, or drawings came out otherwise.
     """
-    sources = {
-        style: Source(**source)
-        for style, source in json.loads((HERE / "emoji_sources.json").read_text()).items()
-    }
+    sources = read_sources(HERE / "emoji_sources.json")
     made, different = 0, []
     for style, hashes in json.loads((ANNOTATIONS / "pixels.json").read_text()).items():
         files = {code: out / "Images" / style / f"{code}.png" for code in hashes}
@@ -97,6 +94,11 @@ def build(out: Path, cache: Path) -> int:
             f"install {RENDERER} and run this again"
         )
     return made
+
+
+def read_sources(path: Path) -> dict[str, Source]:
+    """The packages of a JSON file, by style."""
+    return {style: Source(**source) for style, source in json.loads(path.read_text()).items()}
 
 
 def download(source: Source, cache: Path) -> Path:
@@ -131,20 +133,34 @@ def drawing_of(style: str, tarball: Path) -> Drawing:
     return _iconify(tarball, names)
 
 
-def _files(tarball: Path, folder: str) -> Drawing:
+def read_folder(tarball: Path, folder: str) -> dict[str, bytes]:
+    """The files in a folder of a package (SVG or WebP), by emoji."""
     files: dict[str, bytes] = {}
     with tarfile.open(tarball) as archive:
         for member in archive:
             if Path(member.name).parent == Path(folder) and (content := archive.extractfile(member)):
                 files[same_emoji(Path(member.name).stem)] = content.read()
+    return files
+
+
+def _files(tarball: Path, folder: str) -> Drawing:
+    files = read_folder(tarball, folder)
 
     def draw(code: str) -> Image.Image:
         content = files[same_emoji(code)]
-        if content.startswith(b"RIFF"):  # WebP
-            return Image.open(io.BytesIO(content)).convert("RGBA")
-        return render(content.decode())
+        return read_webp(content) if is_webp(content) else render(content.decode())
 
     return draw
+
+
+def is_webp(content: bytes) -> bool:
+    """Whether a drawing is a WebP file; the others are SVG."""
+    return content.startswith(b"RIFF")
+
+
+def read_webp(content: bytes) -> Image.Image:
+    """A WebP file as RGBA, in its own size."""
+    return Image.open(io.BytesIO(content)).convert("RGBA")
 
 
 def _iconify(tarball: Path, names: Mapping[str, str]) -> Drawing:
@@ -247,22 +263,30 @@ def _copy_annotations(out: Path) -> None:
             shutil.copy(source, out / name)
 
 
-@click.command()
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
+cache_option = click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path.home() / ".cache" / "mghft-export" / "npm",
     show_default=True,
     help="Where the npm packages are kept.",
 )
-def main(out: Path, cache: Path) -> None:
-    """Build the emoji sticker set in OUT, in SER30K's layout."""
+
+
+def build_or_exit(build: Callable[[Path, Path], int], out: Path, cache: Path) -> int:
+    """What `build` returns; what goes wrong is one sentence and exit status 2."""
     try:
-        made = build(out, cache)
+        return build(out, cache)
     except MGHFTError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@cache_option
+def main(out: Path, cache: Path) -> None:
+    """Build the emoji sticker set in OUT, in SER30K's layout."""
+    made = build_or_exit(build, out, cache)
     click.echo(
         f"{made} drawings made, the others were there; look at them with: mghft-export data check {out}"
     )

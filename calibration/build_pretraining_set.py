@@ -11,11 +11,7 @@ npm; downloads 30 MB once and checks every package against its SHA-512.
 from __future__ import annotations
 
 import csv
-import io
 import json
-import sys
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,10 +19,15 @@ from build_emoji_set import (
     ANNOTATIONS,
     FOLDERS,
     HERE,
-    Source,
+    build_or_exit,
+    cache_option,
     download,
     iconify_svg,
+    is_webp,
     load_collection,
+    read_folder,
+    read_sources,
+    read_webp,
     render,
     same_emoji,
 )
@@ -34,7 +35,6 @@ from PIL import Image
 from rich.progress import track
 
 from mghft_export.atomic import replacing_file
-from mghft_export.errors import MGHFTError
 
 SIZE = 112
 STYLES = (
@@ -69,30 +69,19 @@ def held_out_emoji() -> frozenset[str]:
         )
 
 
-def drawings(style: str, tarball: Path, names: dict[str, str]) -> Iterator[tuple[str, str | bytes]]:
-    """Emoji and their drawings (SVG, or the bytes of a WebP file) of one package.
+def drawings(style: str, tarball: Path, names: dict[str, str]) -> dict[str, bytes]:
+    """The drawings (SVG or WebP) of one package, by emoji.
 
     Args:
         names: code points by Iconify's name of the emoji, for collections that have names alone.
     """
     if style in FOLDERS:
-        with tarfile.open(tarball) as archive:
-            for member in archive:
-                if Path(member.name).parent == Path(FOLDERS[style]) and (
-                    content := archive.extractfile(member)
-                ):
-                    data = content.read()
-                    yield (
-                        same_emoji(Path(member.name).stem),
-                        data if data.startswith(b"RIFF") else data.decode(),
-                    )
-        return
+        return read_folder(tarball, FOLDERS[style])
     icons, characters = load_collection(tarball)
     found = {same_emoji(code): icon for code, icon in characters.items()}
     if not found:
         found = {names[icon]: icon for icon in icons["icons"] if icon in names}
-    for code, icon in found.items():
-        yield code, iconify_svg(icons, icon)
+    return {code: iconify_svg(icons, icon).encode() for code, icon in found.items()}
 
 
 def build(out: Path, cache: Path) -> int:
@@ -101,16 +90,13 @@ def build(out: Path, cache: Path) -> int:
     Raises:
         MGHFTError: a package cannot be had or is not the expected one.
     """
-    sources = {
-        style: Source(**source)
-        for style, source in json.loads((HERE / "pretraining_sources.json").read_text()).items()
-    }
+    sources = read_sources(HERE / "pretraining_sources.json")
     held_out = held_out_emoji()
     _, characters = load_collection(download(sources["noto"], cache))
     names = {icon: same_emoji(code) for code, icon in characters.items()}
-    by_code: dict[str, dict[str, str | bytes]] = {}
+    by_code: dict[str, dict[str, bytes]] = {}
     for style in STYLES:
-        for code, drawing in drawings(style, download(sources[style], cache), names):
+        for code, drawing in drawings(style, download(sources[style], cache), names).items():
             if is_wanted(code, held_out):
                 by_code.setdefault(code, {})[style] = drawing
     by_code = {code: found for code, found in sorted(by_code.items()) if len(found) >= LEAST_STYLES}
@@ -135,12 +121,11 @@ def build(out: Path, cache: Path) -> int:
     return len(rows)
 
 
-def draw(drawing: str | bytes) -> Image.Image:
+def draw(drawing: bytes) -> Image.Image:
     """[112, 112] RGBA."""
-    if isinstance(drawing, str):
-        return render(drawing, SIZE)
-    image = Image.open(io.BytesIO(drawing)).convert("RGBA")
-    return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    if is_webp(drawing):
+        return read_webp(drawing).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    return render(drawing.decode(), SIZE)
 
 
 def _write(path: Path, content: object) -> None:
@@ -150,20 +135,10 @@ def _write(path: Path, content: object) -> None:
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path.home() / ".cache" / "mghft-export" / "npm",
-    show_default=True,
-    help="Where the npm packages are kept.",
-)
+@cache_option
 def main(out: Path, cache: Path) -> None:
     """Build the pretraining set in OUT, in SER30K's layout."""
-    try:
-        count = build(out, cache)
-    except MGHFTError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    count = build_or_exit(build, out, cache)
     click.echo(f"{count} drawings; train on them with: mghft-export train {out} --recipe mini-pretraining")
 
 
