@@ -9,13 +9,11 @@ Everything between two markers is generated; a test checks that the page is up t
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from readme import ROOT, result, with_generated
+
 PAGE = ROOT / "docs" / "mghft-mini.md"
-END = "<!-- end of the generated part -->"
 PROTOCOLS = {"unseen_emoji": "unseen emoji", "unseen_style": "unseen style", "unseen_both": "both unseen"}
 TEXTS = {"whole": "whole text", "one_view": "one view", "none": "no text"}
 IMAGES = {"own": "own image", "blank": "blank image"}
@@ -52,23 +50,14 @@ def ablation(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def result(name: str) -> dict[str, Any]:
-    """A committed result."""
-    content = json.loads((ROOT / "benchmarks" / "results" / name).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
-
-
 def updated(page: str) -> str:
     """The page with its generated parts made anew."""
     parts = {
-        "ablation": ablation(result("mini_ablation.json")),
-        "without text": without_text(result("without_text.json")),
+        "ablation": ablation(result("mini_ablation")),
+        "without text": without_text(result("without_text")),
     }
     for name, generated in parts.items():
-        before, _, rest = page.partition(begin(name))
-        _, _, after = rest.partition(END)
-        page = f"{before}{begin(name)}\n\n{generated}\n\n{END}{after}"
+        page = with_generated(page, begin(name), generated)
     return page
 
 

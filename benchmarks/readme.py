@@ -255,10 +255,14 @@ def updated(readme: str) -> str:
         runner(result("cpp_runner")),
         gpu(result("gpu_pytorch")),
     ]
-    generated = "\n\n".join(parts)
-    before, _, rest = readme.partition(BEGIN)
+    return with_generated(readme, BEGIN, "\n\n".join(parts))
+
+
+def with_generated(page: str, begin: str, generated: str) -> str:
+    """A page with what stands between the marker `begin` and the next end made anew."""
+    before, _, rest = page.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{generated}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
