@@ -19,9 +19,9 @@ constexpr std::size_t kBatch = 8;  // stickers that run together; bounds the mem
 using Rows = std::vector<std::pair<std::string, std::string>>;  // image and text
 
 // One text an image: from --text, once for all or once each, or from --text-file; none where the model does without.
-Rows texts_of_images(const PredictOptions& options, bool without_text) {
+Rows texts_of_images(const PredictOptions& options) {
     Rows rows;
-    if (without_text && options.texts.empty() && options.text_file.empty()) {
+    if (options.texts.empty() && options.text_file.empty() && read_bundle_info(options.bundle).no_text) {
         std::cerr << "note: no texts are given, so the images alone are judged\n";
         for (const std::string& image : options.images) rows.emplace_back(image, "");
         return rows;
@@ -117,7 +117,7 @@ int predict(const PredictOptions& options) {
     }
     Rows rows;
     if (options.text_features.empty()) {
-        rows = texts_of_images(options, read_bundle_info(options.bundle).no_text);
+        rows = texts_of_images(options);
     } else {
         for (const std::string& image : options.images) rows.emplace_back(image, "");
     }
