@@ -5,8 +5,6 @@ import json
 import pytest
 from PIL import Image
 
-from mghft_export.cli.main import cli, run
-
 TEXT = (
     "#The sticker's intention is to cheer. #The sticker's style is flat. "
     "#The sticker's main role is a cat. #The sticker's gesture is waving."
@@ -20,16 +18,6 @@ def stickers(tmp_path):
         paths.append(tmp_path / f"{colour}.png")
         Image.new("RGBA", (50 + 40 * number, 70), colour).save(paths[-1])
     return paths
-
-
-@pytest.fixture
-def invoke(capsys):
-    def call(*arguments):
-        status = run(cli, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 def rows(output):

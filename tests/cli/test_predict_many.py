@@ -36,16 +36,6 @@ def draw(path, colour="gold"):
     return path
 
 
-@pytest.fixture
-def invoke(capsys):
-    def call(*arguments):
-        status = run(cli, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
-
-
 def rows(output):
     return [json.loads(line) for line in output.splitlines()]
 
