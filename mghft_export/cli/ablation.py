@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.drawn import DRAWN
+from mghft_export.cli.json_output import json_text
 from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.sentences import say
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.evaluation.ablation import BLANK, MEAN, OWN, Ablation, AblationRow, ablate
 from mghft_export.evaluation.bootstrap import Interval
@@ -92,7 +92,7 @@ def show_ablation(
         "model": {"name": name, "trained": trained},
         **ablation_dict(found),
     }
-    text = json.dumps(values, indent=1, ensure_ascii=False)
+    text = json_text(values)
     if output is not None:
         with replacing_file(output / ABLATION) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
@@ -102,22 +102,20 @@ def show_ablation(
     console = Console()
     topics = f", {', '.join(selection.topics)}" if selection.topics else ""
     where = f"{data.root.resolve().name}, {selection.split} split{topics}"
-    console.print(Text(f"{name} on {where}: {len(found.stickers)} stickers", "bold"), soft_wrap=True)
+    say(console, (f"{name} on {where}: {len(found.stickers)} stickers", "bold"))
     console.print(ablation_table(found, selection.resample))
     for branch, same_class in same_classes(found).items():
         if not can_judge(same_class, INT8.min_agreement):
-            console.print(
-                Text(f"{cannot_judge(branch, same_class)} by its classes.", "yellow"), soft_wrap=True
-            )
+            say(console, (f"{cannot_judge(branch, same_class)} by its classes.", "yellow"))
     if not trained:
-        console.print(Text(f"UNTRAINED: {name} has random weights, so its metrics mean nothing.", "yellow"))
+        say(console, (f"UNTRAINED: {name} has random weights, so its metrics mean nothing.", "yellow"))
     if data.bad_rows or found.skipped:
         console.print(
             f"[yellow]Left out:[/] {data.bad_rows} bad rows of the data set, "
             f"{len(found.skipped)} stickers that could not be used."
         )
     if output is not None:
-        console.print(Text(f"Written: {output / ABLATION}"), soft_wrap=True)
+        say(console, f"Written: {output / ABLATION}")
 
 
 def ablation_table(ablation: Ablation, resample: Resample) -> Table:

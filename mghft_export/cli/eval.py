@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -16,8 +15,10 @@ from rich.text import Text
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.ablation import Selection, show_ablation
 from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.dataset_options import dataset_options
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
@@ -35,7 +36,7 @@ from mghft_export.evaluation.selection import (
     require_same_classes,
 )
 from mghft_export.runtime.graph_session import PROVIDERS
-from mghft_export.stickers.dataset import Sticker, load_dataset
+from mghft_export.stickers.dataset import Format, Sticker, load_dataset
 from mghft_export.stickers.datasets.readiness import small_set_note
 
 MOST_LISTED = 20
@@ -45,6 +46,7 @@ MOST_LISTED = 20
 @click.command("eval")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
+@dataset_options
 @click.option("--split", help="The split to evaluate on.  [default: test, or all where there are no splits]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
@@ -86,6 +88,9 @@ def evaluate(
     ctx: click.Context,
     model: Path,
     data: Path,
+    layout: str,
+    columns: dict[str, str],
+    class_map: dict[str, str],
     split: str | None,
     topics: str | None,
     precision: str,
@@ -127,7 +132,9 @@ def evaluate(
     if output is not None:
         evaluation_module("matplotlib.figure")
         prepare_folder(output)
-    stickers = load_dataset(data, skip_bad=skip_bad)
+    stickers = load_dataset(
+        data, format=cast(Format, layout), label_map=class_map, columns=columns, skip_bad=skip_bad
+    )
     split = choose_split(stickers, split)
     wanted = comma_names(topics)
     chosen = choose_stickers(stickers, split, wanted)
@@ -198,7 +205,7 @@ def evaluate(
     )
     written = write_report(evaluation, output) if output is not None else []
     if as_json:
-        click.echo(json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False))
+        echo_json(evaluation.to_dict())
         return
     print_evaluation(evaluation, console)
     skipped = len(evaluation.model.predictions.skipped)

@@ -27,6 +27,14 @@ def parse_frame(ctx: click.Context, parameter: click.Parameter, value: str) -> s
     return int(value)
 
 
+background_option = click.option(
+    "--background",
+    callback=parse_colour,
+    default="white",
+    show_default=True,
+    help="Colour under transparent stickers.",
+)
+
 frame_option = click.option(
     "--frame",
     callback=parse_frame,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,10 +16,11 @@ from rich.progress import TextColumn
 
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.default_group import DefaultGroup
-from mghft_export.cli.image_options import parse_colour
+from mghft_export.cli.image_options import background_option
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.layout_option import layout_option
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import InterpreterError
@@ -123,13 +123,7 @@ interpret.add_command(merge)
     show_default=True,
     help="Longest side of what the model is shown.",
 )
-@click.option(
-    "--background",
-    callback=parse_colour,
-    default="white",
-    show_default=True,
-    help="Colour under transparent stickers.",
-)
+@background_option
 @click.option("--shard", metavar="I/N", help="Describe the I-th of N parts, for a job array.")
 @click.option("--retry-failed", is_flag=True, help="Try again what has failed before.")
 @click.option("--price-in", type=click.FloatRange(0), default=0.0, help="Of a million tokens sent.")
@@ -229,7 +223,7 @@ def run(
             )
         )
     if as_json:
-        click.echo(json.dumps(_as_json(result, prices, output, journal), ensure_ascii=False, indent=1))
+        echo_json(_as_json(result, prices, output, journal))
     else:
         print_result(result, prices, output, journal, Console())
     return int(bool(result.failures))

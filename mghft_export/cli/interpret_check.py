@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.interpret_tables import influence_table, report_tables
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.interpretation.checking import TextReport, check_texts
@@ -67,7 +67,7 @@ def check(
             if bundle is not None:
                 influence, _ = _influence(read, bundle, precision, stickers)
         finally:  # a bundle that cannot be run takes nothing from the report
-            click.echo(json.dumps(_as_json(report, influence), ensure_ascii=False, indent=1))
+            echo_json(_as_json(report, influence))
         return int(not report.sound)
     for table in report_tables(report):
         console.print(table)

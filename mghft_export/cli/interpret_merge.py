@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -11,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.layout_option import layout_option
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
@@ -74,7 +74,7 @@ def merge(
             "not_in_the_corpus": merged.foreign,
             "output": printable(output),
         }
-        click.echo(json.dumps(values, ensure_ascii=False, indent=1))
+        echo_json(values)
         return
     notes = [
         f"{written} of {len(corpus.items)} stickers have their text by {merged.source.model} in {printable(output)}."

@@ -1,4 +1,4 @@
-"""JSON on standard output."""
+"""JSON for programs, on standard output and in files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import json
 import click
 
 
-def echo_json(value: object) -> None:
-    """Print a value in UTF-8; in a name that is not UTF-8 odd bytes are escapes, which `os.fsencode` takes back."""
+def json_text(value: object) -> str:
+    """A value as text that UTF-8 holds; odd bytes of a name are escapes, which `os.fsencode` takes back."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    click.echo(text.encode("utf-8", "backslashreplace").decode())
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def echo_json(value: object) -> None:
+    """Print a value as :func:`json_text`."""
+    click.echo(json_text(value))

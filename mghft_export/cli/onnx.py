@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
-from mghft_export.cli.image_options import parse_colour
+from mghft_export.cli.image_options import background_option
 from mghft_export.cli.progress_bar import Steps, steps
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.verification_tables import print_verifications
@@ -91,13 +91,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
 )
-@click.option(
-    "--background",
-    callback=parse_colour,
-    default="white",
-    show_default=True,
-    help="Colour under transparent stickers.",
-)
+@background_option
 @click.option("--opset", default=DEFAULT_OPSET, show_default=True, type=click.IntRange(18, 23))
 @click.option("--single-file", is_flag=True, help="Also write mghft.onnx, all branches as one graph.")
 @click.option(

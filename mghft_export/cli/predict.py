@@ -20,8 +20,8 @@ from mghft_export.cli.image_options import frame_option, parse_colour
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.progress_bar import progress_bar
-from mghft_export.cli.sentences import say_error
-from mghft_export.cli.texts import note_shared_text, texts_of_images, warn_of_missing_views
+from mghft_export.cli.sentences import say_error, say_note
+from mghft_export.cli.texts import shared_text_note, texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import TextFeatures, load_features
@@ -111,9 +111,8 @@ def predict(
     refuse_with_engine(ctx, engine, "precision", "provider")
     pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine)
     warn_of_precision(manifest, pipeline.precision)
-    note_shared_text(errors, asked, named)
-    paths, texts_or_features = asked, named
-    failed = 0
+    say_note(shared_text_note(asked, named))
+    paths, failed = asked, 0
     rows: FloatArray | list[str]
     if text_features is not None:
         rows = _features_of(asked, load_features(text_features, opened), text_features)
@@ -122,13 +121,11 @@ def predict(
             by_image = interpreted_texts(asked, endpoint, interpreter_model, manifest, errors)
             paths = [path for path in asked if path in by_image]
             failed = len(asked) - len(paths)
-            texts_or_features = [by_image[path] for path in paths]
-        rows = texts_or_features
+            named = [by_image[path] for path in paths]
+        rows = named
         warn_of_missing_views(errors, manifest, [path.name for path in paths], rows)
     read = partial(_pixels, pipeline, background or manifest.image.background, frame)
-    show = _printer(
-        paths, manifest, every=every, as_json=as_json, texts=texts_or_features if interpret else ()
-    )
+    show = _printer(paths, manifest, every=every, as_json=as_json, texts=named if interpret else ())
     return int(failed + _run(pipeline, paths, read, rows, show, errors) > 0)
 
 

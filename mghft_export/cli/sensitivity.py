@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
@@ -141,7 +141,10 @@ def sensitivity(
     if branches:
         wanted = tuple(branch for branch in BRANCHES if branch in branches)
         given = given.model_copy(update={"branches": wanted})
-    chosen = calibrated_set(opened.manifest) if calibration is None else given_set(calibration)
+    if calibration is None:
+        chosen = calibrated_set(opened.manifest, instead="choose one with --calibration SET")
+    else:
+        chosen = given_set(calibration)
     options = PrecisionOptions(calibration=chosen.root, recipe=given)
     study = _study(opened, options, chosen.name, data, split, stickers, budget)
     written = write_study(study, output) if output is not None else []
@@ -152,7 +155,7 @@ def sensitivity(
     if study.search is not None and apply:
         written += _apply(opened, PrecisionOptions(calibration=chosen.root, recipe=study.search.recipe))
     if as_json:
-        click.echo(json.dumps(study.to_dict(), indent=1, ensure_ascii=False))
+        echo_json(study.to_dict())
         return
     console = Console()
     print_study(study, console)

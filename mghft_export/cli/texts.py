@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mghft_export.bundle import Manifest
-from mghft_export.cli.sentences import say, say_warning, visible
+from mghft_export.cli.sentences import say_warning, visible
 from mghft_export.errors import StickerError
 from mghft_export.stickers.text_file import find_by_name, read_texts
 from mghft_export.stickers.views import split_views
@@ -54,25 +54,22 @@ def texts_of_images(
     return chosen
 
 
-def note_shared_text(console: Console, images: Sequence[Path], texts: Sequence[str]) -> None:
-    """Point out which images are judged without a text, or that many share one, which is seldom what is meant.
+def shared_text_note(images: Sequence[Path], texts: Sequence[str]) -> str | None:
+    """Which images are judged without a text, or that many share one, which is seldom what is meant; None: neither.
 
     Args:
         texts: one for each image, or none at all where features or the interpreter take their place.
     """
-    if not texts:
-        return
-    absent = [image for image, text in zip(images, texts, strict=True) if not text.strip()]
+    absent = sum(not text.strip() for text in texts)
     if absent:
-        which = "the image alone is judged" if len(absent) == 1 else f"{len(absent)} images alone are judged"
-        say(console, ("note:", "yellow"), f" no text is given, so {which}; a text makes it surer (--text)")
-    elif len(set(images)) > 1 and len(set(texts)) == 1:
-        say(
-            console,
-            ("note:", "yellow"),
-            f" all {len(images)} images are read with the same text; a text for each is given with --text once an "
-            "image, or with --text-file",
+        which = "the image alone is judged" if absent == 1 else f"{absent} images alone are judged"
+        return f"no text is given, so {which}; a text makes it surer (--text)"
+    if len(set(images)) > 1 and len(set(texts)) == 1:
+        return (
+            f"all {len(images)} images are read with the same text; a text for each is given with --text once an "
+            "image, or with --text-file"
         )
+    return None
 
 
 def warn_of_missing_views(

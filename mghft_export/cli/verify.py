@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.verification_tables import print_verifications
@@ -122,7 +122,7 @@ def verify(
     say_note(small_set_note(len(stickers.stickers)))
     if as_json:
         entries = {name: item.model_dump(mode="json") for name, item in verified.items()}
-        click.echo(json.dumps({"bundle": str(bundle), "precisions": entries}, indent=1, ensure_ascii=False))
+        echo_json({"bundle": str(bundle), "precisions": entries})
     else:
         show(verified, stickers, Console())
     record_verification(opened, verified)  # last: what was measured is shown even if it cannot be kept

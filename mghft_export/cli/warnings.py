@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from mghft_export.bundle import Manifest
+from mghft_export.cli.sentences import say_note, say_warning
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.verification.warning import judgement_note, precision_warning, saturation_warning
 
@@ -17,7 +17,5 @@ def warn_of_precision(manifest: Manifest, precision: str) -> None:
         saturation_warning(manifest, precision, cpu_flags()),
     ):
         if sentence is not None:
-            Console(stderr=True, soft_wrap=True).print(Text.assemble(("warning: ", "yellow"), sentence))
-    note = judgement_note(manifest, precision)
-    if note is not None:
-        Console(stderr=True, soft_wrap=True).print(Text.assemble(("note: ", "dim"), note))
+            say_warning(Console(stderr=True), sentence)
+    say_note(judgement_note(manifest, precision))

@@ -19,6 +19,7 @@ from mghft_export.evaluation.bootstrap import (
     confusion_matrix,
     macro_f1,
 )
+from mghft_export.evaluation.predictions import require_text
 from mghft_export.evaluation.replacements import blank_image, noise_image, random_order, single_view
 from mghft_export.evaluation.selection import Resample, bootstrap_groups
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
@@ -186,10 +187,7 @@ def _usable(stickers: Sequence[Sticker], background: str, skip_bad: bool) -> tup
     used, skipped = [], []
     for sticker in stickers:
         try:
-            if not sticker.text.strip():
-                raise StickerError(
-                    f"{sticker.image} has no text, which MGHFT reads; add texts to the data set"
-                )
+            require_text(sticker)
             if skip_bad:
                 open_sticker(sticker.image, background=background)
         except StickerError as error:

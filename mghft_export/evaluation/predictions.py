@@ -101,7 +101,7 @@ def predict_stickers(
         images, texts = [], []
         for sticker in chosen:
             try:
-                images.append(_open(sticker, predictor.background))
+                images.append(open_with_text(sticker, predictor.background))
             except StickerError as error:
                 if not skip_bad:
                     raise
@@ -128,9 +128,23 @@ def predict_stickers(
     )
 
 
-def _open(sticker: Sticker, background: str) -> Image.Image:
+def require_text(sticker: Sticker) -> None:
+    """Refuse a sticker without text.
+
+    Raises:
+        StickerError: it has none.
+    """
     if not sticker.text.strip():
         raise StickerError(f"{sticker.image} has no text, which MGHFT reads; add texts to the data set")
+
+
+def open_with_text(sticker: Sticker, background: str) -> Image.Image:
+    """The image of a sticker that can be used.
+
+    Raises:
+        StickerError: it has no text, or its image cannot be decoded.
+    """
+    require_text(sticker)
     return open_sticker(sticker.image, background=background)
 
 

@@ -5,6 +5,7 @@ huggingface_hub fetches them, with its cache, its tokens and its offline mode.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -141,15 +142,15 @@ def fetch_optional(wanted: HubFile) -> None:
     """Bring a file into the cache, beside another of its repository, where there is one."""
     import huggingface_hub
 
+    place = (wanted.repository, wanted.file)
     # A file that the repository was asked for and does not have is remembered as such.
     if (
-        huggingface_hub.try_to_load_from_cache(wanted.repository, wanted.file, revision=wanted.revision)
-        is None
+        huggingface_hub.try_to_load_from_cache(*place, revision=wanted.revision) is None
+        and not _unreachable()
     ):
-        try:
-            huggingface_hub.hf_hub_download(wanted.repository, wanted.file, revision=wanted.revision)
-        except Exception:  # what the file would have said is missed, and named, where it is read
-            return
+        # What the file would have said is missed, and named, where it is read.
+        with contextlib.suppress(Exception):
+            huggingface_hub.hf_hub_download(*place, revision=wanted.revision)
 
 
 def _unreachable() -> str | None:

@@ -38,12 +38,15 @@ def set_entry(calibration: CalibrationSet) -> dict[str, str]:
     return entry
 
 
-def calibrated_set(manifest: Manifest, precisions: Sequence[str] | None = None) -> FoundSet:
+def calibrated_set(
+    manifest: Manifest, precisions: Sequence[str] | None = None, *, instead: str = "name one"
+) -> FoundSet:
     """The set that a bundle was calibrated with, or, saying why, the one that comes with the package.
 
     Args:
         precisions: whose set; of all by default. FP16 has none of its own, but the set on which its overflows were
             looked for.
+        instead: what a person can do where there are several, for the error.
 
     Raises:
         MGHFTError: there are several.
@@ -52,28 +55,23 @@ def calibrated_set(manifest: Manifest, precisions: Sequence[str] | None = None) 
     entries = _entries(manifest, precisions)
     if len(entries) > 1:
         names = " and ".join(f"{entry.get('name', 'one')} ({precision})" for precision, entry in entries)
-        raise MGHFTError(
-            f"the bundle was calibrated with different sets, {names}; choose one with --precision or --calibration, "
-            "or other stickers with --data ROOT"
-        )
+        raise MGHFTError(f"the bundle was calibrated with different sets, {names}; {instead}")
+
+    def default(why: str) -> FoundSet:
+        return FoundSet(default_calibration_set(), f"the default calibration set, {why}")
+
     if not entries:
-        return FoundSet(
-            default_calibration_set(), "the default calibration set, as the bundle was calibrated with none"
-        )
+        return default("as the bundle was calibrated with none")
     entry = entries[0][1]
     name, wanted = entry.get("name", "of another name"), entry["sha256"]
     if wanted == _default_hash():
-        return FoundSet(
-            default_calibration_set(), "the default calibration set, which the bundle was calibrated with"
-        )
+        return default("which the bundle was calibrated with")
     if "path" not in entry:
-        reason = f"as the bundle was calibrated with set {name} and does not say where that is"
-        return FoundSet(default_calibration_set(), f"the default calibration set, {reason}")
+        return default(f"as the bundle was calibrated with set {name} and does not say where that is")
     place = Path(entry["path"])
     if _hash_of(place) == wanted:
         return FoundSet(place, f"calibration set {name}, which the bundle was calibrated with")
-    reason = f"as set {name}, which the bundle was calibrated with, is not at {place} any more"
-    return FoundSet(default_calibration_set(), f"the default calibration set, {reason}")
+    return default(f"as set {name}, which the bundle was calibrated with, is not at {place} any more")
 
 
 def _entries(manifest: Manifest, precisions: Sequence[str] | None) -> list[tuple[str, dict[str, str]]]:

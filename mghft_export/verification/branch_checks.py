@@ -48,11 +48,12 @@ def check_branches(
     Raises:
         BundleError: the recipe was changed, or the manifest's model is not the graphs'.
     """
-    missed = _missed_outputs(bundle, precision, outputs, selected)
-    checks = {}
-    for branch, place in PLACES.items():
-        limits = branch_limits(bundle, precision, branch)
-        checks[branch] = _neutralised(branch, place, reference, found, silent, budget, limits, missed[branch])
+    limits = {branch: branch_limits(bundle, precision, branch) for branch in PLACES}
+    missed = _missed_outputs(limits, MGHFTConfig.from_dict(bundle.manifest.model), outputs, selected)
+    checks = {
+        branch: _neutralised(branch, place, reference, found, silent, budget, limits[branch], missed[branch])
+        for branch, place in PLACES.items()
+    }
     expected, values = reference.logits, found.alone("fusion")
     flips = int((expected.argmax(axis=1) != values.argmax(axis=1)).sum())
     passed = within_budget(budget, stickers=len(values), flips=flips, macro_f1_change=None)
@@ -69,7 +70,10 @@ def check_branches(
 
 
 def _missed_outputs(
-    bundle: Bundle, precision: str, outputs: Sequence[OutputChange], selected: Mapping[str, float]
+    limits: Mapping[str, Limits],
+    config: MGHFTConfig,
+    outputs: Sequence[OutputChange],
+    selected: Mapping[str, float],
 ) -> dict[str, list[str]]:
     """By branch, the outputs that are too far from float32's."""
     missed: dict[str, list[str]] = {"vision": [], "text": []}
@@ -77,12 +81,11 @@ def _missed_outputs(
         branch = "text" if item.output == "text_features" else "vision"
         if branch == "vision" and not item.output.endswith("_class_token"):
             continue
-        allowed = branch_limits(bundle, precision, branch).relative_error
+        allowed = limits[branch].relative_error
         if item.relative_error is not None and item.relative_error > allowed:
             missed[branch].append(
                 f"{item.output} is {item.relative_error:.1%} off instead of at most {allowed:.1%}"
             )
-    config = MGHFTConfig.from_dict(bundle.manifest.model)
     for stage, share in selected.items():
         least = selection_limit(config, stage)
         if least is not None and share < least:

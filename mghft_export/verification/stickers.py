@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mghft_export.bundle import Manifest
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.evaluation.selection import choose_split, choose_stickers, require_same_classes
-from mghft_export.precision.calibrated_set import calibrated_set, given_set
+from mghft_export.precision.calibrated_set import calibrated_set
 from mghft_export.stickers.dataset import Sticker, StickerSet
 
 
@@ -62,22 +61,20 @@ def data_set_stickers(
 
 def calibration_stickers(
     manifest: Manifest,
-    root: Path | None = None,
     *,
     precisions: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> VerificationStickers:
-    """Stickers of a calibration set; the first, if limited.
+    """Stickers of the calibration set that precisions were made with; the first, if limited.
 
-    Args:
-        root: of the set; by default the one that the precisions were calibrated with
-            (:func:`~mghft_export.precision.calibrated_set.calibrated_set`).
+    :func:`~mghft_export.precision.calibrated_set.calibrated_set` finds it.
 
     Raises:
         DataError: the set cannot be used, or has other classes than the model.
         MGHFTError: the precisions were calibrated with different sets.
     """
-    chosen = calibrated_set(manifest, precisions) if root is None else given_set(root)
+    instead = "choose one with --precision, or other stickers with --data ROOT"
+    chosen = calibrated_set(manifest, precisions, instead=instead)
     calibration = load_calibration_set(chosen.root)
     require_same_classes(manifest.class_names, calibration.manifest.class_names)
     return VerificationStickers(calibration.stickers[:limit], chosen.name, calibration.set_hash)

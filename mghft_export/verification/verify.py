@@ -9,11 +9,11 @@ from PIL import Image
 
 from mghft_export.bundle import Bundle
 from mghft_export.errors import DataError, StickerError
+from mghft_export.evaluation.predictions import open_with_text
 from mghft_export.evaluation.selection import Resample, bootstrap_groups
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import Sticker
-from mghft_export.stickers.image import open_sticker
 from mghft_export.verification.branch_checks import check_branches
 from mghft_export.verification.branches import open_branches
 from mghft_export.verification.budget import Budget, default_budget, within_budget
@@ -92,11 +92,11 @@ def verify_precisions(
     used: list[Sticker] = []
     for stickers, images, tried in _opened(on.stickers, batch, manifest.image.background, skip_bad):
         if stickers:
-            pixels, own = pipeline.preprocess(images), [sticker.text for sticker in stickers]
-            wanted = run_reference(pixels, own)
+            pixels, batch_texts = pipeline.preprocess(images), [sticker.text for sticker in stickers]
+            wanted = run_reference(pixels, batch_texts)
             reference.add("fp32", wanted, wanted, branches_alone(neutral, pipeline, wanted, wanted))
             for precision, (fusion, run) in opened.items():
-                found = run(pixels, own)
+                found = run(pixels, batch_texts)
                 collected[precision].add(
                     precision, found, wanted, branches_alone(neutral, fusion, found, wanted)
                 )
@@ -131,11 +131,7 @@ def _opened(
         kept, images = [], []
         for sticker in tried:
             try:
-                if not sticker.text.strip():
-                    raise StickerError(
-                        f"{sticker.image} has no text, which MGHFT reads; add texts to the data set"
-                    )
-                images.append(open_sticker(sticker.image, background=background))
+                images.append(open_with_text(sticker, background))
             except StickerError:
                 if not skip_bad:
                     raise

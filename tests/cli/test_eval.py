@@ -230,3 +230,20 @@ def test_an_ablation_is_of_one_bundle(
     assert "needs a bundle" in capsys.readouterr().err
     assert run(evaluate, [str(tiny_bundle), str(small_set), "--ablate", "--compare", str(tiny_bundle)]) == 2
     assert "leave out --compare" in capsys.readouterr().err
+
+
+def test_a_table_with_names_of_its_own_is_evaluated(
+    tiny_bundle: Path, small_set: Path, tmp_path: Path
+) -> None:
+    """`data check` with the same options says that eval takes it."""
+    source = small_set / "Images" / "noto" / "2620.png"
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    (tmp_path / "stickers.csv").write_text("file,caption,mood\na.png,one,sorrow\nb.png,two,anger\n")
+    classes = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    found = invoke_json(
+        *(tiny_bundle, tmp_path / "stickers.csv"),
+        *("--columns", "image=file,text=caption,label=mood", "--class-map", "sorrow=sadness"),
+    )
+    assert found["data"]["stickers"] == 2

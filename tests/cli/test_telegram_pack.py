@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from decoding.messenger_files import lottie, tgs, webm
 from PIL import Image
-
-from mghft_export.cli.main import cli, run
 
 pytest.importorskip("rlottie_python", reason="pip install 'mghft-export[formats]'")
 pytest.importorskip("av", reason="pip install 'mghft-export[formats]'")
@@ -32,21 +31,20 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_predict_reads_the_three_formats(
-    tiny_bundle: Path, pack: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = [str(pack / name) for name in NAMES]
-    texts = str(pack / "labels.csv")
-    assert run(cli, ["predict", str(tiny_bundle), *images, "--text-file", texts, "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def test_predict_reads_the_three_formats(tiny_bundle: Path, pack: Path, invoke: Any) -> None:
+    images = [pack / name for name in NAMES]
+    status, out, _ = invoke("predict", tiny_bundle, *images, "--text-file", pack / "labels.csv", "--json")
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
     assert [Path(row["image"]).name for row in rows] == list(NAMES)
     chances = np.array([list(row["probabilities"].values()) for row in rows])
     assert np.abs(chances[0] - chances[1]).max() > 1e-6
     assert np.abs(chances[1] - chances[2]).max() > 1e-6
 
 
-def test_data_check_takes_the_pack(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(cli, ["data", "check", str(pack), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+def test_data_check_takes_the_pack(pack: Path, invoke: Any) -> None:
+    status, out, _ = invoke("data", "check", pack, "--json")
+    assert status == 0
+    report = json.loads(out)
     assert report["class_counts"] == {"all": dict.fromkeys(LABELS, 1)}
     assert report["problems"] == []
