@@ -102,8 +102,10 @@ def variants(
     for start in range(0, len(data), BATCH):
         chosen = range(start, min(start + BATCH, len(data)))
         images = torch.stack([data.evaluation_image(number) for number in chosen])
-        stages = {"blank": network.blank_stages(data.blank, len(images))}
-        if data.recipe.inputs == "both":
+        if data.recipe.inputs == "text":  # these images are blank, as in training
+            stages = {"blank": network.blank_stages(images[0], len(images))}
+        else:
+            stages = {"blank": network.blank_stages(data.blank, len(images))}
             stages["own"] = network.model.vision_model(images)
         for text, pooled in texts.items():
             given = None if pooled is None else pooled[start : start + BATCH]

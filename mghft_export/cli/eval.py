@@ -77,7 +77,7 @@ MOST_LISTED = 20
     "--ablate",
     "wants_ablation",
     is_flag=True,
-    help="Instead: accuracy with blank, other and noise images, and with mean, other and single-view texts.",
+    help="What image and text are worth: accuracy with blank, other and noise images, and with less or other text.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(

@@ -25,7 +25,9 @@ def texts_of_images(
     """One text for each image, from `--text` (once for all, or once each) or `--text-file`.
 
     Args:
-        without: the model was trained for stickers without text, too: texts may be missing, and empty.
+        without: the model was trained for stickers without text, too: all texts may be left out, and single ones be
+            empty. A file of texts must have a row for each image all the same: a row that is not found is most often
+            misspelt.
 
     Raises:
         StickerError: both were given or the numbers do not fit; or a text is missing or empty and must not be.

@@ -50,7 +50,7 @@ def print_verifications(verified: Mapping[str, PrecisionVerification], console: 
             least = f"{100 * item.budget.min_agreement:.10g} % of the same class"
             console.print(
                 Text(
-                    f"{name}: {item.stickers} stickers decide nothing of {least}, where one counts for more; "
+                    f"{name}: {item.stickers} stickers are too few to tell whether {least} is held; "
                     f"verify on {needed} or more",
                     "yellow",
                 ),

@@ -30,5 +30,5 @@ def can_judge(same_class: float, min_agreement: float) -> bool:
 def cannot_judge(branch: str, same_class: float) -> str:
     """What is said of a branch that the classes cannot judge."""
     return (
-        f"with {REPLACED[branch]} {same_class:.0%} of the classes stay: this cannot judge the {branch} branch"
+        f"with {REPLACED[branch]} {same_class:.0%} of the classes stay: they cannot judge the {branch} branch"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import re
 import subprocess
 import sys
@@ -48,17 +50,22 @@ def _hand_over(branch: Branch, file: Path) -> None:
     """Write the branch for the child.
 
     Raises:
-        ExportError: the disk is full.
+        ExportError: the disk is full, or the file cannot be written for another reason.
     """
     try:
         torch.save(branch, file)
     except (OSError, RuntimeError) as error:
-        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            reason = error.strerror or str(error)
+            raise ExportError(
+                f"cannot write the {branch.name} branch to {file.parent}: {reason}; choose another place with -o"
+            ) from error
         # torch's writer says no more than that it could not write.
-        full = isinstance(error, OSError) or re.search(
-            "PytorchStreamWriter|inline_container|write", str(error)
-        )
-        if not full:
+        if isinstance(error, RuntimeError) and not re.search(
+            "PytorchStreamWriter|inline_container", str(error)
+        ):
             raise
         raise ExportError(
             f"cannot write the {branch.name} branch to {file.parent}: the disk is full; free some space or choose "

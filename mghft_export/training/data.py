@@ -40,6 +40,8 @@ class Batch:
     pooled_text: Tensor | None
     input_ids: Tensor | None
     attention_mask: Tensor | None
+    wrong_image: Tensor | None = None
+    """[B] bool: stickers whose text shall be seen with another sticker's image."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
@@ -57,6 +59,7 @@ class Item:
     label: int
     text: Tensor
     """Pooled [4, bert_dim], or token ids and mask [2, 4, L]."""
+    wrong_image: bool = False
 
 
 class StickerData(Dataset[Item]):
@@ -115,15 +118,17 @@ class StickerData(Dataset[Item]):
         with seeded(recipe.seed, epoch, number):
             image = self.augmented(number)
             lost, drawn, view = torch.rand(2), torch.rand(1), torch.randint(4, (1,))
+            other = torch.rand(1)
         if recipe.inputs == "image":  # without its image nothing would be left of a sticker
             return Item(image, label, text)
-        if self.single_views is not None and drawn < recipe.single_view:
+        whole = self.single_views is None or bool(drawn >= recipe.single_view)
+        if self.single_views is not None and not whole:
             text = self.single_views[number, int(view)]
         if lost[0] < recipe.image_dropout:
             image = torch.zeros_like(image)
         elif lost[1] < recipe.text_dropout and text.is_floating_point():
             text = torch.zeros_like(text)
-        return Item(image, label, text)
+        return Item(image, label, text, whole and bool(other < recipe.wrong_image))
 
     def augmented(self, number: int) -> Tensor:
         """[3, H, W], drawn from the generators."""
@@ -189,9 +194,10 @@ def collate(items: Sequence[Item]) -> Batch:
     text = torch.stack([item.text for item in items])
     image = torch.stack([item.image for item in items])
     label = torch.tensor([item.label for item in items])
+    wrong = torch.tensor([item.wrong_image for item in items])
     if text.is_floating_point():
-        return Batch(image, label, text, None, None)
-    return Batch(image, label, None, text[:, 0], text[:, 1])
+        return Batch(image, label, text, None, None, wrong)
+    return Batch(image, label, None, text[:, 0], text[:, 1], wrong)
 
 
 def texts_of(batch: Batch, recipe: Recipe) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

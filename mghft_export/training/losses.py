@@ -27,6 +27,7 @@ def step_losses(
         batch.image,
         *texts_of(batch, recipe),
         without_text=both and recipe.no_text_weight > 0,
+        wrong_image=batch.wrong_image if both and recipe.wrong_image > 0 else None,
         blank=blank.to(batch.image.device) if both and recipe.blank_image_weight > 0 else None,
     )
 

@@ -38,6 +38,9 @@ class Recipe(BaseModel):
     """PVT-small's ImageNet weights to start the pyramid from."""
     pretrained: Path | None = None
     """A checkpoint of the same model with other classes to start from; its head and text projection are left out."""
+    freeze_pyramid: bool = False
+    """Train nothing that makes the image's tokens, only what gathers them: images of a few characters are soon learnt
+    by heart, and a pyramid that does so forgets what it knew of others."""
 
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=2)
@@ -84,6 +87,9 @@ class Recipe(BaseModel):
     """Share of the training stickers whose image or whose text features become zeros, where the model sees both."""
     single_view: float = Field(0.0, ge=0, le=1)
     """Share of the training stickers that come with one view of their text, drawn anew each time."""
+    wrong_image: float = Field(0.0, ge=0, lt=1)
+    """Share of the training stickers with whole texts whose text is seen with another sticker's image. The class is
+    that of the text: a model that knows the training images by heart learns so that a whole text says more."""
     inputs: Inputs = "both"
     """What the model sees; the other branch is blank, in training and in evaluation."""
 

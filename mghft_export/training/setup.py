@@ -90,6 +90,8 @@ def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> M
     if recipe.pretrained is not None:
         load_pretrained(model, recipe.pretrained)
     freeze_unread(model, recipe)
+    if recipe.freeze_pyramid:
+        freeze_pyramid(model)
     return model
 
 
@@ -151,6 +153,13 @@ def standardize_input(layer: nn.Linear, features: Tensor) -> None:
     mean, deviation = rows.mean(dim=0), rows.std(dim=0).clamp(min=1e-6)
     layer.weight.div_(deviation)
     layer.bias.sub_(layer.weight @ mean)
+
+
+def freeze_pyramid(model: MGHFT) -> None:
+    """Leave only the projections of the stages' tokens to be trained."""
+    for name, parameter in model.vision_model.named_parameters():
+        if name.startswith(("patch_embed", "pos_embed", "cls_token", "block")):
+            parameter.requires_grad_(False)
 
 
 def freeze_unread(model: MGHFT, recipe: Recipe) -> None:

@@ -57,6 +57,7 @@ class TrainingModel(nn.Module):
         attention_mask: Tensor | None = None,
         *,
         without_text: bool = False,
+        wrong_image: Tensor | None = None,
         blank: Tensor | None = None,
     ) -> StepOutput:
         """The outputs for a batch, and those with one input less where they are asked for.
@@ -65,6 +66,8 @@ class TrainingModel(nn.Module):
             image: [B, 3, H, W].
             pooled_text: [B, 4, bert_dim], or else token ids and mask [B, 4, L]; none of them for stickers without text.
             without_text: run the same images without text, too.
+            wrong_image: [B] bool, where a text is seen with the image of the sticker before; each image without text
+                stays its own.
             blank: an image [3, H, W] that takes the place of all images in another run.
         """
         model = self.model
@@ -74,7 +77,8 @@ class TrainingModel(nn.Module):
         texts = model.text_features(pooled_text, len(image))
         blank_stages = self.blank_images
         stages = self.blank_stages(image[0], len(image)) if blank_stages else model.vision_model(image)
-        logits, hierarchy = self.classify(stages, texts)
+        seen = stages if wrong_image is None else exchanged(stages, wrong_image)
+        logits, hierarchy = self.classify(seen, texts)
         output = StepOutput(logits, hierarchy.class_tokens, texts)
         if without_text:
             output.without_text, _ = self.classify(stages, model.text_features(None, len(image)))
@@ -99,6 +103,16 @@ class TrainingModel(nn.Module):
         """One image [3, H, W] for each sticker of a batch; the pyramid sees it once."""
         stages = self.model.vision_model(blank.unsqueeze(0))
         return {number: repeated(tokens, batch) for number, tokens in stages.items()}
+
+
+def exchanged(stages: dict[int, StageTokens], where: Tensor) -> dict[int, StageTokens]:
+    """The tokens of the batch's image before in the place of those that are marked, [B] bool."""
+    own = torch.arange(len(where), device=where.device)
+    chosen = torch.where(where, own.roll(1), own)
+    return {
+        number: StageTokens(*(value[chosen] for value in vars(tokens).values()))
+        for number, tokens in stages.items()
+    }
 
 
 def repeated(tokens: StageTokens, batch: int) -> StageTokens:

@@ -87,7 +87,7 @@ def test_one_round_a_little_beside_the_others_is_no_contradiction():
 
 def test_a_price_that_says_less_than_it_seems_is_marked():
     price = {"agreement": 1.0, "macro_f1_change": 0.0, "stickers": 265}
-    remark = "with blank images 96% of the classes stay: this cannot judge the vision branch"
+    remark = "with blank images 96% of the classes stay: they cannot judge the vision branch"
     rows = [
         {**measured(name, [1.0, 2.0]), "price": cost, "alone": False, "peak_bytes": 1, "roofline_share": None}
         for name, cost in (

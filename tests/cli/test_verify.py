@@ -77,7 +77,7 @@ def test_tables_on_the_set_that_comes_along(invoke: Any, bundle: Path) -> None:
         "text branch held",
         "same class, blank image",
         "fusion branch held",
-        "int8: 6 stickers decide nothing of 98.5 % of the same class",
+        "int8: 6 stickers are too few to tell whether 98.5 % of the same class is held",
         "verify on 67 or more",
     ):
         assert words in out
@@ -192,5 +192,5 @@ def test_commands_note_a_branch_that_the_classes_cannot_judge(
     assert status == 0
     assert err == (
         "note: int8 was verified on stickers whose classes do not need all of it: "
-        "with blank images 96% of the classes stay: this cannot judge the vision branch\n"
+        "with blank images 96% of the classes stay: they cannot judge the vision branch\n"
     )

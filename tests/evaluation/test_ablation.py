@@ -151,5 +151,5 @@ def test_classes_judge_a_branch_that_they_depend_on(
 
 def test_what_is_said_of_the_others() -> None:
     assert cannot_judge("vision", 0.955) == (
-        "with blank images 96% of the classes stay: this cannot judge the vision branch"
+        "with blank images 96% of the classes stay: they cannot judge the vision branch"
     )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
+from mghft_export.model.checkpoint import read_safetensors
+from mghft_export.model.mghft import MGHFT
 from mghft_export.training.line_art import line_art
 from mghft_export.training.prototypes import class_prototypes, cropped, image_features
+from mghft_export.training.recipe import load_recipe
+from mghft_export.training.setup import load_pretrained
+
+PRETRAINED = Path(__file__).parents[2] / "calibration" / "pretrained" / "mini-pretraining.safetensors"
 
 
 def face(mouth: str, colour: str, shift: int = 0) -> Image.Image:
@@ -64,3 +71,11 @@ def test_prototypes_tell_classes_apart_by_what_their_drawings_share() -> None:
     )  # as far apart as three vectors of a plane can be: -0.5 each
     mixed = np.arange(len(labels)) % 3  # classes without anything in common
     assert not torch.allclose(class_prototypes(images, mixed, 2).abs(), found.abs(), atol=0.1)
+
+
+def test_the_pretrained_pyramid_fits_the_recipe_that_starts_from_it() -> None:
+    model = MGHFT(load_recipe("mini-without-text").build_config(7), text_model=False)
+    load_pretrained(model, PRETRAINED)
+    key = "vision_model.block4.0.attn.q.weight"
+    assert torch.equal(model.state_dict()[key], read_safetensors(PRETRAINED)[key].float())
+    assert PRETRAINED.stat().st_size < 16e6

@@ -349,6 +349,54 @@ def test_pretraining_gives_all_but_the_head_and_the_text_projection(
         build(stickers, recipe(model={**model, "depths": [3, 2, 2, 2]}, pretrained=str(before.last)), None)
 
 
+def test_a_frozen_pyramid_stays_while_what_gathers_its_tokens_learns(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    start = train(stickers, recipe(epochs=1, warmup_epochs=0), tmp_path / "start", cache=tmp_path).last
+    changed: dict[bool, set[str]] = {}
+    for freeze in (True, False):
+        again = recipe(freeze_pyramid=freeze, pretrained=str(start), epochs=1, warmup_epochs=0)
+        after = read_safetensors(train(stickers, again, tmp_path / str(freeze), cache=tmp_path).last)
+        before = read_safetensors(start)
+        changed[freeze] = {key for key in after if not torch.equal(before[key], after[key])}
+    own = (
+        "vision_model.patch_embed",
+        "vision_model.pos_embed",
+        "vision_model.cls_token",
+        "vision_model.block",
+    )
+    assert not [key for key in changed[True] if key.startswith(own)]
+    assert {key for key in changed[False] if not key.startswith(own)} == changed[True]
+    assert any(key.startswith("vision_model.") for key in changed[True])
+    assert "vision_model.block4.0.attn.q.weight" in changed[False]
+
+
+def test_whole_texts_are_seen_with_wrong_images_and_images_alone_stay_their_own(
+    stickers: StickerSet, recipe: Callable[..., Recipe]
+) -> None:
+    chosen = stickers.split("train")
+    whole, views = torch.zeros(len(chosen), 4, 16), torch.ones(len(chosen), 4, 4, 16)
+    half = recipe(**{**WITH_LESS, "single_view": 0.5, "wrong_image": 0.9, "image_dropout": 0.0})
+    data = StickerData(chosen, whole, half.build_config(7), half, augment=True, single_views=views)
+    items = [data[epoch, number] for epoch in range(4) for number in range(len(chosen))]
+    wrong = [item for item in items if item.wrong_image]
+    single = [item for item in items if bool(item.text.any())]
+    assert wrong
+    assert single
+    assert not any(item.wrong_image for item in single)
+
+    model = TrainingModel(build(stickers, recipe(**WITH_LESS), None)).eval()
+    images, texts = torch.randn(3, 3, 64, 64), torch.randn(3, 4, 16)
+    marked = torch.tensor([False, True, False])
+    found = model(images, texts, without_text=True, wrong_image=marked)
+    plain = model(images, texts, without_text=True)
+    other = model(images.roll(1, dims=0), texts)
+    assert torch.allclose(found.without_text, plain.without_text, atol=1e-6)
+    assert torch.allclose(found.logits[[0, 2]], plain.logits[[0, 2]], atol=1e-6)
+    assert torch.allclose(found.logits[1], other.logits[1], atol=1e-6)
+    assert not torch.allclose(found.logits[1], plain.logits[1], atol=1e-4)
+
+
 def test_standardized_layer_sees_mean_0_and_deviation_1() -> None:
     layer, plain = torch.nn.Linear(6, 3), torch.nn.Linear(6, 3)
     plain.load_state_dict(layer.state_dict())

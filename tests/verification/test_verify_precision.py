@@ -240,12 +240,12 @@ def test_a_branch_that_the_classes_do_not_need_is_called_so(
     recorded = record_verification(bundle, {"int8": found.model_copy(update={"branches": changed})})
     note = judgement_note(recorded.manifest, "int8")
     assert note is not None
-    assert "with blank images 96% of the classes stay: this cannot judge the vision branch" in note
+    assert "with blank images 96% of the classes stay: they cannot judge the vision branch" in note
     assert "text branch" not in note
     assert judgement_note(recorded.manifest, "fp16") is None
     cost = price(recorded, Subject(bundle.root, "onnxruntime", "vision", 1, 1, precision="int8"))
     assert cost is not None
-    assert cost.remarks[0].endswith("this cannot judge the vision branch")
+    assert cost.remarks[0].endswith("they cannot judge the vision branch")
 
 
 def test_manifests_from_before_branches_were_judged_load(
