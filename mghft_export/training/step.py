@@ -77,7 +77,7 @@ class TrainingModel(nn.Module):
         texts = model.text_features(pooled_text, len(image))
         blank_stages = self.blank_images
         stages = self.blank_stages(image[0], len(image)) if blank_stages else model.vision_model(image)
-        seen = stages if wrong_image is None else exchanged(stages, wrong_image)
+        seen = stages if wrong_image is None else exchanged(stages, images_seen(wrong_image))
         logits, hierarchy = self.classify(seen, texts)
         output = StepOutput(logits, hierarchy.class_tokens, texts)
         if without_text:
@@ -105,10 +105,14 @@ class TrainingModel(nn.Module):
         return {number: repeated(tokens, batch) for number, tokens in stages.items()}
 
 
-def exchanged(stages: dict[int, StageTokens], where: Tensor) -> dict[int, StageTokens]:
-    """The tokens of the batch's image before in the place of those that are marked, [B] bool."""
-    own = torch.arange(len(where), device=where.device)
-    chosen = torch.where(where, own.roll(1), own)
+def images_seen(wrong: Tensor) -> Tensor:
+    """Which image of the batch each text is seen with, [B] int64: where it is marked, [B] bool, the one before."""
+    own = torch.arange(len(wrong), device=wrong.device)
+    return torch.where(wrong, own.roll(1), own)
+
+
+def exchanged(stages: dict[int, StageTokens], chosen: Tensor) -> dict[int, StageTokens]:
+    """The tokens of the chosen images, [B] int64."""
     return {
         number: StageTokens(*(value[chosen] for value in vars(tokens).values()))
         for number, tokens in stages.items()

@@ -20,7 +20,7 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.training.qat.products import NamedProducts, Quantiser
 from mghft_export.training.qat.ranges import LearnedRanges
 from mghft_export.training.qat.rounding import fake_quantise, fake_quantise_weight
-from mghft_export.training.step import StepOutput
+from mghft_export.training.step import StepOutput, images_seen
 
 
 class QuantisedTraining(nn.Module):
@@ -47,6 +47,7 @@ class QuantisedTraining(nn.Module):
         attention_mask: Tensor | None = None,
         *,
         without_text: bool = False,
+        wrong_image: Tensor | None = None,
         blank: Tensor | None = None,
     ) -> StepOutput:
         """The same arguments and outputs."""
@@ -61,7 +62,8 @@ class QuantisedTraining(nn.Module):
             stages = vision(image if blank is None else torch.cat([image, blank.unsqueeze(0)]))
         own = [tokens[: len(image)] for tokens in stages]
         with self.rounding("fusion", fusion):
-            gathered = fusion.gather(*own, text_features)
+            seen = own if wrong_image is None else [tokens[images_seen(wrong_image)] for tokens in own]
+            gathered = fusion.gather(*seen, text_features)
             logits = fusion.classify(gathered)
             # For each of the four stages the latest class token, as the alignment loss reads it.
             latest = [sum(other <= stage for other in config.selecting_stages) - 1 for stage in range(4)]
