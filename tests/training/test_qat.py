@@ -156,13 +156,15 @@ def test_training_computes_what_the_int8_graphs_compute(
         assert (errors.amax(0) < 1e-5).sum() >= (2 if branch == "vision" else 9)
 
 
-def test_without_quantised_products_it_is_the_plain_training_step(tiny_model: MGHFT) -> None:
-    """Logits, class tokens, text features and all gradients."""
+@pytest.mark.parametrize("wrong", [False, True])
+def test_without_quantised_products_it_is_the_plain_training_step(tiny_model: MGHFT, wrong: bool) -> None:
+    """Logits, class tokens, text features and all gradients; with texts at other stickers' images, too."""
+    wrong_image = torch.arange(len(inputs()[0])) % 2 == 0 if wrong else None
     network = QuantisedTraining(tiny_model, LearnedRanges({}), {})
     results = []
     for module in (network, TrainingModel(tiny_model)):
         tiny_model.zero_grad()
-        output = module(inputs()[0], None, *inputs()[1:])
+        output = module(inputs()[0], None, *inputs()[1:], wrong_image=wrong_image)
         outputs = (output.logits, output.class_tokens, output.text_features)
         sum(output.square().sum() for output in outputs).backward()
         gradients = {k: p.grad.clone() for k, p in tiny_model.named_parameters() if p.grad is not None}
