@@ -27,13 +27,17 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
-from mghft_export.training.data import StickerData, epoch_batches
+from mghft_export.training.data import StickerData, collate, epoch_batches
 from mghft_export.training.loop import train
-from mghft_export.training.losses import class_weights
+from mghft_export.training.losses import class_weights, step_losses
 from mghft_export.training.recipe import Recipe, load_recipe, parse_recipe
 from mghft_export.training.setup import build
 from mghft_export.training.step import TrainingModel
-from mghft_export.training.validation import Metrics
+from mghft_export.training.validation import Metrics, predict_logits
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import without_text
 
 SMALL = Path(__file__).parents[2] / "calibration" / "stickers-small"
 TEXT = {
@@ -395,6 +399,32 @@ def test_whole_texts_are_seen_with_wrong_images_and_images_alone_stay_their_own(
     assert torch.allclose(found.logits[[0, 2]], plain.logits[[0, 2]], atol=1e-6)
     assert torch.allclose(found.logits[1], other.logits[1], atol=1e-6)
     assert not torch.allclose(found.logits[1], plain.logits[1], atol=1e-4)
+
+
+def test_the_loss_is_that_of_the_wrong_images(stickers: StickerSet, recipe: Callable[..., Recipe]) -> None:
+    chosen = stickers.split("train")[:8]
+    both = recipe(**{**WITH_LESS, "wrong_image": 0.5})
+    data = StickerData(chosen, torch.randn(8, 4, 16), both.build_config(7), both, augment=False)
+    batch = collate([data[number] for number in range(8)])
+    marked = dataclasses.replace(batch, wrong_image=torch.ones(8, dtype=torch.bool))
+    model = TrainingModel(build(stickers, both, None)).eval()
+    own, wrong = (step_losses(model, item, both, data.blank).cross_entropy for item in (batch, marked))
+    other = dataclasses.replace(batch, image=batch.image.roll(1, dims=0))
+    assert torch.allclose(wrong, step_losses(model, other, both, data.blank).cross_entropy)
+    assert not torch.allclose(own, wrong)
+
+
+def test_a_model_of_texts_alone_is_measured_with_the_blank_image_of_its_training(
+    stickers: StickerSet, recipe: Callable[..., Recipe]
+) -> None:
+    chosen, texts = stickers.split("train")[:8], torch.randn(8, 4, 16)
+    alone = recipe(inputs="text")
+    data = StickerData(chosen, texts, alone.build_config(7), alone, augment=False)
+    model = build(stickers, alone, None).eval()
+    found = without_text.variants(TrainingModel(model), data, {"whole": texts})
+    assert found.keys() == {("whole", "blank")}
+    expected = predict_logits(model, data, torch.device("cpu"))
+    assert torch.allclose(found["whole", "blank"], expected, atol=1e-5)
 
 
 def test_standardized_layer_sees_mean_0_and_deviation_1() -> None:
