@@ -130,7 +130,12 @@ def train(
         labels = np.array([sticker.label for sticker in train_data.stickers])
         images = (train_data.open(number) for number in range(len(train_data)))
         prototypes = class_prototypes(images, labels, recipe.prototypes)
-    bare: nn.Module = TrainingModel(model, blank_images=recipe.inputs == "text", prototypes=prototypes)
+    bare: nn.Module = TrainingModel(
+        model,
+        blank_images=recipe.inputs == "text",
+        prototypes=prototypes,
+        attention_variance=recipe.attention_variance_weight > 0,
+    )
     ranges: LearnedRanges | None = None
     left_out: list[str] = []
     if plan is not None:

@@ -41,6 +41,8 @@ def step_losses(
             total = total + recipe.no_text_weight * cross_entropy(output.without_text)
         if output.without_image is not None:
             total = total + recipe.blank_image_weight * cross_entropy(output.without_image)
+        if output.attention_variance is not None:
+            total = total + recipe.attention_variance_weight * output.attention_variance
         class_tokens, text_features = output.class_tokens.float(), output.text_features.float()
         if recipe.alignment_weight == 0 or not both:
             # Nothing to align with a blank; the zero keeps all parameters in the graph.

@@ -63,6 +63,9 @@ class Recipe(BaseModel):
     """Of the cross entropy of the same stickers without their texts; needs `model.no_text`."""
     blank_image_weight: float = Field(0.0, ge=0)
     """Of the cross entropy of the same stickers with a blank image."""
+    attention_variance_weight: float = Field(0.0, ge=0)
+    """Of the variance of the pyramid's attention logits, which keeps attention soft: where one token has nearly all of
+    it, rounding decides which others the re-attention selects."""
     prototypes: int = Field(0, ge=0)
     """Dimensions of fixed class directions that the head learns to point at (`training/prototypes.py`); 0: the head has
     a logit a class."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mghft_export.model.fusion import FusionBlock, HierarchicalTokens, fuse_stages
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import StageTokens
+from mghft_export.training.attention_variance import watch_attention
 
 COSINE_SCALE = 16.0
 """What a cosine of 1 with a prototype counts as a logit."""
@@ -32,6 +33,8 @@ class StepOutput:
     """Logits of the same images without their texts."""
     without_image: Tensor | None = None
     """Logits of the same texts with a blank image."""
+    attention_variance: Tensor | None = None
+    """Of the pyramid's attention logits (`training/attention_variance.py`), a scalar."""
 
 
 class TrainingModel(nn.Module):
@@ -40,12 +43,21 @@ class TrainingModel(nn.Module):
     Args:
         blank_images: all images of a batch are the same blank one, so the pyramid sees it once.
         prototypes: unit vectors [classes, d]; logits are then cosines of the head's d outputs with them, times 16.
+        attention_variance: give the variance of the pyramid's attention logits, too.
     """
 
-    def __init__(self, model: MGHFT, *, blank_images: bool = False, prototypes: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        model: MGHFT,
+        *,
+        blank_images: bool = False,
+        prototypes: Tensor | None = None,
+        attention_variance: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model
         self.blank_images = blank_images
+        self.attention_variance = watch_attention(model.vision_model) if attention_variance else None
         self.prototypes: Tensor | None
         self.register_buffer("prototypes", prototypes, persistent=False)
 
@@ -80,6 +92,8 @@ class TrainingModel(nn.Module):
         seen = stages if wrong_image is None else exchanged(stages, images_seen(wrong_image))
         logits, hierarchy = self.classify(seen, texts)
         output = StepOutput(logits, hierarchy.class_tokens, texts)
+        if self.attention_variance is not None:  # before the blank image is run
+            output.attention_variance = self.attention_variance()
         if without_text:
             output.without_text, _ = self.classify(stages, model.text_features(None, len(image)))
         if blank is not None:

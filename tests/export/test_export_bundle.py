@@ -62,8 +62,22 @@ class TestExport:
         torch.manual_seed(1)
         other = Source(MGHFT(source.model.config).eval(), source.class_names, "other", None, trained=False)
         options = ExportOptions(verify_on=VerifyOn(*synthetic_stickers(4), "synthetic"))
-        with pytest.raises(ExportError, match="more than the tolerance"):
+        with pytest.raises(ExportError, match=r"more than the tolerance of 0.005; nothing was written"):
             export_bundle(other, tmp_path / "out", options)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_selection_that_rounding_decides_is_not_blamed_on_the_export(self, source, tmp_path):
+        """A class token that looks at nothing else leaves all patches of a stage a score of 0 or of rounding."""
+        model = MGHFT(source.model.config).eval()
+        model.load_state_dict(source.model.state_dict())
+        with torch.no_grad():
+            for block in [*model.vision_model.block3, *model.vision_model.block4]:
+                block.attn.q.weight.mul_(3000)
+        undetermined = Source(model, source.class_names, "sharp", None, trained=False)
+        verify_on = VerifyOn(*synthetic_stickers(4), "synthetic")
+        with pytest.raises(ExportError, match=r"float64 logits by .*attention_variance_weight") as caught:
+            export_bundle(undetermined, tmp_path / "out", ExportOptions(verify_on=verify_on))
+        assert "--tolerance" in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_failed_export_keeps_the_bundle_that_was_there(self, source, tmp_path, monkeypatch):

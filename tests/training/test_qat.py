@@ -270,6 +270,7 @@ def test_what_does_not_fit_is_one_sentence(
         (given, tmp_path / "nothing.safetensors", recipe(), 1, "no checkpoint at"),
         (given, checkpoint, recipe(precision="bf16"), 1, "only in float32"),
         (given, checkpoint, recipe(), 2, "one process"),
+        (given, checkpoint, recipe(attention_variance_weight=0.1), 1, "does not know attention_variance"),
         (lonely, checkpoint, recipe(), 1, "in no bundle"),
         (given, other, recipe(), 1, "which .* is not"),
     ]:

@@ -24,9 +24,11 @@ from mghft_export.model.checkpoint import (
     read_safetensors,
 )
 from mghft_export.model.mghft import MGHFT
+from mghft_export.model.pyramid import Attention, Pyramid
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
+from mghft_export.training.attention_variance import watch_attention
 from mghft_export.training.data import StickerData, collate, epoch_batches
 from mghft_export.training.loop import train
 from mghft_export.training.losses import class_weights, step_losses
@@ -412,6 +414,66 @@ def test_the_loss_is_that_of_the_wrong_images(stickers: StickerSet, recipe: Call
     other = dataclasses.replace(batch, image=batch.image.roll(1, dims=0))
     assert torch.allclose(wrong, step_losses(model, other, both, data.blank).cross_entropy)
     assert not torch.allclose(own, wrong)
+
+
+def sharpened(model: MGHFT) -> MGHFT:
+    """With attention that gives one token nearly everything."""
+    with torch.no_grad():
+        for name, parameter in model.vision_model.named_parameters():
+            if ".attn.q." in name:
+                parameter.mul_(200)
+    return model
+
+
+def test_the_loss_knows_the_variance_of_the_attention_logits(
+    stickers: StickerSet, recipe: Callable[..., Recipe]
+) -> None:
+    """Up to a number a row, logits are the logarithms of the released form's attention maps."""
+    chosen = stickers.split("train")[:8]
+    plain, soft = (recipe(**{**WITH_LESS, "attention_variance_weight": weight}) for weight in (0, 0.25))
+    model = sharpened(build(stickers, soft, None)).eval()
+    data = StickerData(chosen, torch.randn(8, 4, 16), soft.build_config(7), soft, augment=False)
+    batch = collate([data[number] for number in range(8)])
+    released = Pyramid(model.config, "as_released").eval()
+    released.load_state_dict(model.vision_model.state_dict())
+    variances: list[torch.Tensor] = []
+    for module in released.modules():
+        if isinstance(module, Attention):
+            module.register_forward_hook(
+                lambda module, inputs, found: variances.append(found[1].log().var(-1, correction=0).mean())
+            )
+    with torch.no_grad():
+        released(batch.image)
+    wanted = torch.stack(variances).sum()
+    assert len(variances) == 8
+    assert wanted > 0.1
+    watching = TrainingModel(model, attention_variance=True)
+    assert torch.allclose(watching(batch.image, batch.pooled_text).attention_variance, wanted, rtol=1e-3)
+    totals = [
+        step_losses(network, batch, chosen, data.blank).total  # which runs the blank image, too
+        for network, chosen in ((TrainingModel(model), plain), (watching, soft))
+    ]
+    assert torch.allclose(totals[1] - totals[0], 0.25 * wanted, rtol=1e-2)
+
+
+def test_the_penalty_makes_sharp_attention_soft(
+    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "build", lambda *arguments: sharpened(build(*arguments)))
+    found = {}
+    for weight in (0.0, 1.0):
+        chosen = recipe(attention_variance_weight=weight, epochs=2, warmup_epochs=0, base_lr=0.3)
+        after = load_checkpoint(train(stickers, chosen, tmp_path / str(weight), cache=tmp_path).last)
+        pyramid = Pyramid(after.config).eval()
+        prefix = "vision_model."
+        pyramid.load_state_dict(
+            {key.removeprefix(prefix): value for key, value in after.state.items() if key.startswith(prefix)}
+        )
+        variance = watch_attention(pyramid)
+        with torch.no_grad():
+            pyramid(torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+        found[weight] = float(variance())
+    assert found[1.0] < 0.5 * found[0.0]
 
 
 def test_a_model_of_texts_alone_is_measured_with_the_blank_image_of_its_training(

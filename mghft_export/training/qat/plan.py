@@ -75,6 +75,11 @@ def read_plan(path: Path, checkpoint: Path | None, recipe: Recipe, processes: in
             "quantisation-aware training rounds as the INT8 graphs do only in float32 and uncompiled; "
             "give --precision fp32 and leave out --compile"
         )
+    if recipe.attention_variance_weight:
+        raise MGHFTError(
+            "quantisation-aware training does not know attention_variance_weight; "
+            "add --set attention_variance_weight=0"
+        )
     if processes > 1:
         raise MGHFTError("quantisation-aware training runs in one process; start it without torchrun")
     quantisation = read_recipe(path)
