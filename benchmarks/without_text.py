@@ -41,7 +41,7 @@ ROWS = {
     "text": ["inputs=text"],
 }
 ABLATIONS = {
-    "scratch": ["pretrained="],
+    "scratch": ["pretrained=", "freeze_pyramid=false"],
     "no_blank_images": ["blank_image_weight=0.0"],
     "no_alignment": ["alignment_weight=0.0"],
 }

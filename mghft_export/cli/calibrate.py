@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -17,11 +16,10 @@ from mghft_export.calibration.calibration_set import CalibrationSet, load_calibr
 from mghft_export.calibration.held_out import check_not_held_out
 from mghft_export.calibration.sampling import Sample, sample_stickers
 from mghft_export.cli.comma_names import comma_names
-from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.errors import MGHFTError
-from mghft_export.stickers.dataset import Format, StickerSet, load_dataset
 
 DEFAULT_SIZE = 512
 MOST_TOPICS = 12
@@ -59,9 +57,7 @@ def calibrate(
     topics: str | None,
     output: Path | None,
     existing: Path | None,
-    layout: str,
-    columns: dict[str, str],
-    class_map: dict[str, str],
+    reading: Reading,
     skip_bad: bool,
     as_json: bool,
 ) -> None:
@@ -71,16 +67,13 @@ def calibrate(
     """
     sample = None
 
-    def read(root: Path) -> StickerSet:
-        kind = cast(Format, layout)
-        return load_dataset(root, format=kind, label_map=class_map, columns=columns, skip_bad=skip_bad)
-
+    reading.refuse_without(data, "--data ROOT")
     if existing is not None:
         if any(option is not None for option in (size, seed, topics, output)):
             raise MGHFTError("--check samples nothing; leave out --size, --seed, --topics and -o, or --check")
         calibration = load_calibration_set(existing)
         if data is not None:
-            check_not_held_out(calibration, read(data))
+            check_not_held_out(calibration, reading.load(data, skip_bad=skip_bad))
     elif data is None or output is None:
         raise MGHFTError(
             "pass --data ROOT and -o SET to sample a calibration set, or --check SET to check one"
@@ -88,7 +81,7 @@ def calibrate(
     else:
         wanted = comma_names(topics)
         with Console(stderr=True).status("drawing, and comparing with val and test"):
-            dataset = read(data)
+            dataset = reading.load(data, skip_bad=skip_bad)
             sample = sample_stickers(
                 dataset, size or DEFAULT_SIZE, seed=seed or 0, topics=wanted, skip_bad=skip_bad
             )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.errors import DataError
-from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, require_usable, scan_dataset
+from mghft_export.stickers.dataset import StickerSet, require_usable
 from mghft_export.stickers.datasets.dividing import (
     divide,
     parse_fractions,
@@ -40,9 +39,7 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def check(
     root: Path,
-    layout: str,
-    columns: dict[str, str],
-    class_map: dict[str, str],
+    reading: Reading,
     skip_bad: bool,
     as_json: bool,
 ) -> None:
@@ -51,7 +48,7 @@ def check(
     ROOT is a folder, or a table of images, texts and labels. Exits with 0 where every row can be used, or the others
     may be skipped, and else with 2.
     """
-    stickers = scan_dataset(root, format=cast(Format, layout), label_map=class_map, columns=columns)
+    stickers = reading.scan(root)
     tokenizer = default_tokenizer_path()
     statistics = describe(stickers, tokenizer if tokenizer.is_file() else None)
     if as_json:
@@ -81,9 +78,7 @@ def check(
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
 def split(
     root: Path,
-    layout: str,
-    columns: dict[str, str],
-    class_map: dict[str, str],
+    reading: Reading,
     fractions: str,
     group: str | None,
     seed: int,
@@ -95,15 +90,8 @@ def split(
     """
     parts = parse_fractions(fractions)
     if group is not None and group != "topic":
-        columns = {**columns, "topic": group}
-    dataset = load_dataset(
-        root,
-        format=cast(Format, layout),
-        label_map=class_map,
-        columns=columns,
-        skip_bad=skip_bad,
-        need_texts=False,
-    )
+        reading = replace(reading, columns={**reading.columns, "topic": group})
+    dataset = reading.load(root, skip_bad=skip_bad, need_texts=False)
     stickers = stickers_to_divide(dataset)
     if group is not None and not any(sticker.topic for sticker in stickers):
         raise DataError(f"{root} has no topics to group by; name the column with --group COLUMN")

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast, get_args
 
 import click
 
 from mghft_export.cli.columns_option import columns_option
-from mghft_export.cli.layout_option import layout_option
+from mghft_export.errors import MGHFTError
+from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, scan_dataset
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the user says that a data set is to be read: its layout, the names of columns, what labels mean."""
+
+    layout: Format
+    columns: Mapping[str, str]
+    class_map: Mapping[str, str]
+
+    def load(self, root: Path, *, skip_bad: bool = False, need_texts: bool = True) -> StickerSet:
+        """The data set, refused if a row of it cannot be used, or without these rows."""
+        return load_dataset(
+            root,
+            format=self.layout,
+            label_map=self.class_map,
+            columns=self.columns,
+            skip_bad=skip_bad,
+            need_texts=need_texts,
+        )
+
+    def refuse_without(self, data: Path | None, option: str) -> None:
+        """Refuse what is said about a data set where none is given.
+
+        Args:
+            option: what gives one, as it is typed.
+        """
+        if data is None and (self.layout != "auto" or self.columns or self.class_map):
+            raise MGHFTError(f"--format, --columns and --class-map are of a data set; add {option}")
+
+    def scan(self, root: Path) -> StickerSet:
+        """The data set, with everything that is wrong with it."""
+        return scan_dataset(root, format=self.layout, label_map=self.class_map, columns=self.columns)
 
 
 def parse_class_map(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
@@ -39,12 +75,31 @@ def parse_class_map(ctx: click.Context, parameter: click.Parameter, value: str |
     return {said.strip(): name.strip() for said, _, name in pairs}
 
 
-def dataset_options(command: Command) -> Command:
-    """`--format`, `--columns` and `--class-map`, as the arguments `layout`, `columns` and `class_map`."""
-    class_map = click.option(
+def dataset_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """`--format`, `--columns` and `--class-map`, as the one argument `reading`."""
+
+    @functools.wraps(command)
+    def with_reading(
+        *arguments: object,
+        layout: str,
+        columns: Mapping[str, str],
+        class_map: Mapping[str, str],
+        **others: object,
+    ) -> Result:
+        return command(*arguments, reading=Reading(cast(Format, layout), columns, class_map), **others)
+
+    layout_option = click.option(
+        "--format",
+        "layout",
+        type=click.Choice(get_args(Format)),
+        default="auto",
+        show_default=True,
+        help="The layout of the data set.",
+    )
+    class_map_option = click.option(
         "--class-map",
         callback=parse_class_map,
         metavar="LABEL=CLASS,...",
         help="What labels mean: pairs, or a JSON file with them. Case and white space do not matter.",
     )
-    return layout_option(columns_option(class_map(command)))
+    return layout_option(columns_option(class_map_option(with_reading)))

@@ -15,7 +15,7 @@ from rich.text import Text
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.ablation import Selection, show_ablation
 from mghft_export.cli.comma_names import comma_names
-from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine
 from mghft_export.cli.json_output import echo_json
@@ -36,7 +36,7 @@ from mghft_export.evaluation.selection import (
     require_same_classes,
 )
 from mghft_export.runtime.graph_session import PROVIDERS
-from mghft_export.stickers.dataset import Format, Sticker, load_dataset
+from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.datasets.readiness import small_set_note
 
 MOST_LISTED = 20
@@ -88,9 +88,7 @@ def evaluate(
     ctx: click.Context,
     model: Path,
     data: Path,
-    layout: str,
-    columns: dict[str, str],
-    class_map: dict[str, str],
+    reading: Reading,
     split: str | None,
     topics: str | None,
     precision: str,
@@ -132,9 +130,7 @@ def evaluate(
     if output is not None:
         evaluation_module("matplotlib.figure")
         prepare_folder(output)
-    stickers = load_dataset(
-        data, format=cast(Format, layout), label_map=class_map, columns=columns, skip_bad=skip_bad
-    )
+    stickers = reading.load(data, skip_bad=skip_bad)
     split = choose_split(stickers, split)
     wanted = comma_names(topics)
     chosen = choose_stickers(stickers, split, wanted)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import click
 from click.core import ParameterSource
@@ -15,13 +14,13 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
 from mghft_export.cli.json_output import echo_json
-from mghft_export.cli.layout_option import layout_option
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.backend import Backend
@@ -46,7 +45,7 @@ from mghft_export.interpretation.local_model import LocalModel
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.running import Progress as RunProgress
 from mghft_export.interpretation.text_outputs import check_output, default_journal
-from mghft_export.stickers.dataset import Format, StickerSet, load_dataset
+from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 
 SECONDS_BETWEEN_LINES = 60
@@ -74,7 +73,7 @@ interpret.add_command(merge)
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Describe this data set instead."
 )
-@layout_option
+@dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
     "-o",
@@ -134,7 +133,7 @@ def run(
     ctx: click.Context,
     images: tuple[Path, ...],
     data: Path | None,
-    layout: str,
+    reading: Reading,
     skip_bad: bool,
     output: Path,
     journal: Path | None,
@@ -172,6 +171,7 @@ def run(
     _refuse_given(ctx, OF_LOCAL_MODELS if endpoint else OF_ENDPOINTS, "--endpoint" if endpoint else "--local")
     if bool(images) == (data is not None):
         raise InterpreterError("give either images or a data set with --data")
+    reading.refuse_without(data, "--data ROOT")
     if allow_labels and labels is not None:
         raise InterpreterError("give either --labels or --allow-labels, not both")
     journal = journal or default_journal(output)
@@ -179,7 +179,7 @@ def run(
     part = parse_shard(shard) if shard is not None else None
     dataset = None
     if data is not None:
-        dataset = load_dataset(data, format=cast(Format, layout), skip_bad=skip_bad, need_texts=False)
+        dataset = reading.load(data, skip_bad=skip_bad, need_texts=False)
     rules = Rules(labels=_forbidden(allow_labels, labels, dataset))
     manner = Manner(language, rules, attempts, background, image_size)
     backend: Backend

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
-from mghft_export.cli.layout_option import layout_option
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
 from mghft_export.interpretation.merging import merge_journals
 from mghft_export.interpretation.text_outputs import check_output, write_texts
-from mghft_export.stickers.dataset import Format, load_dataset
 
 
 @click.command()
@@ -31,7 +29,7 @@ from mghft_export.stickers.dataset import Format, load_dataset
     metavar="PATH",
     help="Or the images: a file or a folder; may be given several times.",
 )
-@layout_option
+@dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="As of `mghft-export interpret`."
@@ -42,7 +40,7 @@ def merge(
     journals: tuple[Path, ...],
     data: Path | None,
     images: tuple[Path, ...],
-    layout: str,
+    reading: Reading,
     skip_bad: bool,
     output: Path,
     partial: bool,
@@ -55,10 +53,11 @@ def merge(
     """
     if bool(images) == (data is not None):
         raise InterpreterError("say what was described, with either --data ROOT or --images PATH")
+    reading.refuse_without(data, "--data ROOT")
     check_output(output, data, journals)
     dataset = None
     if data is not None:
-        dataset = load_dataset(data, format=cast(Format, layout), skip_bad=skip_bad, need_texts=False)
+        dataset = reading.load(data, skip_bad=skip_bad, need_texts=False)
     with Console(stderr=True).status("reading images and journals"):
         corpus = read_corpus(dataset_items(dataset) if dataset else find_images(images), dataset=dataset)
         merged = merge_journals(journals, corpus, partial=partial)

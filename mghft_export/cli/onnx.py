@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.progress_bar import Steps, steps
 from mghft_export.cli.sentences import say, sentence
@@ -33,7 +34,7 @@ from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOp
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
 from mghft_export.runtime.text_cache import TextCache
-from mghft_export.stickers.dataset import StickerSet, load_dataset
+from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
 from mghft_export.verification.record import record_verification
@@ -97,6 +98,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--stickers", type=click.Path(path_type=Path), help="Data set to verify on.  [default: synthetic]"
 )
+@dataset_options
 @click.option(
     "--tolerance", default=DEFAULT_TOLERANCE, show_default=True, help="Largest difference of a logit."
 )
@@ -158,6 +160,7 @@ def onnx(
     opset: int,
     single_file: bool,
     stickers: Path | None,
+    reading: Reading,
     tolerance: float,
     no_verify: bool,
     precisions: tuple[str, ...],
@@ -196,7 +199,8 @@ def onnx(
         half_io=io == "fp16",
         stickers=calibration_stickers,
     )
-    data = None if stickers is None or no_verify else load_dataset(stickers)
+    reading.refuse_without(stickers, "--stickers ROOT")
+    data = None if stickers is None or no_verify else reading.load(stickers)
     options = ExportOptions(
         opset=opset,
         single_file=single_file,

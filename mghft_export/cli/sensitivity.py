@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.errors import MGHFTError
@@ -29,7 +30,7 @@ from mghft_export.sensitivity.stickers import StudyStickers, part_of_calibration
 from mghft_export.sensitivity.study_recipe import study_recipe
 from mghft_export.sensitivity.tables import print_study
 from mghft_export.sensitivity.whole_model import WholeModel
-from mghft_export.stickers.dataset import load_dataset
+from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.datasets.rows import WHOLE
 
 DEFAULT_STICKERS = 256
@@ -49,6 +50,7 @@ DEFAULT_STICKERS = 256
     metavar="ROOT",
     help="Data set to measure on.  [default: every fourth sticker of the calibration set, which then gives no ranges]",
 )
+@dataset_options
 @click.option("--split", help="Of --data.  [default: val, or all where there are no splits]")
 @click.option(
     "--branch",
@@ -96,6 +98,7 @@ def sensitivity(
     bundle: Path,
     calibration: Path | None,
     data: Path | None,
+    reading: Reading,
     split: str | None,
     branches: tuple[str, ...],
     stickers: int,
@@ -119,6 +122,7 @@ def sensitivity(
     budget = Budget(min_agreement, max_drop) if (max_drop, min_agreement) != (None, None) else None
     if budget is None and (recipe_out is not None or apply):
         raise MGHFTError("--recipe-out and --apply need a budget; add --min-agreement 99 or --max-drop 0.5")
+    reading.refuse_without(data, "--data ROOT")
     if split is not None and data is None:
         raise MGHFTError("--split is of a data set; add --data ROOT")
     if recipe is not None and (calibrator, percentile, smooth) != (None, None, None):
@@ -146,7 +150,8 @@ def sensitivity(
     else:
         chosen = given_set(calibration)
     options = PrecisionOptions(calibration=chosen.root, recipe=given)
-    study = _study(opened, options, chosen.name, data, split, stickers, budget)
+    dataset = None if data is None else reading.load(data)
+    study = _study(opened, options, chosen.name, dataset, split, stickers, budget)
     written = write_study(study, output) if output is not None else []
     if study.search is not None and recipe_out is not None:
         with replacing_file(recipe_out) as partial:
@@ -167,7 +172,7 @@ def _study(
     bundle: Bundle,
     options: PrecisionOptions,
     calibration: str,
-    data: Path | None,
+    dataset: StickerSet | None,
     split: str | None,
     most: int,
     budget: Budget | None,
@@ -192,7 +197,7 @@ def _study(
             progress.update(task, completed=stickers_done, total=stickers)
 
         work = Calibration(bundle, options, start, count)
-        stickers = _stickers(work, calibration, data, split, most)
+        stickers = _stickers(work, calibration, dataset, split, most)
         recipe = study_recipe(work, stickers.ranging)
         start("running float32", len(stickers.measured))
         model = WholeModel(work, recipe, stickers.measured, lambda count: progress.advance(task, count))
@@ -225,11 +230,10 @@ def _study(
 
 
 def _stickers(
-    work: Calibration, calibration: str, data: Path | None, split: str | None, most: int
+    work: Calibration, calibration: str, dataset: StickerSet | None, split: str | None, most: int
 ) -> StudyStickers:
-    if data is None:
+    if dataset is None:
         return part_of_calibration_set(work.set, most, calibration)
-    dataset = load_dataset(data)
     chosen = split or (WHOLE if WHOLE in dataset.splits else "val")
     return split_of_data(dataset, chosen, work.set, work.bundle.manifest.class_names, most)
 

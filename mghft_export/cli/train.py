@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import cast
 
 import click
 from rich.console import Console
 
-from mghft_export.cli.dataset_options import dataset_options
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.sentences import say
-from mghft_export.stickers.dataset import Format, load_dataset
 from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
@@ -65,9 +63,7 @@ def train(
     use_compile: bool,
     tokenizer: Path | None,
     cache: Path | None,
-    layout: str,
-    columns: dict[str, str],
-    class_map: dict[str, str],
+    reading: Reading,
     skip_bad: bool,
     start: Path | None,
     qat: Path | None,
@@ -85,14 +81,7 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
-    dataset = load_dataset(
-        data,
-        format=cast(Format, layout),
-        label_map=class_map,
-        columns=columns,
-        skip_bad=skip_bad,
-        need_texts=chosen.inputs != "image",
-    )
+    dataset = reading.load(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
     with contextlib.ExitStack() as stack:
 
         def reporters(folder: Path) -> list[Reporter]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.sentences import say_note
@@ -17,7 +18,6 @@ from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
 from mghft_export.runtime.graph_session import PROVIDERS
-from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.verification.budget import default_budget
 from mghft_export.verification.record import record_verification
@@ -37,6 +37,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
     metavar="ROOT",
     help="Data set to verify on.  [default: the calibration set of the bundle]",
 )
+@dataset_options
 @click.option("--split", help="Of the data set.  [default: test, or all where there are no splits]")
 @click.option("--limit", type=click.IntRange(1), help="At most so many stickers.  [default: all]")
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers at a time.")
@@ -72,6 +73,7 @@ def verify(
     bundle: Path,
     precisions: tuple[str, ...],
     data: Path | None,
+    reading: Reading,
     split: str | None,
     limit: int | None,
     batch: int,
@@ -90,12 +92,13 @@ def verify(
     """
     opened = load_bundle(bundle)
     chosen = chosen_precisions(opened, precisions)
+    reading.refuse_without(data, "--data ROOT")
     if data is None and split is not None:
         raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
     if data is None:
         stickers = calibration_stickers(opened.manifest, precisions=chosen, limit=limit)
     else:
-        found = load_dataset(data, skip_bad=skip_bad)
+        found = reading.load(data, skip_bad=skip_bad)
         stickers = data_set_stickers(found, opened.manifest, split=split, limit=limit)
     budgets = {
         name: default_budget(

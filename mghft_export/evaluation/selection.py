@@ -53,7 +53,8 @@ def require_same_classes(model: Sequence[str], data: Sequence[str], name: str = 
     """
     if len(model) != len(data):
         raise DataError(
-            f"{name} has {len(model)} classes, the data set {len(data)}; evaluate on the classes it was trained for"
+            f"{name} has {len(model)} classes, the data set {len(data)}; if these are some of the same classes, "
+            "list all of the model's, in its order, in a classes.json beside the data set's table"
         )
     if tuple(model) == tuple(f"class {number + 1}" for number in range(len(model))):
         return
@@ -61,7 +62,7 @@ def require_same_classes(model: Sequence[str], data: Sequence[str], name: str = 
         if of_model.casefold() != of_data.casefold():
             raise DataError(
                 f"class {number} is {of_model!r} for {name} and {of_data!r} in the data set; "
-                "evaluate on the classes it was trained for, in the same order"
+                "list the model's classes, in its order, in a classes.json beside the data set's table"
             )
 
 

@@ -106,6 +106,11 @@ def train(
     """
     if not resume and (output / STATE_FILE).exists():
         raise MGHFTError(f"{output} holds a run already; continue it with --resume or choose another folder")
+    if recipe.freeze_pyramid and recipe.pretrained is None and recipe.imagenet is None and start is None:
+        raise MGHFTError(
+            "freeze_pyramid keeps the pyramid as it starts, and here it starts with random weights; "
+            "give it trained ones with --set pretrained=CHECKPOINT, --imagenet or --from"
+        )
     saved = load_state(output / STATE_FILE) if resume else None
     if saved is not None and differing(saved.recipe, recipe):
         raise MGHFTError(
@@ -337,11 +342,14 @@ def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
 def describe(
     dataset: StickerSet, recipe: Recipe, scalars: dict[str, float], start: Path | None
 ) -> dict[str, Any]:
-    """What a checkpoint says about its training."""
+    """What a checkpoint says about its training; of files their names, as folders are nobody else's business."""
+    names = {
+        key: path.name for key in ("imagenet", "pretrained") if (path := getattr(recipe, key)) is not None
+    }
     origin = {} if start is None else {"start": {"name": start.name, "sha256": sha256(start)}}
     return {
         "data": dataset.root.name,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": {**recipe.model_dump(mode="json"), **names},
         "scalars": scalars,
         **origin,
     }

@@ -31,15 +31,9 @@ def spoiled(quantised_tiny_bundle: Path, small_set: Path, tmp_path_factory: pyte
 
 
 @pytest.fixture
-def invoke(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+def invoke(invoke: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        status = run(cli, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return invoke
 
 
 def test_json_is_what_the_manifest_keeps(invoke: Any, bundle: Path, small_set: Path) -> None:

@@ -362,7 +362,10 @@ def test_a_frozen_pyramid_stays_while_what_gathers_its_tokens_learns(
     changed: dict[bool, set[str]] = {}
     for freeze in (True, False):
         again = recipe(freeze_pyramid=freeze, pretrained=str(start), epochs=1, warmup_epochs=0)
-        after = read_safetensors(train(stickers, again, tmp_path / str(freeze), cache=tmp_path).last)
+        last = train(stickers, again, tmp_path / str(freeze), cache=tmp_path).last
+        description = read_description(last)["training"]
+        assert description["recipe"]["pretrained"] == start.name  # and not in which folder it was
+        after = read_safetensors(last)
         before = read_safetensors(start)
         changed[freeze] = {key for key in after if not torch.equal(before[key], after[key])}
     own = (
@@ -375,6 +378,9 @@ def test_a_frozen_pyramid_stays_while_what_gathers_its_tokens_learns(
     assert {key for key in changed[False] if not key.startswith(own)} == changed[True]
     assert any(key.startswith("vision_model.") for key in changed[True])
     assert "vision_model.block4.0.attn.q.weight" in changed[False]
+    with pytest.raises(MGHFTError, match="starts with random weights"):
+        train(stickers, recipe(freeze_pyramid=True), tmp_path / "random", cache=tmp_path)
+    assert not (tmp_path / "random").exists()
 
 
 def test_whole_texts_are_seen_with_wrong_images_and_images_alone_stay_their_own(
