@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 BUNDLE ?= mghft-bundle
 SMALL := calibration/stickers-small
 ALL := --no-verify --precision fp16 --precision int8 --precision int8-fp16
-DEMO := fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
+DEMO := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png fluent_flat/1F916.png twemoji/1F629.png noto/1F6F8.png
+# Without a text, the picture alone decides.
+DEMO_PICTURES := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png twemoji/1F638.png twemoji/1F629.png
 
 ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])")
 # Empty where the package is not installed; CMake then looks for OpenVINO itself.
@@ -25,6 +27,7 @@ demo: $(VENV)/.installed ## export a model, verify it, and run real stickers thr
 	$(BIN)/mghft-export onnx --precision fp16 --precision int8 --stickers $(SMALL) -o $(BUNDLE)
 	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO)) \
 	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
+	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO_PICTURES))
 
 test: lint ## lint, types and all tests
 	cpp/prepare_debian.sh --try

@@ -14,6 +14,7 @@ struct PredictOptions {
     std::vector<std::string> texts;
     std::string text_file, text_features;
     std::string frame = "middle";  // of an animation
+    std::uint64_t max_pixels = std::uint64_t{1} << 31;
     Options options;
     bool json = false, logits = false;
 };

@@ -40,6 +40,12 @@ int run(int argc, char** argv) {
     predict_command
         ->add_option("--frame", predict.frame, "Of an animation: first, middle or a number from 0.")
         ->capture_default_str();
+    predict_command
+        ->add_option("--max-pixels", predict.max_pixels,
+                     "Refuse images that take more pixels to decode, some 200 million a second; of an animation all "
+                     "frames up to the chosen one count.")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     predict_command->add_option("--text", predict.texts, "The sticker's text; once for all images, or once for each.")
         ->expected(1)
         ->take_all();

@@ -57,14 +57,14 @@ struct Result {
 
 // Reads and classifies up to a batch of images; those that cannot be read are named and left out.
 std::vector<Result> classify(Classifier& classifier, const Rows& rows, const TextFeatures* features,
-                             const std::string& frame) {
+                             const PredictOptions& options) {
     std::vector<Result> results;
     std::vector<Image> images;
     std::vector<std::string_view> texts;
     std::vector<float> values;
     for (const auto& [path, sticker_text] : rows) {
         try {
-            images.push_back(Image::open(path, frame));
+            images.push_back(Image::open(path, options.frame, options.max_pixels));
         } catch (const Error& error) {
             std::cerr << "error: " << error.what() << "\n";
             continue;
@@ -134,7 +134,7 @@ int predict(const PredictOptions& options) {
         const auto first = rows.begin() + std::ptrdiff_t(start);
         const Rows part(first, first + std::ptrdiff_t(std::min(kBatch, rows.size() - start)));
         const bool precomputed = !options.text_features.empty();
-        for (const Result& result : classify(classifier, part, precomputed ? &features : nullptr, options.frame)) {
+        for (const Result& result : classify(classifier, part, precomputed ? &features : nullptr, options)) {
             ++classified;
             if (options.json) {
                 std::cout << json_line(result, info, options.logits) << "\n";

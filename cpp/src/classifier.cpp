@@ -55,12 +55,13 @@ class ImageAccess {
     }
 };
 
-Image Image::open(const std::string& path, const std::string& frame) {
-    return translated([&] { return ImageAccess::make(open_image(path, frame)); });
+Image Image::open(const std::string& path, const std::string& frame, std::uint64_t max_pixels) {
+    return translated([&] { return ImageAccess::make(open_image(path, frame, max_pixels)); });
 }
 
-Image Image::decode(std::string_view content, const std::string& name, const std::string& frame) {
-    return translated([&] { return ImageAccess::make(decode_image(content, name, frame)); });
+Image Image::decode(std::string_view content, const std::string& name, const std::string& frame,
+                    std::uint64_t max_pixels) {
+    return translated([&] { return ImageAccess::make(decode_image(content, name, frame, max_pixels)); });
 }
 
 ImageView Image::view() const {

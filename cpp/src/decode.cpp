@@ -68,7 +68,7 @@ std::size_t frame_index(const std::string& frame, std::size_t frames, const std:
 
 }  // namespace
 
-Opened open_content(std::string_view content, const std::string& name) {
+Opened open_content(std::string_view content, const std::string& name, std::uint64_t max_pixels) {
     const Open open = opener_of(content);
     if (open == nullptr) {
         const std::string_view format = python_format(content);
@@ -84,21 +84,23 @@ Opened open_content(std::string_view content, const std::string& name) {
         throw Error(text(name, " does not fit into memory; scale it down"));
     }
     if (!opened) refuse_damaged(name);
-    if (std::uint64_t{opened->width} * opened->height > kMostPixels) {
+    const std::uint64_t most = std::min<std::uint64_t>(max_pixels, kMostPixels);
+    if (std::uint64_t{opened->width} * opened->height > most) {
         throw Error(text(name, " is too large (", opened->width, " x ", opened->height, "); scale it down to at most ",
-                         grouped(kMostPixels), " pixels"));
+                         grouped(most), " pixels"));
     }
     return std::move(*opened);
 }
 
-Pixels decode_image(std::string_view content, const std::string& name, const std::string& frame) {
-    const Opened opened = open_content(content, name);
+Pixels decode_image(std::string_view content, const std::string& name, const std::string& frame,
+                    std::uint64_t max_pixels) {
+    const Opened opened = open_content(content, name, max_pixels);
     const std::size_t index = frame_index(frame, opened.frames, name);
     const std::uint64_t cost =
         opened.cost ? opened.cost(index) : (index + 1) * std::uint64_t{opened.width} * opened.height;
-    if (index > 0 && cost > kMostAnimationPixels) {
-        throw Error(text(name, " has too many frames to reach number ", index, " of ", opened.frames,
-                         "; choose an earlier frame"));
+    if (index > 0 && cost > max_pixels) {
+        throw Error(text(name, " has too many frames to reach number ", index, " of ", opened.frames, " within ",
+                         grouped(max_pixels), " pixels; choose an earlier frame"));
     }
     std::optional<Pixels> pixels;
     try {
@@ -111,7 +113,7 @@ Pixels decode_image(std::string_view content, const std::string& name, const std
     return oriented(std::move(*pixels), opened.orientation);
 }
 
-Pixels open_image(const std::string& path, const std::string& frame) {
+Pixels open_image(const std::string& path, const std::string& frame, std::uint64_t max_pixels) {
     std::string content;
     try {
         std::error_code unknown;
@@ -130,7 +132,7 @@ Pixels open_image(const std::string& path, const std::string& frame) {
         throw Error(text("cannot read ", path, ": ", error.code().message(), "; check the path and its permissions"));
     }
     if (content.empty()) throw Error(text(path, " is empty; save or download it again"));
-    return decode_image(content, path, frame);
+    return decode_image(content, path, frame, max_pixels);
 }
 
 }  // namespace mghft

@@ -8,6 +8,7 @@ import click
 
 from mghft_export.errors import StickerError
 from mghft_export.stickers.colour import hex_colour
+from mghft_export.stickers.image import MAX_ANIMATION_PIXELS
 
 
 def parse_colour(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -33,6 +34,16 @@ background_option = click.option(
     default="white",
     show_default=True,
     help="Colour under transparent stickers.",
+)
+
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_ANIMATION_PIXELS,
+    show_default=True,
+    metavar="N",
+    help="Refuse images that take more pixels to decode, some 200 million a second; of an animation all frames up to "
+    "the chosen one count.",
 )
 
 frame_option = click.option(

@@ -16,7 +16,7 @@ from rich.console import Console
 from mghft_export.bundle import Manifest, load_bundle
 from mghft_export.cli.columns_option import columns_option
 from mghft_export.cli.engine_option import refuse_with_engine
-from mghft_export.cli.image_options import frame_option, parse_colour
+from mghft_export.cli.image_options import frame_option, max_pixels_option, parse_colour
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.progress_bar import progress_bar
@@ -66,6 +66,7 @@ BATCH = 8
     help="Colour under transparent stickers.  [default: the bundle's]",
 )
 @frame_option
+@max_pixels_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 @click.option(
@@ -88,6 +89,7 @@ def predict(
     interpreter_model: str,
     background: str | None,
     frame: str | int,
+    max_pixels: int,
     precision: str,
     provider: str,
     engine: str | None,
@@ -124,7 +126,7 @@ def predict(
             named = [by_image[path] for path in paths]
         rows = named
         warn_of_missing_views(errors, manifest, [path.name for path in paths], rows)
-    read = partial(_pixels, pipeline, background or manifest.image.background, frame)
+    read = partial(_pixels, pipeline, background or manifest.image.background, frame, max_pixels)
     show = _printer(paths, manifest, every=every, as_json=as_json, texts=named if interpret else ())
     return int(failed + _run(pipeline, paths, read, rows, show, errors) > 0)
 
@@ -167,9 +169,10 @@ def _run(
     return failed
 
 
-def _pixels(pipeline: Pipeline, background: str, frame: str | int, path: Path) -> FloatArray:
+def _pixels(pipeline: Pipeline, background: str, frame: str | int, max_pixels: int, path: Path) -> FloatArray:
     """The vision branch's input of one file, [3, H, W]; the image itself is let go, however large it is."""
-    pixels: FloatArray = pipeline.preprocess([open_sticker(path, background=background, frame=frame)])[0]
+    image = open_sticker(path, background=background, frame=frame, max_pixels=max_pixels)
+    pixels: FloatArray = pipeline.preprocess([image])[0]
     return pixels
 
 

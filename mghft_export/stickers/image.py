@@ -30,7 +30,7 @@ MAX_PIXELS = 2**27
 """Largest width x height that is decoded: room for 10,000 x 10,000, and 512 MiB in memory."""
 
 MAX_ANIMATION_PIXELS = 2**31
-"""Most pixels decoded on the way to a frame: 8,192 frames of 512 x 512, about ten seconds."""
+"""Most pixels decoded on the way to a frame, unless a caller sets less: 8,192 frames of 512 x 512, some ten seconds."""
 
 MAX_FILE_BYTES = 2**30
 """Largest file that is read: a bitmap of MAX_PIXELS has half as many."""
@@ -39,7 +39,13 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PNM", "TIFF", "WebP")
 """What is read. Of an AVIF, GIF, PNG or WebP several images are frames; a TIFF's are pages, and the first counts."""
 
 
-def open_sticker(path: Path, *, background: str = "white", frame: str | int = "middle") -> Image.Image:
+def open_sticker(
+    path: Path,
+    *,
+    background: str = "white",
+    frame: str | int = "middle",
+    max_pixels: int = MAX_ANIMATION_PIXELS,
+) -> Image.Image:
     """Read a sticker: one frame, turned as its metadata say, its colours those of sRGB, composited on a background.
 
     Transparent pixels take the background's colour here, before any resize, so that whatever colour a file
@@ -51,6 +57,8 @@ def open_sticker(path: Path, *, background: str = "white", frame: str | int = "m
             ``"hsl(30, 100%, 50%)"``); if it is itself translucent, its alpha is ignored.
         frame: which frame of an animation: ``"first"``, ``"middle"`` (of ``n`` frames number ``n // 2``)
             or a number from 0. A still image has one frame.
+        max_pixels: most pixels that may be decoded for it; all frames on the way to the chosen one count. What that
+            takes is some 200 million a second. A single image has at most :data:`MAX_PIXELS` in any case.
 
     Returns:
         An image of mode RGB, 8 bits a channel.
@@ -61,8 +69,8 @@ def open_sticker(path: Path, *, background: str = "white", frame: str | int = "m
     """
     colour = _colour(background, path)
     with _named(path):
-        opened = _open(_content(path), path)
-        index = _reachable(frame, opened, path)
+        opened = _open(_content(path), path, max_pixels)
+        index = _reachable(frame, opened, path, max_pixels)
         image = in_srgb(opened.read(index), opened.profile)
         return upright(_flatten(image, colour), opened.orientation)
 
@@ -131,14 +139,15 @@ def _named(path: Path) -> Iterator[None]:
             raise StickerError(f"{path} is damaged or cut short; save or download it again") from error
 
 
-def _open(content: bytes, path: Path) -> Opened:
+def _open(content: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
     """The header, of a size that may be decoded."""
     decoder = _decoder(content) or _extra_decoder(content, path)
     if decoder is None:
         raise StickerError(f"{path} cannot be read as an image; save it as PNG, JPEG, GIF or WebP")
     opened = decoder(content)
-    if opened.width * opened.height > MAX_PIXELS:
-        raise StickerError(_too_large(path, f" ({opened.width} x {opened.height})"))
+    most = min(max_pixels, MAX_PIXELS)
+    if opened.width * opened.height > most:
+        raise StickerError(_too_large(path, f" ({opened.width} x {opened.height})", most))
     return opened
 
 
@@ -173,16 +182,17 @@ def _extra_decoder(content: bytes, path: Path) -> Callable[[bytes], Opened] | No
     return partial(open_in_helper, kind)
 
 
-def _too_large(path: Path, size: str = "") -> str:
-    return f"{path} is too large{size}; scale it down to at most {MAX_PIXELS:,} pixels"
+def _too_large(path: Path, size: str = "", most: int = MAX_PIXELS) -> str:
+    return f"{path} is too large{size}; scale it down to at most {most:,} pixels"
 
 
-def _reachable(frame: str | int, opened: Opened, path: Path) -> int:
+def _reachable(frame: str | int, opened: Opened, path: Path, max_pixels: int) -> int:
     """The frame's number, where what is decoded on the way to it has a bound."""
     index = _frame_index(frame, opened.frames, path)
-    if index and opened.pixels_to(index) > MAX_ANIMATION_PIXELS:
+    if index and opened.pixels_to(index) > max_pixels:
         raise StickerError(
-            f"{path} has too many frames to reach number {index} of {opened.frames}; choose an earlier frame"
+            f"{path} has too many frames to reach number {index} of {opened.frames} within {max_pixels:,} pixels; "
+            "choose an earlier frame"
         )
     return index
 

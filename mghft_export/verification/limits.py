@@ -35,12 +35,12 @@ FLOAT = Limits(relative_error=0.005, lost=TENTH / 3)
 """FP16 rounds a value by up to 2^-11, 0.05 %; roundings of a chain add up like a random walk, so a hundred of them
 leave ten times that. `lost` is a third of INT8's, as the classes that may change are (0.5 and 1.5 %)."""
 
-QUANTISED = Limits(relative_error=0.04, lost=TENTH)
+QUANTISED = Limits(relative_error=0.045, lost=TENTH)
 """An INT8 activation whose range is four standard deviations has steps of 4/127 of one: an error of 4 / 127 / sqrt(12),
 0.9 %. Of weights it is 1.3 %, as their steps are 1.4 times as wide where pairs are limited. Together that is 1.55 % a
-product. The six products of a block add up to sqrt(6) times that, 3.8 %; the errors of further blocks belong to a sum
-that grows with them. In four bits one product alone has 17 %. `lost` is the tenth that a class budget may miss
-(:mod:`mghft_export.evaluation.relevance`)."""
+product. The six products of a block and the two that project a class token add up to sqrt(8) times that, 4.4 %; the
+errors of further blocks belong to a sum that grows with them. In four bits one product alone has 17 %. `lost` is the
+tenth that a class budget may miss (:mod:`mghft_export.evaluation.relevance`)."""
 
 NEARER = 0.5
 """Selected tokens: half way from a selection by chance to float32's. Like patches, as of a plain background, stand in

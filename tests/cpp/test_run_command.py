@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cpp.conftest import call
+from PIL import Image
 
 from mghft_export.bench.record import read_record
 from mghft_export.bench.text_forms import as_csv, as_markdown
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import bench
 from mghft_export.cli.bench_tables import comparison_tables
+from mghft_export.cli.main import cli
 from mghft_export.cli.main import run as run_command
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.runtime.pipeline import Pipeline
@@ -70,6 +72,21 @@ def test_broken_images_are_named_and_left_out(programs, tiny_bundle, sticker, tm
     )
     assert [json.loads(line)["image"] for line in found.stdout.splitlines()] == [str(sticker)]
     assert "x.png cannot be read as an image" in found.stderr
+
+
+def test_how_much_is_decoded_has_a_bound_as_in_python(programs, tiny_bundle, tmp_path, capsys):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    path = tmp_path / "a.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    command = ["predict", tiny_bundle, path, "--text", "a", "--max-pixels"]
+    assert call(programs.run, *command, 2 * 64, "--json").stdout
+    for most, said in ((2 * 64 - 1, "number 1 of 3 within 127 pixels"), (63, "at most 63 pixels")):
+        found = call(programs.run, *command, most, status=1).stderr
+        assert said in found
+        assert run_command(cli, [str(word) for word in (*command, most)]) == 1
+        assert capsys.readouterr().err == found
+    assert "--max-pixels" in refused(programs, *command, 0)
+    assert run_command(cli, [str(word) for word in (*command, 0)]) == 2
 
 
 def test_misuse_is_one_sentence(programs, tiny_bundle, sticker, tmp_path):

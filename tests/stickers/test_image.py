@@ -194,20 +194,16 @@ class TestFrames:
     def test_pages_of_a_tiff_are_not_frames(self, tmp_path: Path) -> None:
         assert open_sticker(animation(tmp_path, "pages.tiff", [RED, GREEN, BLUE])).getpixel((0, 0)) == RED
 
-    def test_animation_too_long_to_reach_its_middle_is_refused_before_decoding(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = animation(tmp_path, "a.webp", [RED, BLUE, GREEN], lossless=True)
-        monkeypatch.setattr("mghft_export.stickers.image.MAX_ANIMATION_PIXELS", 2 * 8 * 8 - 1)
-        assert_refused(path, "too many frames", "earlier")
-        assert open_sticker(path, frame="first").getpixel((0, 0)) == RED
+    def test_animation_too_long_to_reach_its_middle_is_refused_before_decoding(self, tmp_path: Path) -> None:
+        path, most = animation(tmp_path, "a.webp", [RED, BLUE, GREEN], lossless=True), 2 * 8 * 8
+        assert_refused(path, "too many frames", "within 127 pixels", "earlier", max_pixels=most - 1)
+        assert open_sticker(path, max_pixels=most).getpixel((0, 0)) == BLUE
+        assert open_sticker(path, frame="first", max_pixels=most - 1).getpixel((0, 0)) == RED
+        assert_refused(path, "too large (8 x 8)", "at most 63 pixels", frame="first", max_pixels=63)
 
-    def test_what_is_hidden_by_a_whole_frame_costs_nothing(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_is_hidden_by_a_whole_frame_costs_nothing(self, tmp_path: Path) -> None:
         path = animation(tmp_path, "a.png", [RED, BLUE, GREEN], blend=0, default_image=False)
-        monkeypatch.setattr("mghft_export.stickers.image.MAX_ANIMATION_PIXELS", 8 * 8)
-        assert open_sticker(path).getpixel((0, 0)) == BLUE
+        assert open_sticker(path, max_pixels=8 * 8).getpixel((0, 0)) == BLUE
 
 
 class TestSizes:

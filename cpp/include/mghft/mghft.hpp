@@ -53,11 +53,13 @@ struct ImageView {
 class MGHFT_API Image {
   public:
     // PNG, JPEG, WebP, GIF, AVIF, BMP, PNM or TIFF. `frame` is "first", "middle" (of n frames number n / 2) or a number
-    // from 0; a still image has one frame.
-    static Image open(const std::string& path, const std::string& frame = "middle");
+    // from 0; a still image has one frame. More than `max_pixels` are not decoded; all frames on the way to the chosen one
+    // count.
+    static Image open(const std::string& path, const std::string& frame = "middle",
+                      std::uint64_t max_pixels = std::uint64_t{1} << 31);
     // The content of such a file; `name` stands in messages.
     static Image decode(std::string_view content, const std::string& name = "the image",
-                        const std::string& frame = "middle");
+                        const std::string& frame = "middle", std::uint64_t max_pixels = std::uint64_t{1} << 31);
 
     ImageView view() const;
 
