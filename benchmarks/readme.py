@@ -158,7 +158,8 @@ def peers(results: dict[str, Any]) -> str:
         f"{results['machine']['processor']} ({_instructions(results['cpu_flags'])}); "
         + ", ".join(f"{name} {number}" for name, number in results["versions"].items() if name in PEERS)
         + ". Speed relative to ONNX Runtime on the float32 graph, in the same rounds; `class token` is the largest "
-        "difference from its class tokens on eight stickers. The first "
+        "difference from its class tokens on eight stickers (mini: the mghft-mini before the present one, of the same "
+        "shapes). The first "
         f"{ours} are this project's; "
         "[what is compared](benchmarks/peers/README.md).",
         "",
