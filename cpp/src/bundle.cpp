@@ -107,7 +107,12 @@ Bundle load_bundle(const fs::path& root) {
     try {
         content = read_file(path);
     } catch (const std::system_error& error) {
-        if (error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::not_a_directory) {
+        if (error.code() == std::errc::not_a_directory) {
+            throw Error(text(root.string(), " is a file, not a bundle; if it is a checkpoint, make a bundle of it with ",
+                             "`mghft-export onnx ", root.string(), " -o ", fs::path(root).replace_extension().string(),
+                             "-bundle` and pass that folder"));
+        }
+        if (error.code() == std::errc::no_such_file_or_directory) {
             throw Error(
                 text(root.string(), " is not a bundle; make one with `mghft-export onnx -o ", root.string(), "`"));
         }

@@ -14,6 +14,7 @@ from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.reporters import Bar, TensorBoard
+from mghft_export.training.setup import text_weights_of
 
 NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights", "imagenet")
 """Values of a recipe that have an option of their own."""
@@ -81,6 +82,7 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
+    text_weights_of(chosen)  # what is missing is said before the data are read
     dataset = reading.load(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
     with contextlib.ExitStack() as stack:
 

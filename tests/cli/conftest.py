@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from mghft_export.cli.main import cli, run
@@ -17,3 +19,8 @@ def invoke(capsys):
         return status, captured.out, captured.err
 
     return call
+
+
+def rows(output):
+    """The objects of `--json` output, one a line."""
+    return [json.loads(line) for line in output.splitlines()]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cli.conftest import rows
 from PIL import Image
 
 TEXT = (
@@ -18,10 +19,6 @@ def stickers(tmp_path):
         paths.append(tmp_path / f"{colour}.png")
         Image.new("RGBA", (50 + 40 * number, 70), colour).save(paths[-1])
     return paths
-
-
-def rows(output):
-    return [json.loads(line) for line in output.splitlines()]
 
 
 def test_seven_probabilities_for_each_sticker(invoke, tiny_bundle, stickers):

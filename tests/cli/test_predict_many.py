@@ -3,20 +3,24 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 
 import pytest
+from cli.conftest import rows
 from PIL import Image
 from rich.console import Console
 
+from mghft_export.bundle import load_bundle, write_manifest
 from mghft_export.cli import predict as command
 from mghft_export.cli.main import cli, run
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.errors import StickerError
 from mghft_export.runtime.pipeline import Prediction
 from mghft_export.runtime.read_ahead import read_ahead
+from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image_files import images_of
 
 NAMES = (
@@ -34,10 +38,6 @@ def draw(path, colour="gold"):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (40, 40), colour).save(path)
     return path
-
-
-def rows(output):
-    return [json.loads(line) for line in output.splitlines()]
 
 
 @pytest.fixture
@@ -114,6 +114,30 @@ def test_a_data_set_with_such_names_is_checked_and_sampled(invoke, tmp_path):
     assert status == 2
     assert "caf\\udce9.png is not UTF-8" in err
     assert not list((tmp_path / "[/set]").glob("*.json*")), "nothing is half-written"
+
+
+def test_what_is_measured_on_such_names_names_them(invoke, quantised_tiny_bundle, tmp_path, monkeypatch):
+    """A folder, classes and stickers whose names are markup to somebody, through the tables of `eval` and `verify`."""
+    monkeypatch.setenv("COLUMNS", "200")
+    bundle = shutil.copytree(quantised_tiny_bundle, tmp_path / "[bold]bundle")
+    names = ["[happy]", "[/sad]", ":cat:", "[red]x[/red]", "a", "b", "c"]
+    for number, name in enumerate(names):
+        image = draw(
+            tmp_path / "[set]" / name.replace("/", "\N{FRACTION SLASH}") / "[bold].png", (9 * number, 0, 0)
+        )
+        image.with_suffix(".txt").write_text("a cat")
+    opened, classes = load_bundle(bundle), load_dataset(tmp_path / "[set]").class_names
+    write_manifest(bundle, opened.manifest.model_copy(update={"class_names": classes}))
+    status, out, err = invoke(
+        "eval", bundle, tmp_path / "[set]", "--compare", bundle, "-o", tmp_path / "[out]"
+    )
+    assert status == 0, err
+    assert all(name.replace("/", "\N{FRACTION SLASH}") in out for name in names)
+    assert "[bold]bundle" in out
+    assert "[out]" in out
+    status, out, err = invoke("verify", bundle, "--data", tmp_path / "[set]")
+    assert status == 0, err
+    assert "[set]" in out
 
 
 def test_the_same_image_twice_has_two_rows(invoke, tiny_bundle, tmp_path):

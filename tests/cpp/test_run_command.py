@@ -19,6 +19,7 @@ from mghft_export.cli.bench_tables import comparison_tables
 from mghft_export.cli.main import cli
 from mghft_export.cli.main import run as run_command
 from mghft_export.cpu_features import cpu_flags
+from mghft_export.errors import BundleError
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.image import open_sticker
 from mghft_export.verification.warning import saturation_warning
@@ -106,6 +107,12 @@ def test_misuse_is_one_sentence(programs, tiny_bundle, sticker, tmp_path):
     assert "there are no text features at" in refused(programs, *run, "--text-features", tmp_path / "f.npz")
     assert "there is no text file at" in refused(programs, *run, "--text-file", tmp_path / "f.txt")
     assert "is not a bundle" in refused(programs, "info", tmp_path)
+    (tmp_path / "best.pth").touch()
+    said = refused(programs, "info", tmp_path / "best.pth")
+    with pytest.raises(BundleError) as caught:
+        load_bundle(tmp_path / "best.pth")
+    assert said == str(caught.value)
+    assert f"onnx {tmp_path}/best.pth -o {tmp_path}/best-bundle" in said
     assert "--help" in refused(programs, "predict")
     assert "--help" in refused(programs, "nothing")
     assert "has no precision 'fp8'" in refused(programs, "bench", tiny_bundle, "--precision", "fp8")

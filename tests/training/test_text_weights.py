@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError
 from mghft_export.hashing import sha256
@@ -103,3 +104,11 @@ def test_damaged_cache_is_made_again(weights: TextWeights, tmp_path: Path) -> No
     path = tmp_path / f"{cache_key(['a cat'], tokenizer, CONFIG, weights)}.npz"
     path.write_bytes(b"PK")
     assert torch.equal(frozen_text_features(["a cat"], tokenizer, CONFIG, weights, tmp_path), first)
+
+
+def test_the_command_names_missing_weights_before_it_reads_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "none.safetensors"
+    assert run(cli, ["train", str(tmp_path / "no-data"), "--text-weights", str(missing)]) == 2
+    assert f"there are no text weights at {missing}" in capsys.readouterr().err
