@@ -15,8 +15,6 @@ namespace mghft {
 
 namespace {
 
-constexpr zip_uint64_t kMostBytes = zip_uint64_t{1} << 31;  // of one array, so that a small file cannot fill the memory
-
 struct Discard {
     void operator()(zip_t* archive) const { zip_discard(archive); }
 };
@@ -41,10 +39,12 @@ std::string member(zip_t* archive, const char* name) {
     zip_stat_t state;
     zip_stat_init(&state);
     const std::unique_ptr<zip_file_t, Close> file(zip_fopen(archive, name, 0));
-    if (!file || zip_stat(archive, name, 0, &state) != 0 || (state.valid & ZIP_STAT_SIZE) == 0 ||
-        state.size > kMostBytes) {
+    constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD;
+    if (!file || zip_stat(archive, name, 0, &state) != 0 || (state.valid & kNeeded) != kNeeded) {
         throw std::runtime_error("no such array");
     }
+    // numpy.savez stores arrays as they are, so a small file cannot fill the memory.
+    if (state.comp_method != ZIP_CM_STORE) throw std::runtime_error("compressed");
     // Grown as bytes come, since the size is only what the file claims.
     std::string content;
     char block[1 << 16];
@@ -56,42 +56,39 @@ std::string member(zip_t* archive, const char* name) {
     return content;
 }
 
-struct Read {
-    TextFeatures features;
-    std::string text_branch;
-    std::vector<std::size_t> shape;
-};
-
-Read read_arrays(std::string_view content) {
-    const Archive archive = open_archive(content);
-    const std::string names = member(archive.get(), "names.npy");
-    const std::string values = member(archive.get(), "features.npy");
-    const std::string made_with = member(archive.get(), "text_branch.npy");
-    const auto branch = parse_npy(made_with).strings();
-    if (branch.size() != 1) throw std::runtime_error("no text branch");
-    const NpyArray features = parse_npy(values);
-    return {{parse_npy(names).strings(), features.floats(), 0}, branch[0], features.shape};
+// What the file says that its features were made with.
+std::string made_with(zip_t* archive) {
+    const std::string content = member(archive, "text_branch.npy");
+    const NpyArray array = parse_npy(content);
+    if (!array.shape.empty()) throw std::runtime_error("no text branch");
+    return array.strings()[0];
 }
 
 }  // namespace
 
 TextFeatures parse_text_features(std::string_view content, const std::string& name, const std::string& text_branch,
                                  std::size_t width) {
-    Read read;
+    const std::string damaged = text(name, " is damaged; make it again with `mghft-export encode-text`");
     try {
-        read = read_arrays(content);
+        const Archive archive = open_archive(content);
+        // Before anything else is read.
+        if (made_with(archive.get()) != text_branch) {
+            throw Error(text(name, " was made with another bundle's text branch; run `mghft-export encode-text` again"));
+        }
+        const std::string name_bytes = member(archive.get(), "names.npy");
+        const std::string value_bytes = member(archive.get(), "features.npy");
+        const NpyArray names = parse_npy(name_bytes), values = parse_npy(value_bytes);
+        const std::vector<std::size_t>& shape = values.shape;
+        if (names.shape.size() != 1 || shape.size() != 3 || shape[0] != names.shape[0] || shape[0] == 0 ||
+            shape[1] != 4 || shape[2] != width) {
+            throw Error(damaged);
+        }
+        return {names.strings(), values.floats(), 4 * width};
+    } catch (const Error&) {
+        throw;
     } catch (const std::runtime_error&) {
         throw Error(text(name, " holds no text features; make them with `mghft-export encode-text`"));
     }
-    if (read.text_branch != text_branch) {
-        throw Error(text(name, " was made with another bundle's text branch; run `mghft-export encode-text` again"));
-    }
-    TextFeatures features = std::move(read.features);
-    features.row = 4 * width;
-    const bool fits = read.shape.size() == 3 && read.shape[0] == features.names.size() && read.shape[1] == 4 &&
-                      read.shape[2] == width && !features.names.empty();
-    if (!fits) throw Error(text(name, " is damaged; make it again with `mghft-export encode-text`"));
-    return features;
 }
 
 TextFeatures load_text_features(const std::string& path, const std::string& text_branch, std::size_t width) {

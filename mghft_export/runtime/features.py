@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,10 @@ import numpy.typing as npt
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import Bundle
 from mghft_export.errors import StickerError
+from mghft_export.runtime.stored_arrays import DAMAGED, StoredArrays
+
+FLOATS = (np.dtype("<f2"), np.dtype("<f4"), np.dtype("<f8"))
+"""Types of features that are read."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ def text_branch_id(bundle: Bundle) -> str:
     return f"{graph}/{manifest.tokenizer.sha256}/{settings}"
 
 
+def _width(bundle: Bundle) -> int:
+    """C, the width of a text feature."""
+    graph = bundle.manifest.precisions["fp32"]["text"]
+    return next(int(entry.shape[-1]) for entry in graph.outputs if entry.name == "text_features")
+
+
 def save_features(
     path: Path, bundle: Bundle, names: Sequence[str], features: npt.NDArray[np.float32]
 ) -> None:
@@ -50,24 +59,36 @@ def load_features(path: Path, bundle: Bundle) -> TextFeatures:
     """Read what :func:`save_features` wrote.
 
     Raises:
-        StickerError: not such a file, or made with another text branch.
+        StickerError: not such a file, or made with another text branch. The branch is compared before anything else is
+            read, and shapes before values.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            names, features = content["names"], content["features"]
-            made_with = str(content["text_branch"])
+        with StoredArrays(path) as arrays:
+            branch_shape, branch_type = arrays.header("text_branch")
+            if branch_shape != () or branch_type.kind != "U":
+                raise ValueError("no text branch")
+            made_with = str(arrays.read("text_branch"))
+            if made_with != text_branch_id(bundle):
+                raise StickerError(
+                    f"{path} was made with another bundle's text branch; run `mghft-export encode-text` again"
+                )
+            (names_shape, names_type), (shape, dtype) = arrays.header("names"), arrays.header("features")
+            if dtype not in FLOATS or names_type.kind != "U":
+                raise ValueError("neither numbers nor names")
+            if (
+                len(shape) != 3
+                or shape[1:] != (4, _width(bundle))
+                or names_shape != shape[:1]
+                or not shape[0]
+            ):
+                raise StickerError(f"{path} is damaged; make it again with `mghft-export encode-text`")
+            names, features = arrays.read("names"), arrays.read("features")
     except FileNotFoundError as error:
         raise StickerError(
             f"there are no text features at {path}; make them with `mghft-export encode-text`"
         ) from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise StickerError(
             f"{path} holds no text features; make them with `mghft-export encode-text`"
         ) from error
-    if made_with != text_branch_id(bundle):
-        raise StickerError(
-            f"{path} was made with another bundle's text branch; run `mghft-export encode-text` again"
-        )
-    if features.ndim != 3 or len(names) != len(features):
-        raise StickerError(f"{path} is damaged; make it again with `mghft-export encode-text`")
     return TextFeatures(tuple(str(name) for name in names), features.astype(np.float32))
