@@ -156,7 +156,9 @@ def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
                 try:
                     record = Record.model_validate_json(line)
                 except ValidationError as error:
-                    if not line.endswith(b"\n") and _is_torn(line):
+                    # A first line must show that the file is a journal: what is torn gets removed.
+                    ours = number > 1 or line.startswith(_BEGINNING)
+                    if not line.endswith(b"\n") and ours and _is_torn(line):
                         return
                     raise InterpreterError(
                         f"line {number} of {path} is no record of the interpreter; "

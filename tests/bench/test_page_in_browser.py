@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mghft_export.bench.page import POLICY
+
 PHONE = (390, 844)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -47,13 +49,18 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, measured, tmp_path
     # A headless window has a least width above a phone's; a frame has none.
     tells = "parent.postMessage(document.documentElement.scrollWidth + ' ' + innerWidth, '*')"
     inner, outer = tmp_path / "inner.html", tmp_path / "outer.html"
-    inner.write_text(page.replace("</body>", f"<script>{tells}</script></body>"), encoding="utf-8")
+    told = page.replace("</body>", f"<script>{tells}</script></body>")
+    inner.write_text(told, encoding="utf-8")
     listens = "addEventListener('message', event => { document.body.dataset.widths = event.data })"
     size = f"width={PHONE[0]} height={PHONE[1]}"
     outer.write_text(
         f'<body style="margin:0"><script>{listens}</script><iframe {size} frameborder=0 src="inner.html"></iframe>',
         encoding="utf-8",
     )
+    seen.feed(browser("--virtual-time-budget=5000", "--dump-dom", outer.as_uri()).stdout)
+    assert seen.widths == "", "a script ran in the page in spite of its policy"
+    assert POLICY in told
+    inner.write_text(told.replace(POLICY, ""), encoding="utf-8")
     seen.feed(browser("--virtual-time-budget=5000", "--dump-dom", outer.as_uri()).stdout)
     needed, had = map(int, seen.widths.split())
     assert had == PHONE[0]

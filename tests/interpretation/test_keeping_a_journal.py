@@ -187,3 +187,12 @@ def test_descriptions_that_break_the_rules_of_this_run_are_planned_again_but_for
         assert plan(corpus(0), kept, Manner(rules=Rules(labels=()))) == []
         (work,) = plan(corpus(0), kept, Manner())
     assert set(work.views) == {"intention", "style", "main role"}
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"im', b"\0" * 9, b"notes"])
+def test_a_foreign_file_is_not_emptied(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "foreign"
+    path.write_bytes(content)
+    with pytest.raises(InterpreterError, match="no record of the interpreter"):
+        Journal(path, SOURCE)
+    assert path.read_bytes() == content
