@@ -15,7 +15,7 @@ from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.answer import json_schema
 from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.endpoint_address import checked_address
-from mghft_export.interpretation.endpoint_client import open_client
+from mghft_export.interpretation.endpoint_client import BodyRefusedError, open_client
 from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.interpretation.picture import data_url
 
@@ -28,6 +28,9 @@ LONGEST_RETRY_AFTER = 300.0
 """Seconds that a server may ask to wait; longer is a limit of the day, and the run ends."""
 WORDS_OF_SERVER = 200
 """Characters of a server's own message that are shown."""
+
+MOST_TOKENS = 2**31
+"""Of one request; what a server counts beyond is not believed."""
 
 _REFUSED_FORM = (400, 422)
 _TRANSIENT = (408, 409, 425, 429)
@@ -63,7 +66,7 @@ class Endpoint:
         key_variable: where the key came from, for messages.
         concurrency: requests under way.
         retries: of one request that met 408, 409, 425, 429, 5xx, a broken connection or an answer that is none.
-        timeout: seconds until a request counts as lost.
+        timeout: seconds until a request counts as lost, from its start to the answer's last byte.
         max_tokens: of an answer.
         first_wait: seconds before the first retry.
 
@@ -89,7 +92,7 @@ class Endpoint:
         self.address, self.model, self.concurrency = checked_address(address), model, concurrency
         self._openai = interpreter_module("openai")
         self._client = open_client(self.address, key, timeout)
-        self._key, self._key_variable = key, key_variable
+        self._key, self._key_variable, self._timeout = key, key_variable, timeout
         self._retries, self._first_wait, self._max_tokens = retries, first_wait, max_tokens
         self._form: Form | None = None
         self._resume_at = 0.0
@@ -103,11 +106,23 @@ class Endpoint:
         if self.model:
             return
         try:
-            listed = await self._client.models.list()
+            listed = await asyncio.wait_for(self._client.models.list(), self._timeout)
             names = [str(model.id) for model in listed.data]
         except self._openai.APIConnectionError as error:
             raise self._unreachable(error) from error
-        except (self._openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+        except asyncio.TimeoutError as error:
+            raise InterpreterError(
+                f"{self.address} does not list its models within {self._timeout:g} s; name the model, or give more "
+                "time with --timeout"
+            ) from error
+        except (
+            self._openai.OpenAIError,
+            BodyRefusedError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as error:
             status = getattr(error, "status_code", 0)
             if status in (401, 403):
                 raise self._key_refused() from error
@@ -147,10 +162,19 @@ class Endpoint:
                 problem, asked_to_wait = self._said(error), self._retry_after(error)
             except self._openai.APIConnectionError as error:
                 timed_out = isinstance(error, self._openai.APITimeoutError)
+                refused = error.__cause__ if isinstance(error.__cause__, BodyRefusedError) else None
                 if self._form is None and _never_connected(error):
                     raise self._unreachable(error) from error
-                problem = "no answer in time" if timed_out else "the connection broke"
-            except (self._openai.APIError, ValueError):  # ValueError: the body is no JSON
+                problem = str(refused or ("no answer in time" if timed_out else "the connection broke"))
+            except asyncio.TimeoutError:
+                problem = "no answer in time"
+            except BodyRefusedError as error:  # the body of an error status
+                problem = str(error)
+            except (
+                self._openai.APIError,
+                ValueError,
+                RecursionError,
+            ):  # the latter two: the body is no sound JSON
                 problem = "an answer that is no chat completion"
             if attempt < self._retries:
                 await self._back_off(attempt, asked_to_wait)
@@ -179,8 +203,10 @@ class Endpoint:
         if form.schema:
             schema = {"name": "sticker", "strict": True, "schema": json_schema(views)}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
-        completion = await self._client.chat.completions.create(
-            model=self.model, messages=messages, **options
+        # The client's own timeout is one of each read, and a server may send a byte now and then for ever.
+        completion = await asyncio.wait_for(
+            self._client.chat.completions.create(model=self.model, messages=messages, **options),
+            self._timeout,
         )
         if isinstance(completion, str) and self._form is None:
             raise InterpreterError(
@@ -190,9 +216,9 @@ class Endpoint:
         try:
             choice, usage = completion.choices[0], completion.usage
             return Answer(
-                text=str(choice.message.content or ""),
-                tokens_in=int(getattr(usage, "prompt_tokens", None) or 0),
-                tokens_out=int(getattr(usage, "completion_tokens", None) or 0),
+                text=self._without_key(str(choice.message.content or "")),
+                tokens_in=_count(usage, "prompt_tokens"),
+                tokens_out=_count(usage, "completion_tokens"),
                 cut=choice.finish_reason == "length",
             )
         except (AttributeError, IndexError, TypeError) as error:  # the client checks no fields
@@ -202,7 +228,7 @@ class Endpoint:
         """Raise what no repetition and no other sticker can change."""
         if error.status_code == 401 or (error.status_code == 403 and self._form is None):
             raise self._key_refused() from error  # a 403 after answers is about the sticker: moderation
-        if 300 <= error.status_code < 400:
+        if 300 <= error.status_code < 400 and self._form is None:  # later it is one sticker's failure
             raise self._redirected(error) from error
         if error.status_code == 404:
             raise InterpreterError(
@@ -277,6 +303,12 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         while (wait := self._resume_at - loop.time()) > 0:
             await asyncio.sleep(wait + random.uniform(0, self._first_wait))
+
+
+def _count(usage: object, name: str) -> int:
+    """Tokens as a server counts them; 0 where that is no number that can be."""
+    value = getattr(usage, name, None)
+    return int(value) if isinstance(value, int | float) and 0 <= value <= MOST_TOKENS else 0
 
 
 def _never_connected(error: Exception) -> bool:

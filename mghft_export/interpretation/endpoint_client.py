@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from mghft_export.errors import InterpreterError
@@ -11,16 +13,24 @@ from mghft_export.interpretation.packages import interpreter_module
 CONNECT_TIMEOUT = 10.0
 """Seconds until a server counts as not there."""
 
+LONGEST_BODY = 2**24
+"""Bytes of a response that are read; an answer has some thousands."""
+
 _HEADERS = frozenset(
     ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
 )
 """That requests keep, beside the key."""
 
 
+class BodyRefusedError(Exception):
+    """A response that is not read, or not to its end; says why."""
+
+
 def open_client(address: str, key: str, timeout: float) -> Any:
     """A client of openai that repeats nothing by itself and follows no redirects.
 
-    Proxies of the environment are used for other machines only.
+    Proxies of the environment are used for other machines only. Responses of more than :data:`LONGEST_BODY` bytes and
+    compressed ones, which nobody asked for, end with :class:`BodyRefusedError` as the cause of openai's error.
 
     Args:
         timeout: seconds until a request counts as lost.
@@ -29,12 +39,39 @@ def open_client(address: str, key: str, timeout: float) -> Any:
         InterpreterError: openai is not installed, or the environment's proxies or certificates cannot be used.
     """
     openai = interpreter_module("openai")
+    http_library = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    stream_class: Any = http_library.AsyncByteStream
+
+    class Bounded(stream_class):  # type: ignore[misc]
+        """A body that ends where it gets too long."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            count = 0
+            async for chunk in self._stream:
+                count += len(chunk)
+                if count > LONGEST_BODY:
+                    raise BodyRefusedError(f"an answer of more than {LONGEST_BODY:,} bytes")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    async def bound(response: Any) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise BodyRefusedError("a compressed answer, which was not asked for")
+        response.stream = Bounded(response.stream)
 
     async def keep_to_the_key(request: Any) -> None:
         # The client adds OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, whosever server it is.
         for name in set(request.headers) - _HEADERS:
             del request.headers[name]
         request.headers["authorization"] = f"Bearer {key}"
+        request.headers["accept-encoding"] = "identity"  # a few bytes could stand for very many
 
     limits = openai.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
     try:
@@ -42,7 +79,7 @@ def open_client(address: str, key: str, timeout: float) -> Any:
             timeout=limits,
             follow_redirects=False,
             trust_env=not is_this_machine(address),
-            event_hooks={"request": [keep_to_the_key]},
+            event_hooks={"request": [keep_to_the_key], "response": [bound]},
         )
     except Exception as error:  # of many kinds; their words may hold a proxy's password
         raise InterpreterError(

@@ -62,6 +62,8 @@ class Reply:
     kind: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
+    seconds_a_byte: float = 0
+    """Of the body."""
     finish: str = "stop"
     usage: dict[str, Any] | None = field(
         default_factory=lambda: {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
@@ -179,6 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in (reply.headers if reply else {}).items():
                 self.send_header(name, value)
             self.end_headers()
+            if reply is not None and reply.seconds_a_byte:
+                for number in range(len(data)):
+                    self.wfile.write(data[number : number + 1])
+                    time.sleep(reply.seconds_a_byte)
+                return
             self.wfile.write(data)
         except OSError:  # the client was killed
             self.close_connection = True

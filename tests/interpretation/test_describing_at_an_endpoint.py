@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import time
@@ -27,6 +28,7 @@ from mghft_export.interpretation.corpus import find_images, read_corpus
 from mghft_export.interpretation.describe import Manner, Work
 from mghft_export.interpretation.endpoint import Endpoint
 from mghft_export.interpretation.endpoint_address import is_this_machine
+from mghft_export.interpretation.endpoint_client import LONGEST_BODY
 from mghft_export.interpretation.record import Record
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.running import STOP_AFTER, run
@@ -251,6 +253,82 @@ def test_an_endpoint_that_counts_not_all_tokens(
         (record,) = describe(server, [stickers / "0000.png"])
     assert record.complete(Rules())
     assert (record.tokens_in, record.tokens_out) == (tokens_in, 0)
+
+
+def hostile(asked: Asked) -> Reply:
+    """What comes after one good answer, by the number of the request."""
+    if asked.number == 1:
+        return Reply(raw=b'{"choices": ' + b"[" * 100_000, kind="application/json")
+    if asked.number == 2:
+        return Reply(raw=b" " * (LONGEST_BODY + 1))
+    if asked.number == 3:
+        return Reply(status=500, raw=b"x" * (LONGEST_BODY + 1))
+    if asked.number == 4:
+        return Reply(raw=gzip.compress(b" " * 10_000_000), headers={"content-encoding": "gzip"})
+    return Reply(good_answer(asked))
+
+
+def test_answers_without_measure_are_failed_answers(stickers: Path) -> None:
+    with serving(hostile) as server:
+        (record,) = describe(server, [stickers / "0000.png"])
+    assert record.complete(Rules())
+    assert server.asked.total() == 5
+    assert all(asked.headers["accept-encoding"] == "identity" for asked in server.requests)
+    for manners, said in [
+        (
+            lambda asked: Reply(raw=b" " * (LONGEST_BODY + 1)),
+            "an answer of more than 16,777,216 bytes, 2 times",
+        ),
+        (hostile, "no chat completion"),
+    ]:
+        with serving(manners) as server:
+            (record,) = describe(server, [stickers / "0000.png"], retries=1 if manners is not hostile else 0)
+        assert said in str(record.failure)
+
+
+def test_an_answer_that_never_ends_is_lost_in_time(stickers: Path) -> None:
+    """Each byte comes in time, the last one never."""
+    with serving(lambda asked: Reply(raw=b"x" * 1000, seconds_a_byte=0.05)) as server:
+        start = time.monotonic()
+        (record,) = describe(server, [stickers / "0000.png"], timeout=0.4, retries=1)
+        seconds = time.monotonic() - start
+    assert record.failure == "no answer in time, 2 times"
+    assert seconds < 20  # and not the 50 that one of the answers takes
+
+
+@pytest.mark.parametrize("count", [1e400, float("nan"), -5, 10**40, "many", [1]])
+def test_tokens_that_cannot_be_are_not_counted(stickers: Path, count: Any) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": 3}
+    with serving(lambda asked: Reply(good_answer(asked), usage=usage)) as server:
+        (record,) = describe(server, [stickers / "0000.png"])
+    assert record.complete(Rules())
+    assert (record.tokens_in, record.tokens_out) == (0, 3)
+
+
+def test_a_key_in_an_answer_is_not_kept(stickers: Path) -> None:
+    def manners(asked: Asked) -> Reply:
+        return Reply(good_answer(asked).replace("quite well", f"with {KEY} quite well"))
+
+    with serving(manners) as server:
+        (record,) = describe(server, [stickers / "0000.png"])
+    assert record.complete(Rules())
+    assert KEY not in record.model_dump_json()
+
+
+def test_a_redirect_after_answers_is_one_stickers_failure(stickers: Path) -> None:
+    with serving() as server:
+        images = [stickers / "0000.png", stickers / "0001.png", stickers / "0002.png"]
+
+        def manners(asked: Asked) -> Reply:
+            return (
+                Reply(good_answer(asked)) if len(server.requests) != 2 else Reply(status=307, headers=moved)
+            )
+
+        moved = {"location": f"{server.url}/elsewhere"}
+        server.manners = manners
+        records = describe(server, images, concurrency=1)
+    assert [record.failure for record in records].count(None) == 2
+    assert [record.failure for record in records if record.failure] == ["HTTP 307: no"]
 
 
 @pytest.mark.parametrize(("refused", "tries"), [("response_format", 3), ("max_tokens", 2), ("nothing", 1)])
