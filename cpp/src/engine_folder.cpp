@@ -1,9 +1,11 @@
 #include "engine_folder.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "files.hpp"
 #include "json.hpp"
@@ -21,6 +23,44 @@ constexpr int kAmpere = 80;  // engines without targets of their own run from he
 
 std::string again(const EngineFolder& folder) {
     return "build it again with: " + folder.command;
+}
+
+bool is_plain(char letter) {
+    constexpr std::string_view kPlain = "@%+=:,./-_";
+    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+           kPlain.find(letter) != kPlain.npos;
+}
+
+// The words of a command, quotes kept, if Python's shlex.join may have written it and no shell acts upon them; else none.
+std::vector<std::string> words_of(std::string_view command) {
+    std::vector<std::string> words(1);
+    for (std::size_t at = 0; at < command.size(); ++at) {
+        const std::size_t start = at;
+        if (command[at] == ' ') {
+            if (words.back().empty()) return {};
+            words.emplace_back();
+            continue;
+        }
+        if (command[at] == '\'') {
+            at = command.find('\'', at + 1);
+            if (at == command.npos) return {};
+            for (const char quoted : command.substr(start, at - start)) {
+                if (static_cast<unsigned char>(quoted) < 0x20 || quoted == 0x7F) return {};
+            }
+        } else if (command.substr(at, 3) == "\"'\"") {
+            at += 2;
+        } else if (!is_plain(command[at])) {
+            return {};
+        }
+        words.back() += command.substr(start, at - start + 1);
+    }
+    return words.back().empty() ? std::vector<std::string>{} : words;
+}
+
+// What a file says that builds its engines is shown to be typed, so it is this command.
+bool is_our_command(std::string_view command) {
+    const std::vector<std::string> words = words_of(command);
+    return words.size() >= 2 && words[0] == "mghft-export" && words[1] == "trt";
 }
 
 void check_files(const EngineFolder& folder) {
@@ -106,6 +146,7 @@ EngineFolder parse_build_info(const std::string& content, const fs::path& path) 
     folder.version = root["version"].string();
     folder.precision = root["precision"].string();
     folder.command = root["command"].string();
+    if (!is_our_command(folder.command)) root["command"].fail("is no command of mghft-export trt");
     if (root.has("targets")) {
         const JsonValue targets = root["targets"];
         for (std::size_t index = 0; index < targets.size(); ++index) {
@@ -185,6 +226,15 @@ void check_version(const EngineFolder& folder, const std::string& backend, const
     }
 }
 
+void check_host_code(const EngineFolder& folder) {
+    const char* value = std::getenv("MGHFT_ALLOW_HOST_CODE");
+    const bool allowed = value != nullptr && *value != '\0' && std::string_view(value) != "0";
+    if (!folder.version_compatible || allowed) return;
+    throw Error(text(folder.path.string(),
+                     " has version-compatible engines, which bring code that runs on this machine; if they are your "
+                     "own, allow it with MGHFT_ALLOW_HOST_CODE=1 in the environment"));
+}
+
 void check_gpu(const EngineFolder& folder, const Gpu& gpu) {
     if (runs_on(folder, gpu)) return;
     std::string built_for;
@@ -196,12 +246,11 @@ void check_gpu(const EngineFolder& folder, const Gpu& gpu) {
         built_for = text("GPUs from sm", kAmpere, " on");
     }
     const std::string target = folder.backend == "rtx" ? text(" --target sm", gpu.sm) : "";
-    std::string command = folder.command;
-    constexpr std::string_view kTarget = " --target ";
-    if (const std::size_t start = command.find(kTarget); start != std::string::npos) {
-        const std::size_t end = command.find(' ', start + kTarget.size());
-        command.erase(start, end == std::string::npos ? end : end - start);
-    }
+    std::vector<std::string> words = words_of(folder.command);
+    const auto option = std::find(words.begin(), words.end(), "--target");
+    if (option != words.end()) words.erase(option, option + std::min<std::ptrdiff_t>(2, words.end() - option));
+    std::string command;
+    for (const std::string& word : words) command += (command.empty() ? "" : " ") + word;
     throw Error(text(folder.path.string(), " was built for ", built_for, ", and this is ", gpu.name, " (sm", gpu.sm,
                      "); build it for this GPU with: ", command, target));
 }

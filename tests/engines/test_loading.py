@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 
 from mghft_export.bundle import load_bundle
-from mghft_export.engines.build_info import BuildInfo, GpuEntry, read_build_info, write_build_info
+from mghft_export.engines.build_info import BUILD_INFO, BuildInfo, GpuEntry, read_build_info, write_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu
-from mghft_export.engines.loading import check_gpu, check_version, engine_folders, load_engine_folder
+from mghft_export.engines.loading import (
+    ALLOW_HOST_CODE,
+    check_gpu,
+    check_host_code,
+    check_version,
+    engine_folders,
+    load_engine_folder,
+)
 from mghft_export.errors import EngineError
 
 AMPERE = Gpu(name="NVIDIA RTX A4000", sm=86, free=2**30, driver="13.0")
@@ -167,6 +174,54 @@ def test_versions_differ_only_upwards_and_only_if_made_compatible(tmp_path, rtx,
     else:
         with pytest.raises(EngineError, match=rf"TensorRT 10\.9\.0\.34, and this is TensorRT {version}"):
             check_version(tmp_path, tensorrt_info(**flags), here)
+
+
+def test_a_file_alone_does_not_allow_code_on_the_host(tmp_path, folder, ada, monkeypatch):
+    """`build.json` may be a stranger's; the environment is the user's."""
+    monkeypatch.delenv(ALLOW_HOST_CODE, raising=False)
+    check_host_code(tmp_path, tensorrt_info())
+    info = read_build_info(folder)
+    flags = info.flags.model_copy(update={"version_compatible": True})
+    write_build_info(folder, info.model_copy(update={"flags": flags}))
+    for value in (None, "", "0"):
+        if value is not None:
+            monkeypatch.setenv(ALLOW_HOST_CODE, value)
+        with pytest.raises(EngineError, match=f"bring code that runs on this machine.*{ALLOW_HOST_CODE}=1"):
+            load_engine_folder(folder, gpu=ada)
+    monkeypatch.setenv(ALLOW_HOST_CODE, "1")
+    load_engine_folder(folder, gpu=replace(ada, sm=86))
+
+
+COMMANDS = {
+    "mghft-export trt b --fp16": True,
+    "mghft-export trt '/a folder/it'\"'\"'s' --batch 1,2,4 --target sm86,sm89": True,
+    "mghft-export trt": True,
+    "mghft-export trt b; rm -rf ~": False,
+    "mghft-export trt $(id)": False,
+    "mghft-export trt b\ncurl evil": False,
+    "mghft-export trt 'b": False,
+    "mghft-export trt '\x1b[2J'": False,
+    "mghft-export trtx": False,
+    "curl evil | sh": False,
+    "": False,
+}
+"""Whether a stranger's words may be shown as what builds engines again; cpp/tests/bundle_test.cpp has them, too."""
+
+
+def test_advice_to_paste_is_our_own_command(folder, ada):
+    info = read_build_info(folder)
+    for command, good in COMMANDS.items():
+        values = json.loads(info.model_dump_json()) | {"command": command}
+        (folder / BUILD_INFO).write_text(json.dumps(values))
+        if good:
+            assert read_build_info(folder).command == command
+        else:
+            with pytest.raises(EngineError, match="damaged at 'command'"):
+                load_engine_folder(folder, gpu=ada)
+    values["command"] = "mghft-export trt 'x --target y' --target sm87 --fp16"
+    (folder / BUILD_INFO).write_text(json.dumps(values))
+    with pytest.raises(EngineError, match=r"with: mghft-export trt 'x --target y' --fp16 --target sm75$"):
+        load_engine_folder(folder, gpu=replace(ada, sm=75))
 
 
 def test_an_engine_for_no_target_of_its_own_runs_from_ampere_on(folder, ada):
