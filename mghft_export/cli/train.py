@@ -82,7 +82,8 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
-    text_weights_of(chosen)  # what is missing is said before the data are read
+    if data.exists():  # what else is missing is said before the data are read
+        text_weights_of(chosen)
     dataset = reading.load(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
     with contextlib.ExitStack() as stack:
 

@@ -110,5 +110,9 @@ def test_the_command_names_missing_weights_before_it_reads_the_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "none.safetensors"
-    assert run(cli, ["train", str(tmp_path / "no-data"), "--text-weights", str(missing)]) == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(cli, ["train", str(empty), "--text-weights", str(missing)]) == 2
     assert f"there are no text weights at {missing}" in capsys.readouterr().err
+    assert run(cli, ["train", str(tmp_path / "no-data"), "--text-weights", str(missing)]) == 2
+    assert "no-data" in capsys.readouterr().err
