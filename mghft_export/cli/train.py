@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.sentences import say
+from mghft_export.model.text_weights import find_text_weights
 from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
@@ -83,7 +84,9 @@ def train(
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
     if data.exists():  # what else is missing is said before the data are read
-        text_weights_of(chosen)
+        weights = text_weights_of(chosen)
+        if weights is not None and chosen.inputs != "image":
+            find_text_weights(weights)
     dataset = reading.load(data, skip_bad=skip_bad, need_texts=chosen.inputs != "image")
     with contextlib.ExitStack() as stack:
 

@@ -17,13 +17,7 @@ from mghft_export.model.checkpoint import (
     read_safetensors,
 )
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_weights import (
-    PREFIX,
-    TextWeights,
-    find_text_weights,
-    from_place,
-    load_text_weights,
-)
+from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
@@ -49,18 +43,16 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
 
 
 def text_weights_of(recipe: Recipe) -> TextWeights | None:
-    """Where the recipe's text weights lie, found and checked where the training reads them.
+    """Where the recipe's text weights lie.
 
     Raises:
-        MGHFTError: they are not there, or a frozen encoder has none.
+        MGHFTError: a frozen encoder has none.
     """
     weights = None if recipe.text_weights is None else from_place(recipe.text_weights)
     if weights is None and not recipe.tune_text:
         raise MGHFTError(
             "a frozen text encoder needs weights: give --text-weights (minilm, a folder or a hub name), or --tune-text"
         )
-    if weights is not None and recipe.inputs != "image":
-        find_text_weights(weights)
     return weights
 
 
