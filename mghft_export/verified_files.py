@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mghft_export.cache_folder import cache_folder
+from mghft_export.environment import is_on
 from mghft_export.hashing import sha256
 
 NAME = "files.txt"
@@ -37,7 +38,7 @@ current_time = time.time_ns
 
 def verified_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, hashed or remembered."""
-    if os.environ.get("MGHFT_ALWAYS_HASH", "0") not in ("", "0") or not hasattr(os, "geteuid"):
+    if is_on("MGHFT_ALWAYS_HASH") or not hasattr(os, "geteuid"):
         return sha256(path)
     state = path.stat()
     key = _key(path, state)

@@ -1,12 +1,12 @@
 #include "engine_folder.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <sstream>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "environment.hpp"
 #include "files.hpp"
 #include "json.hpp"
 #include "sha256.hpp"
@@ -227,9 +227,7 @@ void check_version(const EngineFolder& folder, const std::string& backend, const
 }
 
 void check_host_code(const EngineFolder& folder) {
-    const char* value = std::getenv("MGHFT_ALLOW_HOST_CODE");
-    const bool allowed = value != nullptr && *value != '\0' && std::string_view(value) != "0";
-    if (!folder.version_compatible || allowed) return;
+    if (!folder.version_compatible || is_on("MGHFT_ALLOW_HOST_CODE")) return;
     throw Error(text(folder.path.string(),
                      " has version-compatible engines, which bring code that runs on this machine; if they are your "
                      "own, allow it with MGHFT_ALLOW_HOST_CODE=1 in the environment"));

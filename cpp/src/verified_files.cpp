@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "cache_folder.hpp"
+#include "environment.hpp"
 #include "sha256.hpp"
 #include "text.hpp"
 
@@ -29,11 +29,6 @@ constexpr std::size_t kMostLines = 256;
 constexpr std::size_t kMostBytes = 1 << 20;  // of the file; more cannot be ours
 constexpr std::size_t kHashLength = 64;
 constexpr std::int64_t kSettled = 2'000'000'000;  // nanoseconds
-
-bool always_hash() {
-    const char* value = std::getenv("MGHFT_ALWAYS_HASH");
-    return value != nullptr && *value != '\0' && std::string_view(value) != "0";
-}
 
 // A line of the file is this and the file's hash. Empty where there is no such file any more.
 std::optional<std::string> key_of(const fs::path& path, const std::optional<FileState>& found) {
@@ -152,7 +147,7 @@ std::int64_t current_time() {
 }
 
 std::string verified_sha256(const fs::path& path, const MappedFile& file, std::int64_t now) {
-    const auto key = always_hash() ? std::nullopt : key_of(path, file.state());
+    const auto key = is_on("MGHFT_ALWAYS_HASH") ? std::nullopt : key_of(path, file.state());
     if (key) {
         if (auto known = recall(*key)) return *known;
     }

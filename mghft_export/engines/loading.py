@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.engines.backend import TITLES, Backend, open_backend
 from mghft_export.engines.build_info import ENGINES, BuildInfo, read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
+from mghft_export.environment import is_on
 from mghft_export.errors import EngineError
 from mghft_export.hashing import sha256
 
@@ -136,7 +136,7 @@ def check_host_code(folder: Path, info: BuildInfo) -> None:
     Raises:
         EngineError: the engines are version-compatible and nobody has allowed it.
     """
-    if info.flags.version_compatible and os.environ.get(ALLOW_HOST_CODE, "0") in ("", "0"):
+    if info.flags.version_compatible and not is_on(ALLOW_HOST_CODE):
         raise EngineError(
             f"{folder} has version-compatible engines, which bring code that runs on this machine; if they are your "
             f"own, allow it with {ALLOW_HOST_CODE}=1 in the environment"
