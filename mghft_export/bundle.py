@@ -12,15 +12,18 @@ Every command after the export works on a bundle alone.
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import BundleError
+from mghft_export.graph_contents import check_graph_contents
 from mghft_export.hashing import sha256
 from mghft_export.verification.result import PrecisionVerification
 from mghft_export.verified_files import verified_sha256
@@ -30,24 +33,38 @@ MANIFEST = "manifest.json"
 BRANCHES = ("vision", "text", "fusion")
 
 
+MOST_PIXELS = 1 << 14
+"""Of a side of the model's input."""
+
+MOST_ELEMENTS = 1 << 28
+"""Of one sticker's tensor."""
+
+MOST_TOKENS = 1 << 16
+"""Of a text."""
+
+
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Versioned(BaseModel):
+    schema_version: int
 
 
 class FileEntry(_Frozen):
     """A file of the bundle, by its path inside it."""
 
-    path: str
+    path: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(ge=1)
+    bytes: int = Field(ge=1, le=1 << 40)
 
 
 class TensorEntry(_Frozen):
     """An input or output of a graph; a dynamic dimension is a name."""
 
     name: str
-    shape: tuple[int | str, ...]
-    dtype: str
+    shape: tuple[Annotated[int, Field(ge=1, le=MOST_ELEMENTS)] | str, ...] = Field(min_length=1, max_length=4)
+    dtype: Literal["float32", "float16", "int64"]
 
 
 class GraphEntry(_Frozen):
@@ -60,15 +77,27 @@ class GraphEntry(_Frozen):
     outputs: tuple[TensorEntry, ...]
 
 
+_Level = Annotated[float, Field(ge=-1e3, le=1e3)]
+_Spread = Annotated[float, Field(gt=0, le=1e3)]
+
+
 class ImageEntry(_Frozen):
     """How a sticker's image becomes the vision branch's input; one preprocessing for every precision."""
 
-    height: int = Field(ge=32, multiple_of=32)
-    width: int = Field(ge=32, multiple_of=32)
-    crop_fraction: float = Field(gt=0, le=1)
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    height: int = Field(ge=32, le=MOST_PIXELS, multiple_of=32)
+    width: int = Field(ge=32, le=MOST_PIXELS, multiple_of=32)
+    crop_fraction: float = Field(ge=0.01, le=1)
+    mean: tuple[_Level, _Level, _Level]
+    std: tuple[_Spread, _Spread, _Spread]
     background: str
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, name: str) -> str:
+        from PIL import ImageColor
+
+        ImageColor.getrgb(name)
+        return name
 
 
 class TextEntry(_Frozen):
@@ -76,7 +105,7 @@ class TextEntry(_Frozen):
 
     views: Literal["joined", "separate"]
     pooling: Literal["all", "masked"]
-    max_length: int = Field(ge=LEAST_TEXT_LENGTH)
+    max_length: int = Field(ge=LEAST_TEXT_LENGTH, le=MOST_TOKENS)
     view_names: tuple[str, str, str, str]
 
 
@@ -106,7 +135,7 @@ class Manifest(_Frozen):
     trained: bool
     checkpoint: CheckpointEntry
     model: dict[str, Any]
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = Field(min_length=1)
     image: ImageEntry
     text: TextEntry
     tokenizer: FileEntry
@@ -121,6 +150,18 @@ class Manifest(_Frozen):
     """How large the float32 graphs' values get on calibration stickers, where FP16 graphs were made."""
     quantization: dict[str, QuantizationEntry] = {}
     """By precision."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        fp32 = self.precisions.get("fp32", {})
+        if missing := [branch for branch in BRANCHES if branch not in fp32]:
+            raise ValueError(f"there is no {missing[0]} branch in fp32")
+        for precision, graphs in self.precisions.items():
+            outputs = graphs["fusion"].outputs if "fusion" in graphs else ()
+            wrong = [item for item in outputs if item.shape[-1] != len(self.class_names)]
+            if wrong:
+                raise ValueError(f"the logits in {precision} are not of {len(self.class_names)} classes")
+        return self
 
     @field_validator("verification")
     @classmethod
@@ -150,19 +191,54 @@ class Bundle:
             raise BundleError(f"{path} was changed after the export; export the bundle again")
         return path
 
+    def read(self, entry: FileEntry) -> bytes:
+        """The content of a file: the bytes that were hashed, whatever happens to the file meanwhile.
+
+        Raises:
+            BundleError: missing or changed since the export.
+        """
+        path = self.root / entry.path
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read; export the bundle again") from error
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise BundleError(f"{path} was changed after the export; export the bundle again")
+        return content
+
+    @contextmanager
+    def opening(self, branch: str, precision: str = "fp32") -> Iterator[Path]:
+        """The ONNX file of a branch, for those who open it by its name: it must stay what was hashed until then.
+
+        Raises:
+            BundleError: as :meth:`graph`, or the file was changed meanwhile.
+        """
+        path = self.root / self._graph_entry(branch, precision).path
+        before = _state(path)
+        self.graph(branch, precision)
+        yield path
+        if _state(path) != before:
+            raise BundleError(f"{path} was changed while it was loaded; run again")
+
     def graph(self, branch: str, precision: str = "fp32") -> Path:
         """The ONNX file of a branch.
 
         Raises:
-            BundleError: the bundle has no such precision or branch, or the file was changed.
+            BundleError: the bundle has no such precision or branch, or the file was changed or has what this package
+                never exports (:mod:`mghft_export.graph_contents`).
         """
+        path = self.file(self._graph_entry(branch, precision))
+        check_graph_contents(path)
+        return path
+
+    def _graph_entry(self, branch: str, precision: str) -> FileEntry:
         graphs = self.manifest.precisions.get(precision)
         if graphs is None:
             known = ", ".join(self.manifest.precisions)
             raise BundleError(f"{self.root} has no {precision} graphs, only {known}")
         if branch not in graphs:
             raise BundleError(f"{self.root} has no {branch} graph in {precision}")
-        return self.file(graphs[branch].file)
+        return graphs[branch].file
 
 
 def load_bundle(root: Path) -> Bundle:
@@ -184,31 +260,43 @@ def load_bundle(root: Path) -> Bundle:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read; export the bundle again") from error
     try:
-        values = json.loads(text)
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version != SCHEMA_VERSION:
+        version = _Versioned.model_validate_json(text, strict=True).schema_version
+        if version != SCHEMA_VERSION:
             raise BundleError(
                 f"{root} has schema version {version}, this program reads {SCHEMA_VERSION}; export it again"
             )
-        manifest = Manifest.model_validate(values)
+        manifest = Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            raise BundleError(f"{path} is not JSON; export the bundle again") from error
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(
             f"{path} is damaged at {where!r} ({first['msg']}); export the bundle again"
         ) from error
-    except ValueError as error:
-        raise BundleError(f"{path} is not JSON; export the bundle again") from error
     entries = [manifest.tokenizer]
     entries += [] if manifest.no_text is None else [manifest.no_text]
     entries += [graph.file for graphs in manifest.precisions.values() for graph in graphs.values()]
     entries += [item.recipe for item in manifest.quantization.values()]
     for entry in entries:
-        target = (root / entry.path).resolve()
-        if not target.is_relative_to(root.resolve()):
+        try:
+            target = (root / entry.path).resolve()
+            inside = target.is_relative_to(root.resolve()) and target.is_file() is not None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} names a file that cannot be; export the bundle again") from error
+        if not inside:
             raise BundleError(f"{path} names {entry.path!r}, which is outside the bundle")
         _check_size(target, entry)
     return Bundle(root, manifest)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or another one takes its place."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _check_size(path: Path, entry: FileEntry) -> None:

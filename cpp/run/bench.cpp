@@ -253,7 +253,7 @@ int bench(const BenchOptions& given) {
         if (!options.json) std::cout << rows_table(record["comparisons"].back()) << std::flush;
     }
     if (!options.output.empty()) write_file(options.output, record.dump(1) + "\n");
-    if (options.json) std::cout << record.dump(1) << "\n";
+    if (options.json) std::cout << record.dump(1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) << "\n";
     if (!any) throw Error("no row could be measured; the reasons are above");
     return 0;
 }

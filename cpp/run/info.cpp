@@ -32,7 +32,7 @@ int info(const InfoOptions& options) {
             {"precisions", info.precisions},
             {"engines", info.engines},
         };
-        std::cout << values.dump(1) << "\n";
+        std::cout << values.dump(1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) << "\n";
         return 0;
     }
     std::cout << table(

@@ -1,11 +1,12 @@
 // mghft-run: a bundle on devices without Python.
 #include <CLI/CLI.hpp>
 #include <exception>
-#include <iostream>
 #include <map>
 #include <string>
 
 #include "commands.hpp"
+#include "say.hpp"
+#include "text.hpp"
 
 namespace {
 
@@ -91,7 +92,7 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
-        std::cerr << "error: " << error.what() << "; see mghft-run --help\n";
+        mghft::run::say("error", mghft::text(error.what(), "; see mghft-run --help"));
         return kMisuse;
     }
     if (predict_command->parsed()) {
@@ -111,9 +112,9 @@ int main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const std::exception& error) {
-        std::cerr << "error: " << error.what() << "\n";
+        mghft::run::say("error", error.what());
     } catch (...) {
-        std::cerr << "error: something failed that says nothing of itself; run again with --provider cpu\n";
+        mghft::run::say("error", "something failed that says nothing of itself; run again with --provider cpu");
     }
     return kMisuse;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "commands.hpp"
+#include "say.hpp"
 #include "table.hpp"
 #include "text.hpp"
 #include "text_file.hpp"
@@ -22,7 +23,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;  // image and tex
 Rows texts_of_images(const PredictOptions& options) {
     Rows rows;
     if (options.texts.empty() && options.text_file.empty() && read_bundle_info(options.bundle).no_text) {
-        std::cerr << "note: no texts are given, so the images alone are judged\n";
+        say("note", "no texts are given, so the images alone are judged");
         for (const std::string& image : options.images) rows.emplace_back(image, "");
         return rows;
     }
@@ -66,7 +67,7 @@ std::vector<Result> classify(Classifier& classifier, const Rows& rows, const Tex
         try {
             images.push_back(Image::open(path, options.frame, options.max_pixels));
         } catch (const Error& error) {
-            std::cerr << "error: " << error.what() << "\n";
+            say("error", error.what());
             continue;
         }
         results.push_back({path, {}});
@@ -99,8 +100,8 @@ std::string json_line(const Result& result, const BundleInfo& info, bool with_lo
     }
     row["trained"] = info.trained;
     if (with_logits) row["logits"] = found.logits;
-    // A file name may be any bytes; those that are no UTF-8 are replaced.
-    return row.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    // In ASCII, so that nothing in it commands a terminal. Bytes of a file name that are no UTF-8 are replaced.
+    return row.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::vector<std::string> table_row(const Result& result, const BundleInfo& info) {
@@ -144,7 +145,7 @@ int predict(const PredictOptions& options) {
         }
     }
     if (!options.json && classified > 0) {
-        if (!info.trained) std::cout << "UNTRAINED MODEL: random weights, believe no prediction\n";
+        if (!info.trained) std::cout << "UNTRAINED MODEL: random weights, predictions are meaningless\n";
         std::cout << table(cells, 2);
     }
     return classified < rows.size() ? 1 : 0;

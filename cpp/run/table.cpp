@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "visible.hpp"
+
 namespace mghft::run {
 
 namespace {
@@ -15,7 +17,10 @@ std::size_t width(const std::string& text) {
 
 }  // namespace
 
-std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t left) {
+std::string table(std::vector<std::vector<std::string>> rows, std::size_t left) {
+    for (auto& row : rows) {
+        for (std::string& cell : row) cell = visible(cell);
+    }
     std::vector<std::size_t> widths;
     for (const auto& row : rows) {
         widths.resize(std::max(widths.size(), row.size()));

@@ -4,6 +4,7 @@
 
 #include "cpu_features.hpp"
 #include "engine_folder.hpp"
+#include "graph_contents.hpp"
 #include "ort_session.hpp"
 #include "text.hpp"
 #ifdef MGHFT_OPENVINO
@@ -36,6 +37,7 @@ std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& bra
         options.overlap == Overlap::kOn || (options.overlap == Overlap::kAuto && !runs_on_cpu(options.provider));
     const bool own_thread = overlaps && branch == "vision";
     const MappedFile graph = bundle.mapped(entry.file);
+    check_graph_contents(graph.content(), path);
 #ifdef MGHFT_OPENVINO
     if (is_openvino(options.provider)) {
         const bool bfloat16 = options.provider == "openvino-bf16";
@@ -48,7 +50,7 @@ std::unique_ptr<Session> open_graph(const Bundle& bundle, const std::string& bra
     settings.longest_text = bundle.manifest.text.max_length;
     settings.keeps_outputs = branch == "vision";
     settings.own_thread = own_thread;
-    return std::make_unique<OrtSession>(graph.content(), path, entry, settings);
+    return std::make_unique<OrtSession>(graph, path, entry, settings);
 }
 
 Branches open_graphs(const Bundle& bundle, const Options& options) {

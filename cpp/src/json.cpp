@@ -150,8 +150,19 @@ void JsonValue::fail(const std::string& what) const {
     throw JsonError(path_ + ": " + what);
 }
 
+namespace {
+
+constexpr int kDeepest = 100;  // brackets in brackets
+
+bool require_shallow(int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    if (depth > kDeepest) throw JsonError("is nested too deeply");
+    return true;
+}
+
+}  // namespace
+
 JsonDocument::JsonDocument(const std::string& text)
-    : value_(std::make_unique<const nlohmann::json>(nlohmann::json::parse(text, nullptr, false))) {
+    : value_(std::make_unique<const nlohmann::json>(nlohmann::json::parse(text, require_shallow, false))) {
     if (value_->is_discarded()) throw JsonError("is not JSON");
 }
 

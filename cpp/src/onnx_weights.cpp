@@ -1,5 +1,7 @@
 #include "onnx_weights.hpp"
 
+#include "protobuf.hpp"
+
 namespace mghft {
 
 namespace {
@@ -9,53 +11,6 @@ constexpr std::uint64_t kModelGraph = 7, kGraphInitializer = 5;
 constexpr std::uint64_t kTensorRawData = 9, kTensorExternalData = 13, kTensorDataLocation = 14;
 constexpr std::uint64_t kEntryKey = 1, kEntryValue = 2;
 constexpr std::uint64_t kExternal = 1;
-
-// Wire types of protocol buffers.
-constexpr std::uint64_t kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5;
-
-struct Field {
-    std::uint64_t number = 0, wire_type = 0;
-    std::string_view bytes;  // of wire type kBytes
-    std::string_view whole;  // tag and value
-};
-
-std::optional<std::uint64_t> read_varint(std::string_view& rest) {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && !rest.empty(); shift += 7) {
-        const auto byte = static_cast<unsigned char>(rest[0]);
-        rest.remove_prefix(1);
-        value |= std::uint64_t{byte & 0x7FU} << shift;
-        if (byte < 0x80) return value;
-    }
-    return std::nullopt;
-}
-
-// Takes the next field off a message; empty where it is malformed.
-std::optional<Field> read_field(std::string_view& rest) {
-    const std::string_view before = rest;
-    const auto tag = read_varint(rest);
-    if (!tag) return std::nullopt;
-    Field field;
-    field.number = *tag >> 3;
-    field.wire_type = *tag & 7;
-    std::size_t size = 0;
-    if (field.wire_type == kVarint || field.wire_type == kBytes) {
-        const auto value = read_varint(rest);
-        if (!value) return std::nullopt;
-        if (field.wire_type == kBytes) size = *value;
-    } else if (field.wire_type == kFixed64) {
-        size = 8;
-    } else if (field.wire_type == kFixed32) {
-        size = 4;
-    } else {
-        return std::nullopt;
-    }
-    if (size > rest.size()) return std::nullopt;
-    field.bytes = rest.substr(0, size);
-    rest.remove_prefix(size);
-    field.whole = before.substr(0, before.size() - rest.size());
-    return field;
-}
 
 void write_varint(std::uint64_t value, std::string& target) {
     for (; value >= 0x80; value >>= 7) target += static_cast<char>(value | 0x80);

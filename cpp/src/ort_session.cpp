@@ -53,7 +53,7 @@ FoundTensor described(const std::string& name, const Ort::TypeInfo& found) {
 
 }  // namespace
 
-OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path, const GraphEntry& entry,
+OrtSession::OrtSession(const MappedFile& file, const std::filesystem::path& path, const GraphEntry& entry,
                        const OrtSessionOptions& options)
     : name_(path.string()),
       inputs_(entry.inputs),
@@ -68,6 +68,7 @@ OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path
     // Nor do they spin on after the session was made, for some 20 ms, while others are being made.
     settings.AddConfigEntry("session.intra_op.spin_duration_us", "1000");
     add_provider(settings, options.provider, inputs_, options.longest_text);
+    std::string_view graph = file.content();
     std::optional<std::string> structure;
     if (options.provider == "cpu") {  // other providers copy weights to their device, or hand the whole graph on
         structure = without_weights(graph, path.filename().string());
@@ -87,6 +88,8 @@ OrtSession::OrtSession(std::string_view graph, const std::filesystem::path& path
         throw Error(
             text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()), "; export the bundle again"));
     }
+    // It was opened by its name, which may by now be another file's.
+    if (state_of(path) != file.state()) throw Error(text(name_, " was changed while it was loaded; run again"));
     Ort::AllocatorWithDefaultOptions allocator;
     std::vector<FoundTensor> found_inputs, found_outputs;
     for (std::size_t index = 0; index < session_.GetInputCount(); ++index) {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "buffer.hpp"
+#include "files.hpp"
 #include "session.hpp"
 #include "worker.hpp"
 
@@ -26,9 +26,9 @@ struct OrtSessionOptions {
 // nothing here; what ONNX Runtime allocates inside a run is its own.
 class OrtSession final : public Session {
   public:
-    // `graph` is the content of the ONNX file at `path`.
-    // Throws Error where it cannot be loaded or the provider cannot be used.
-    OrtSession(std::string_view graph, const std::filesystem::path& path, const GraphEntry& entry,
+    // `file` is the ONNX file at `path`, which ONNX Runtime opens again to map its weights.
+    // Throws Error where it cannot be loaded, was changed meanwhile, or the provider cannot be used.
+    OrtSession(const MappedFile& file, const std::filesystem::path& path, const GraphEntry& entry,
                const OrtSessionOptions& options);
 
     const std::vector<TensorEntry>& inputs() const override { return inputs_; }

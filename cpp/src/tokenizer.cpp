@@ -13,6 +13,8 @@ namespace mghft {
 namespace {
 
 constexpr std::int64_t kMostIds = 1 << 24;
+constexpr std::int64_t kMostLetters = 1000;       // of a word that is looked up; BERT has 100
+constexpr std::size_t kMostCharacters = 100'000;  // of a text; the tokens that count are at its beginning
 constexpr std::string_view kPrefix = "##";
 
 // What the library does otherwise than BERT is refused, not ignored: ids would differ without a word.
@@ -60,7 +62,7 @@ void Tokenizer::read(const std::string& content) {
     const JsonValue model = root["model"];
     require(model["type"].string() == "WordPiece", model, "is not WordPiece");
     require(model["continuing_subword_prefix"].string() == kPrefix, model, "has another prefix than ##");
-    longest_word_ = static_cast<std::size_t>(model["max_input_chars_per_word"].integer(1, 1 << 20));
+    longest_word_ = static_cast<std::size_t>(model["max_input_chars_per_word"].integer(1, kMostLetters));
     require(model["vocab"].members().empty(), model["vocab"], "has a value that is no number");
     read_vocabulary(document.table(), model["vocab"]);
     const std::string unknown = model["unk_token"].string();
@@ -112,6 +114,10 @@ void Tokenizer::read_vocabulary(const std::vector<std::pair<std::string, std::ui
 void Tokenizer::encode(std::string_view text, std::size_t max_length, std::vector<std::int64_t>& ids) {
     text_.clear();
     if (!decode_utf8(text, text_)) throw Error("a text is not valid UTF-8; save it again as UTF-8");
+    if (text_.size() > kMostCharacters) {
+        throw Error(mghft::text("a text has ", text_.size(), " characters; give at most ", kMostCharacters,
+                                ", of which the model reads the first"));
+    }
     found_.clear();
     // Special tokens in the text itself are taken out before anything is normalised.
     std::size_t start = 0;

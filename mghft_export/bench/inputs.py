@@ -22,7 +22,7 @@ from mghft_export.errors import MGHFTError
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
 
 ROTATION = 4
@@ -108,8 +108,3 @@ def text_batches(
         Texts(tokens.input_ids[start : start + each], tokens.attention_mask[start : start + each])
         for start in range(0, len(rows), each)
     ]
-
-
-def open_tokenizer(bundle: Bundle) -> Tokenizer:
-    """The bundle's own."""
-    return load_tokenizer(bundle.file(bundle.manifest.tokenizer))

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from mghft_export.bench.roofline import BRANCHES_OF, Work, branch_work, rates, s
 from mghft_export.bench.subjects import Copy, Part, Subject
 from mghft_export.bundle import Bundle
 from mghft_export.errors import MGHFTError
+from mghft_export.foreign_json import parse_json
 
 SCHEMA = 1
 FEW = 10
@@ -103,7 +103,7 @@ def read_record(path: Path) -> dict[str, Any]:
         MGHFTError: it is none.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MGHFTError(f"{path} cannot be read as JSON; make one with `mghft-bench -o {path}`") from error
     if not isinstance(values, dict) or values.get("schema") != SCHEMA or "comparisons" not in values:

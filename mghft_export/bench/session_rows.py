@@ -11,7 +11,6 @@ import numpy as np
 from mghft_export.bench.gpu_times import GpuTimes, StepClock, median_times
 from mghft_export.bench.inputs import (
     distinct_views,
-    open_tokenizer,
     pixel_batches,
     sticker_batches,
     text_batches,
@@ -20,6 +19,7 @@ from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.runtime.branches import TENSORRT_BATCH, Branches, onnx_branches
+from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.runtime.session import Array, DeviceArray, Session, Stream
@@ -147,7 +147,7 @@ def _feeds(subject: Subject, bundle: Bundle, width: int) -> list[Feeds]:
     feeds: list[dict[str, Array]] = [{} for _ in batches]
     if subject.part in ("text", "whole"):
         texts = text_batches(
-            batches, bundle, open_tokenizer(bundle), views=distinct_views(bundle), length=subject.length
+            batches, bundle, bundle_tokenizer(bundle), views=distinct_views(bundle), length=subject.length
         )
         for feed, text in zip(feeds, texts, strict=True):
             feed.update(input_ids=text.input_ids, attention_mask=text.attention_mask)
@@ -167,17 +167,13 @@ def _open(subject: Subject, bundle: Bundle) -> _Sessions:
         return _Sessions(**{branch: getattr(branches, branch) for branch in NEEDS[subject.part]})
     longest = bundle.manifest.text.max_length
     sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
-    return _Sessions(
-        **{
-            branch: open_graph(
-                bundle.graph(branch, subject.precision),
-                provider=subject.provider,
-                threads=subject.threads,
-                sizes=sizes,
+    sessions = {}
+    for branch in NEEDS[subject.part]:
+        with bundle.opening(branch, subject.precision) as path:
+            sessions[branch] = open_graph(
+                path, provider=subject.provider, threads=subject.threads, sizes=sizes
             )
-            for branch in NEEDS[subject.part]
-        }
-    )
+    return _Sessions(**sessions)
 
 
 def _engines(subject: Subject, bundle: Bundle) -> Branches:

@@ -15,7 +15,6 @@ from torch import Tensor
 from mghft_export.bench.inputs import (
     Batch,
     distinct_views,
-    open_tokenizer,
     pixel_batches,
     preprocessing,
     sticker_batches,
@@ -29,6 +28,7 @@ from mghft_export.fused.fusion import FusedFusion
 from mghft_export.fused.mghft import fuse
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.mghft import MGHFT, MGHFTOutput
+from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import preprocess_batch
 
@@ -124,7 +124,7 @@ def _loader(
     subject: Subject, bundle: Bundle, config: MGHFTConfig, batches: list[Batch], views: int
 ) -> Callable[[int], Tensors]:
     """Inputs of a batch, by its number: made anew for the pipeline, kept for everything else."""
-    tokenizer = open_tokenizer(bundle)
+    tokenizer = bundle_tokenizer(bundle)
     texts = text_batches(batches, bundle, tokenizer, views=views, length=subject.length)
     longest = texts[0].input_ids.shape[1]
 

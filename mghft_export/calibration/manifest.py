@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mghft_export.errors import DataError
+from mghft_export.foreign_json import parse_json
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -93,7 +94,7 @@ def read_manifest(root: Path) -> CalibrationManifest:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read; sample the set again") from error
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         version = values.get("schema_version") if isinstance(values, dict) else None
         if isinstance(version, int) and version != SCHEMA_VERSION:
             raise DataError(

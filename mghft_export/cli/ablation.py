@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from mghft_export.atomic import replacing_file
@@ -25,6 +24,7 @@ from mghft_export.evaluation.relevance import can_judge, cannot_judge
 from mghft_export.evaluation.selection import Resample, require_same_classes
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.terminal import Terminal
 from mghft_export.verification.budget import INT8
 
 ABLATION = "ablation.json"
@@ -99,7 +99,7 @@ def show_ablation(
     if as_json:
         click.echo(text)
         return
-    console = Console()
+    console = Terminal()
     topics = f", {', '.join(selection.topics)}" if selection.topics else ""
     where = f"{data.root.resolve().name}, {selection.split} split{topics}"
     say(console, (f"{name} on {where}: {len(found.stickers)} stickers", "bold"))
@@ -111,7 +111,7 @@ def show_ablation(
         say(console, (f"UNTRAINED: {name} has random weights, so its metrics mean nothing.", "yellow"))
     if data.bad_rows or found.skipped:
         console.print(
-            f"[yellow]Left out:[/] {data.bad_rows} bad rows of the data set, "
+            f"Left out: {data.bad_rows} bad rows of the data set, "
             f"{len(found.skipped)} stickers that could not be used."
         )
     if output is not None:

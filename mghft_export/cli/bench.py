@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from mghft_export import __version__
@@ -23,7 +22,7 @@ from mghft_export.atomic import replacing_file
 from mghft_export.bench.budget import COMPARISON_SECONDS, default_seconds, share
 from mghft_export.bench.compare import LIMIT, AnySubject, Row, compare
 from mghft_export.bench.diff import Change, differences, machine_changes
-from mghft_export.bench.inputs import distinct_views, open_tokenizer, sticker_batches, text_batches
+from mghft_export.bench.inputs import distinct_views, sticker_batches, text_batches
 from mghft_export.bench.notes import left_out_lines
 from mghft_export.bench.provenance import machine, provenance
 from mghft_export.bench.record import SCHEMA, comparison_dict, read_record, row_dict
@@ -44,6 +43,8 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.engines.gpu import NoGpu, find_gpu
 from mghft_export.errors import MGHFTError
+from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
+from mghft_export.terminal import Terminal
 
 __all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]
 
@@ -191,11 +192,11 @@ def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([_change_dict(change) for change in changes], indent=1))
     else:
-        Console().print(diff_table(changes))
+        Terminal().print(diff_table(changes))
         for note in diff_notes(changes, machine_changes(first, second)):
-            Console().print(note)
+            Terminal().print(note)
         if first["machine"]["processor"] != second["machine"]["processor"]:
-            Console(stderr=True).print("[yellow]The results are of two machines.[/]")
+            Terminal(stderr=True).print(Text("The results are of two machines.", "yellow"))
     failed = fail_above is not None and any(change.fails(fail_above) for change in changes)
     return REGRESSED if failed else 0
 
@@ -213,7 +214,7 @@ def report(results: tuple[Path, ...], csv: Path | None, markdown: Path | None, h
     records = [read_record(path) for path in results]
     _write(records, csv, markdown, html)
     for record in records:
-        Console().print(f"{record['machine']['cores']} cores of {record['machine']['processor']}")
+        Terminal().print(f"{record['machine']['cores']} cores of {record['machine']['processor']}")
         for comparison in record["comparisons"]:
             _show(comparison)
         _show_left_out(record)
@@ -371,18 +372,18 @@ def _tokens(template: Subject, bundle: Bundle) -> int:
     """Of a text, as the rows have them."""
     views = distinct_views(bundle)
     batches = sticker_batches(replace(template, batch=min(template.batch, 8)))
-    texts = text_batches(batches, bundle, open_tokenizer(bundle), views=views, length=template.length)
+    texts = text_batches(batches, bundle, bundle_tokenizer(bundle), views=views, length=template.length)
     return int(texts[0].input_ids.shape[1])
 
 
 def _show(comparison: dict[str, Any]) -> None:
     for item in comparison_tables(comparison):
-        Console().print(item)
+        Terminal().print(item)
 
 
 def _show_left_out(record: dict[str, Any]) -> None:
     for line in left_out_lines(record["comparisons"]):
-        Console().print(Text(line, "yellow"))
+        Terminal().print(Text(line, "yellow"))
 
 
 def _write(

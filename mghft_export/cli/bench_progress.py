@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mghft_export.bench.compare import WARM_UP_RUNS, AnySubject, Step
 from mghft_export.bench.subjects import Copy, Subject
+from mghft_export.terminal import Terminal
 
 Watchers = tuple[Callable[[int], None], Callable[[Step], None]]
 """`on_round` and `on_step` of a comparison."""
@@ -21,11 +22,13 @@ Watchers = tuple[Callable[[int], None], Callable[[Step], None]]
 @contextmanager
 def shown_progress(subjects: Sequence[AnySubject], *, title: str, iterations: int) -> Iterator[Watchers]:
     """Show a comparison while it runs, and nothing of it afterwards on a terminal."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if not console.is_terminal:
         yield (lambda _: None), _lines(console, subjects, title)
         return
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console
+    )
     task = bar.add_task(title, total=iterations + WARM_UP_RUNS)
     steps: dict[int, Step] = {}
     with Live(bar, console=console, transient=True, refresh_per_second=4) as live:

@@ -69,9 +69,15 @@ def diff_table(changes: Sequence[Change]) -> Table:
             result.add_row(name, old, new, "", Text(change.failure or "new"))
             continue
         if change.too_few:
-            result.add_row(name, old, new, f"{change.ratio:.2f}", "[yellow]too few rounds[/]")
+            result.add_row(name, old, new, f"{change.ratio:.2f}", Text("too few rounds", "yellow"))
             continue
-        verdict = "[red]slower[/]" if change.slower else "[green]faster[/]" if change.faster else "the same"
+        verdict = (
+            Text("slower", "red")
+            if change.slower
+            else Text("faster", "green")
+            if change.faster
+            else "the same"
+        )
         interval = f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
         result.add_row(name, old, new, interval, verdict)
     return result

@@ -20,6 +20,7 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.errors import MGHFTError
+from mghft_export.terminal import Terminal
 
 DEFAULT_SIZE = 512
 MOST_TOPICS = 12
@@ -80,7 +81,7 @@ def calibrate(
         )
     else:
         wanted = comma_names(topics)
-        with Console(stderr=True).status("drawing, and comparing with val and test"):
+        with Terminal(stderr=True).status("drawing, and comparing with val and test"):
             dataset = reading.load(data, skip_bad=skip_bad)
             sample = sample_stickers(
                 dataset, size or DEFAULT_SIZE, seed=seed or 0, topics=wanted, skip_bad=skip_bad
@@ -89,10 +90,10 @@ def calibrate(
     if as_json:
         echo_json(_as_json(calibration, sample))
         return
-    _print(calibration, sample, Console())
+    _print(calibration, sample, Terminal())
     if existing is not None:
         apart = f", and none of its stickers is in the val or test split of {data}" if data else ""
-        say(Console(), f"The set is whole and unchanged{apart}.")
+        say(Terminal(), f"The set is whole and unchanged{apart}.")
 
 
 def _as_json(calibration: CalibrationSet, sample: Sample | None) -> dict[str, object]:

@@ -25,6 +25,7 @@ from mghft_export.stickers.datasets.readiness import readiness, small_set_note
 from mghft_export.stickers.datasets.rows import WHOLE
 from mghft_export.stickers.datasets.statistics import BERT_TOKENS, DatasetStatistics, Lengths, describe
 from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.terminal import Terminal
 
 
 @click.group()
@@ -54,7 +55,7 @@ def check(
     if as_json:
         echo_json(_as_json(stickers, statistics))
     else:
-        _print(stickers, statistics, Console())
+        _print(stickers, statistics, Terminal())
     require_usable(stickers, skip_bad=skip_bad)
 
 
@@ -97,7 +98,7 @@ def split(
         raise DataError(f"{root} has no topics to group by; name the column with --group COLUMN")
     division = divide(stickers, parts, root=dataset.root, seed=seed, by_topic=group is not None)
     written = write_division(division, dataset.root, dataset.class_names)
-    console = Console()
+    console = Terminal()
     divided = replace(dataset, splits=division.splits, problems=())
     console.print(_class_table(divided, describe(divided)))
     if group is not None:

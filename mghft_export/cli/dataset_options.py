@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from mghft_export.cli.columns_option import columns_option
 from mghft_export.errors import MGHFTError
+from mghft_export.foreign_json import parse_json
 from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, scan_dataset
 
 Result = TypeVar("Result")
@@ -57,7 +57,7 @@ def parse_class_map(ctx: click.Context, parameter: click.Parameter, value: str |
         return {}
     if "=" not in value:
         try:
-            found = json.loads(Path(value).read_text(encoding="utf-8"))
+            found = parse_json(Path(value).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise click.BadParameter(
                 f"{value!r} is neither a JSON file nor pairs such as sorrow=sadness,hate=disgust"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
 from mghft_export.bundle import load_bundle
@@ -19,6 +18,7 @@ from mghft_export.runtime.features import save_features
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.text_file import read_texts
+from mghft_export.terminal import Terminal
 
 BATCH = 8
 """Stickers whose texts run together."""
@@ -46,7 +46,7 @@ def encode_text(
     provider: str,
 ) -> None:
     """Encode the texts of stickers into an .npz that `predict --text-features` takes."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     opened = load_bundle(bundle)
     if (text is None) == (text_file is None):
         raise StickerError("give the text with either --text or --text-file")

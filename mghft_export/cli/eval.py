@@ -38,6 +38,7 @@ from mghft_export.evaluation.selection import (
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.datasets.readiness import small_set_note
+from mghft_export.terminal import Terminal
 
 MOST_LISTED = 20
 """Flips that the terminal shows; JSON and the page have all."""
@@ -174,7 +175,7 @@ def evaluate(
         if path.is_dir():
             warn_of_precision(load_bundle(path).manifest, its_precision)
     say_note(small_set_note(len(chosen)))
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     evaluated = _evaluate_all(
         predictors,
         chosen,
@@ -207,7 +208,7 @@ def evaluate(
     skipped = len(evaluation.model.predictions.skipped)
     if skip_bad and (evaluation.bad_rows or skipped):
         console.print(
-            f"[yellow]Left out:[/] {evaluation.bad_rows} bad rows of the data set, "
+            f"Left out: {evaluation.bad_rows} bad rows of the data set, "
             f"{skipped} stickers that could not be used."
         )
     if written:
@@ -232,7 +233,7 @@ def _evaluate_all(
         TimeRemainingColumn(),
     )
     evaluated = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
         for predictor in predictors:
             task = progress.add_task(predictor.name, total=len(stickers))
             predictions = predict_stickers(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mghft_export.engines.attentions import FUSED_KERNELS
 from mghft_export.engines.layers import Layer, read_layers, read_times
 from mghft_export.errors import EngineError
+from mghft_export.terminal import Terminal
 
 
 @click.command()
@@ -45,7 +45,7 @@ def inspect(engine: Path, pattern: str | None, profile: Path | None, show_nodes:
         values = [layer.model_dump(mode="json") | {"milliseconds": times.get(layer.name)} for layer in chosen]
         click.echo(json.dumps(values, indent=1))
         return
-    console = Console()
+    console = Terminal()
     console.print(layer_table(chosen, times, show_nodes=show_nodes))
     fused = sum(layer.name.startswith(FUSED_KERNELS) for layer in chosen)
     total = f", {sum(times.get(layer.name, 0.0) for layer in chosen):.3f} ms" if times else ""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
 from rich.progress import TextColumn
 
 from mghft_export.cli.comma_names import comma_names
@@ -47,6 +46,7 @@ from mghft_export.interpretation.running import Progress as RunProgress
 from mghft_export.interpretation.text_outputs import check_output, default_journal
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.datasets.labels import SER30K_CLASSES
+from mghft_export.terminal import Terminal
 
 SECONDS_BETWEEN_LINES = 60
 """Of progress, where the output is a file."""
@@ -199,7 +199,7 @@ def run(
         backend = LocalModel(local, device=device, batch=batch, max_tokens=max_tokens)
     prices = Prices(price_in, price_out)
     corpus = read_items(dataset_items(dataset) if dataset else find_images(images), dataset, part)
-    with progress_bar(TextColumn("{task.fields[values]}")) as shown:
+    with progress_bar(TextColumn("{task.fields[values]}", markup=False)) as shown:
         task = shown.add_task("describing", total=None, values="")
         said = time.monotonic()
 
@@ -225,7 +225,7 @@ def run(
     if as_json:
         echo_json(_as_json(result, prices, output, journal))
     else:
-        print_result(result, prices, output, journal, Console())
+        print_result(result, prices, output, journal, Terminal())
     return int(bool(result.failures))
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from mghft_export.bundle import load_bundle
@@ -20,6 +19,7 @@ from mghft_export.interpretation.influence import InfluenceReport, measure_influ
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.texts_to_check import Texts, read_texts_to_check
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.terminal import Terminal
 
 DEFAULT_STICKERS = 256
 
@@ -60,7 +60,7 @@ def check(
     if labels is not None:
         names = comma_names(labels)
     report = check_texts(read.rows, Rules(labels=() if allow_labels else names))
-    console = Console()
+    console = Terminal()
     if as_json:
         influence = None
         try:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
@@ -15,6 +14,7 @@ from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
 from mghft_export.interpretation.merging import merge_journals
 from mghft_export.interpretation.text_outputs import check_output, write_texts
+from mghft_export.terminal import Terminal
 
 
 @click.command()
@@ -58,7 +58,7 @@ def merge(
     dataset = None
     if data is not None:
         dataset = reading.load(data, skip_bad=skip_bad, need_texts=False)
-    with Console(stderr=True).status("reading images and journals"):
+    with Terminal(stderr=True).status("reading images and journals"):
         corpus = read_corpus(dataset_items(dataset) if dataset else find_images(images), dataset=dataset)
         merged = merge_journals(journals, corpus, partial=partial)
     written = write_texts(
@@ -81,4 +81,4 @@ def merge(
     if merged.foreign:
         notes.append(f"{merged.foreign} described images are not among them.")
     for note in notes:
-        Console().print(Text(note), soft_wrap=True)
+        Terminal().print(Text(note), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -97,7 +98,11 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
         _say_error(f"cannot write: {error.strerror}; free some space, or write to another place")
         return 2
     except click.ClickException as error:
-        error.show()
+        from mghft_export.terminal import visible
+
+        shown = io.StringIO()
+        error.show(file=shown)
+        click.echo(visible(shown.getvalue().rstrip("\n"), keep="\n"), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
@@ -110,11 +115,10 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 def _say_error(error: object) -> None:
-    from rich.console import Console
-
     from mghft_export.cli.sentences import say_error
+    from mghft_export.terminal import Terminal
 
-    say_error(Console(stderr=True), error)
+    say_error(Terminal(stderr=True), error)
 
 
 def _drop_output() -> None:

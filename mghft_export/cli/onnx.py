@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import torch
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import Steps, steps
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.verification_tables import print_verifications
@@ -37,6 +37,7 @@ from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.terminal import Terminal
 from mghft_export.verification.record import record_verification
 from mghft_export.verification.result import PrecisionVerification
 from mghft_export.verification.stickers import calibration_stickers, data_set_stickers
@@ -182,7 +183,7 @@ def onnx(
     The graphs are compared with the released model in PyTorch before the bundle is put in place, those of other
     precisions with the float32 ones after it.
     """
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     start = time.perf_counter()
     changes = {"image_size": image_size, "views": views, "pooling": pooling}
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -223,7 +224,7 @@ def onnx(
         elif wanted:
             bundle, verified = verified_precisions(bundle, wanted, precision_options, data, shown)
     if as_json:
-        click.echo(bundle.manifest.model_dump_json(indent=1))
+        echo_json(bundle.manifest.model_dump(mode="json"))
         return
     if note:
         say(console, note)
@@ -234,8 +235,10 @@ def onnx(
     console.print(bundle_table(bundle))
     say(console, "Bundle written to ", (str(output), "bold"), f" in {time.perf_counter() - start:.0f} s.")
     if not bundle.manifest.trained:
-        console.print(
-            "[bold yellow]UNTRAINED:[/] the weights are random; measure speed with it, believe no prediction."
+        say(
+            console,
+            ("UNTRAINED:", "bold yellow"),
+            " the weights are random; measure speed with it, predictions are meaningless.",
         )
     words = f'mghft-export predict {output} STICKER.png --text "#The sticker\'s intention ..."'
     say(console, "Next: ", (words, "bold"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from mghft_export.bundle import Manifest, load_bundle
 from mghft_export.cli.columns_option import columns_option
@@ -31,6 +32,7 @@ from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.image_files import images_of
 from mghft_export.stickers.text_file import find_by_name
+from mghft_export.terminal import Terminal
 
 BATCH = 8
 """Stickers that run together; as many again are read ahead."""
@@ -100,7 +102,7 @@ def predict(
 
     Stickers are printed as they are done. Broken images are named and left out; the exit status is 1 then.
     """
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Terminal(stderr=True, soft_wrap=True)
     opened = load_bundle(bundle)
     manifest = opened.manifest
     if text_features is not None and (texts or text_file is not None):
@@ -193,12 +195,12 @@ def _printer(
 
     if as_json:
         return as_object
-    console = Console()
+    console = Terminal()
     lines = PredictionLines(console, [path.name for path in paths], manifest.class_names, every=every)
 
     def as_line(number: int, prediction: Prediction) -> None:
         if not manifest.trained and not lines.begun:
-            console.print("[bold yellow]UNTRAINED MODEL: random weights, believe no prediction[/]")
+            console.print(Text("UNTRAINED MODEL: random weights, predictions are meaningless", "bold yellow"))
         lines.print(paths[number].name, prediction)
 
     return as_line

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from mghft_export.cli.sentences import visible
 from mghft_export.runtime.pipeline import Prediction
+from mghft_export.terminal import visible
 
 MOST_NAME = 30
 """Columns of a file's name on a terminal; a longer one loses its middle."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from mghft_export.terminal import Terminal
+
 
 def progress_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
     """A bar that goes when it is done. Where standard output goes is left alone.
@@ -28,7 +29,7 @@ def progress_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
         columns: shown between the count and the time that is left.
         shown: without it there is no bar.
     """
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -60,7 +61,7 @@ def steps(first: str) -> Iterator[Steps]:
         TimeElapsedColumn(),
         _StickersColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Terminal(stderr=True)) as progress:
         task = progress.add_task(first, total=None)
 
         def start(text: str) -> None:

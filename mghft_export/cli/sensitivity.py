@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from mghft_export.atomic import replacing_file
@@ -32,6 +31,7 @@ from mghft_export.sensitivity.tables import print_study
 from mghft_export.sensitivity.whole_model import WholeModel
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.datasets.rows import WHOLE
+from mghft_export.terminal import Terminal
 
 DEFAULT_STICKERS = 256
 
@@ -162,7 +162,7 @@ def sensitivity(
     if as_json:
         echo_json(study.to_dict())
         return
-    console = Console()
+    console = Terminal()
     print_study(study, console)
     if written:
         console.print(Text(f"Written: {', '.join(map(str, written))}"), soft_wrap=True)

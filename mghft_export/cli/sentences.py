@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.console import Console
 from rich.text import Text
 
-_CONTROLS = frozenset(("Cc", "Cs", "Zl", "Zp"))
-"""Unicode's categories of what moves the cursor, ends a line, or is half a character (a byte that is not UTF-8)."""
+from mghft_export.terminal import Terminal, visible
 
 Part = str | tuple[str, str]
-
-
-def visible(text: object) -> str:
-    """A text in which every character can be shown: line ends, escapes and bytes that are not UTF-8 as `\\n`, `\\x1b`.
-
-    What is printable stays as it is, emoji and all scripts included.
-    """
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in _CONTROLS
-        else character
-        for character in str(text)
-    )
 
 
 def sentence(*parts: Part) -> Text:
@@ -51,4 +35,4 @@ def say_warning(console: Console, warning: object) -> None:
 def say_note(note: str | None) -> None:
     """Say on stderr what a person should keep in mind, where there is something."""
     if note is not None:
-        say(Console(stderr=True), ("note:", "yellow"), f" {note}")
+        say(Terminal(stderr=True), ("note:", "yellow"), f" {note}")

@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.sentences import say
 from mghft_export.model.text_weights import find_text_weights
+from mghft_export.terminal import Terminal
 from mghft_export.training.loop import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
@@ -76,7 +76,7 @@ def train(
 
     Under torchrun every process trains a share of each batch.
     """
-    console = Console()
+    console = Terminal()
     changes = [*overrides, *(f"{key}={named[key]}" for key in NAMED if named[key] is not None)]
     changes += ["tune_text=true"] if tune_text else []
     changes += ["compile=true"] if use_compile else []

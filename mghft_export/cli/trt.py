@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.sentences import say
 from mghft_export.cli.warnings import warn_of_precision
@@ -33,6 +34,7 @@ from mghft_export.engines.options import (
 from mghft_export.engines.plan import EnginePlan, build_command, plan_engines
 from mghft_export.engines.profiles import Shapes, parse_profiles
 from mghft_export.precision.build import add_precisions
+from mghft_export.terminal import Terminal
 
 
 @click.command()
@@ -101,7 +103,7 @@ def trt(
 
     Graphs of a precision that the bundle lacks are made first. After the build the fused attention kernels are counted.
     """
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     start = time.perf_counter()
     opened = load_bundle(bundle)
     options = BuildOptions(
@@ -136,9 +138,9 @@ def trt(
         _show_plan(plan, gpu, console, as_json=as_json)
         return
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
+        TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console
     ) as progress:
-        warn = Console(stderr=True, soft_wrap=True)
+        warn = Terminal(stderr=True, soft_wrap=True)
         info = build_engines(
             plan,
             _on_progress(progress),
@@ -147,10 +149,10 @@ def trt(
         for task in progress.task_ids:
             progress.update(task, completed=1.0)
     if as_json:
-        click.echo(info.model_dump_json(indent=1))
+        echo_json(info.model_dump(mode="json"))
     else:
         console.print(engine_table(plan, info))
-    _warn_of_missing(info, Console(stderr=True, soft_wrap=True))
+    _warn_of_missing(info, Terminal(stderr=True, soft_wrap=True))
     seconds = time.perf_counter() - start
     say(console, "Engines written to ", (str(plan.folder), "bold"), f" in {seconds:.0f} s.")
     first = info.engines[plan.branches[0].branch].file.path

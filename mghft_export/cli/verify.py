@@ -19,6 +19,7 @@ from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.datasets.readiness import small_set_note
+from mghft_export.terminal import Terminal
 from mghft_export.verification.budget import default_budget
 from mghft_export.verification.record import record_verification
 from mghft_export.verification.result import PrecisionVerification
@@ -127,7 +128,7 @@ def verify(
         entries = {name: item.model_dump(mode="json") for name, item in verified.items()}
         echo_json({"bundle": str(bundle), "precisions": entries})
     else:
-        show(verified, stickers, Console())
+        show(verified, stickers, Terminal())
     record_verification(opened, verified)  # last: what was measured is shown even if it cannot be kept
     return int(strict and not all(item.passed for item in verified.values()))
 

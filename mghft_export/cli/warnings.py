@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from mghft_export.bundle import Manifest
 from mghft_export.cli.sentences import say_note, say_warning
 from mghft_export.cpu_features import cpu_flags
+from mghft_export.terminal import Terminal
 from mghft_export.verification.warning import judgement_note, precision_warning, saturation_warning
 
 
@@ -17,5 +16,5 @@ def warn_of_precision(manifest: Manifest, precision: str) -> None:
         saturation_warning(manifest, precision, cpu_flags()),
     ):
         if sentence is not None:
-            say_warning(Console(stderr=True), sentence)
+            say_warning(Terminal(stderr=True), sentence)
     say_note(judgement_note(manifest, precision))

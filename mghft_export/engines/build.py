@@ -120,7 +120,7 @@ def build_branch(
     stop = stop or Stop()
     backend, log = plan.backend, BuildLog(plan.backend.trt)
     start = time.perf_counter()
-    parsed = parse_network(backend, item.path, log)
+    parsed = parse_network(backend, plan.bundle.read(item.onnx), item.path, log)
     monitor = progress_monitor(backend.trt, on_progress, stop)
     serialised = build_plan(
         backend,

@@ -7,7 +7,6 @@ engines/<backend>-<gpu or sm>-<precision>/
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mghft_export.bundle import FileEntry
 from mghft_export.engines.options import HardwareLevel
 from mghft_export.errors import EngineError
+from mghft_export.foreign_json import parse_json
 
 SCHEMA_VERSION: Literal[1] = 1
 BUILD_INFO = "build.json"
@@ -105,7 +105,7 @@ def read_build_info(folder: Path) -> BuildInfo:
     """
     path = folder / BUILD_INFO
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise EngineError(f"{folder} has no engines; build them with `mghft-export trt`") from error
     except (OSError, ValueError) as error:

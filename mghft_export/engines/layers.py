@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mghft_export.engines.backend import Backend
 from mghft_export.engines.build_log import BuildLog
 from mghft_export.errors import EngineError
+from mghft_export.foreign_json import parse_json
 
 if TYPE_CHECKING:
     import tensorrt
@@ -103,7 +103,7 @@ def layers_of_log(text: str) -> tuple[Layer, ...]:
 
 def layers_of_inspector(text: str) -> tuple[Layer, ...]:
     """From TensorRT's engine inspector, whose fields differ a little from version to version."""
-    layers = [item if isinstance(item, dict) else {"Name": item} for item in json.loads(text)["Layers"]]
+    layers = [item if isinstance(item, dict) else {"Name": item} for item in parse_json(text)["Layers"]]
     return tuple(
         Layer(
             name=item["Name"],
@@ -177,7 +177,7 @@ def read_times(path: Path) -> dict[str, float]:
         EngineError: no such file, or of another form.
     """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = parse_json(path.read_text(encoding="utf-8"))
         times: dict[str, float] = {}
         for row in rows:
             if "name" in row:  # the first row counts the runs

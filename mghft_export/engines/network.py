@@ -17,8 +17,8 @@ Parsed = tuple["tensorrt.Builder", "tensorrt.INetworkDefinition", "tensorrt.Onnx
 """Builder, network and parser, which must live together."""
 
 
-def parse_network(backend: Backend, path: Path, log: BuildLog) -> Parsed:
-    """Parse a file.
+def parse_network(backend: Backend, content: bytes, path: Path, log: BuildLog) -> Parsed:
+    """Parse the content of a file.
 
     Raises:
         EngineError: the file cannot be parsed; names the node where it is one node's fault.
@@ -30,8 +30,7 @@ def parse_network(backend: Backend, path: Path, log: BuildLog) -> Parsed:
         flags |= 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flags)
     parser: tensorrt.OnnxParser = trt.OnnxParser(network, log.logger)
-    # From the path, not from bytes: a file may have its weights beside it.
-    if not parser.parse_from_file(str(path)) or parser.num_errors:
+    if not parser.parse(content) or parser.num_errors:
         raise EngineError(_sentence(backend, path, parser))
     return builder, network, parser
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mghft_export.foreign_json import parse_json
 from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.stickers.views import VIEWS, split_views, view_body
 
@@ -70,7 +71,7 @@ def _from_json(text: str) -> dict[str, str]:
     if start is None:
         return {}
     try:
-        values = json.loads(text)
+        values = parse_json(text)
     except (json.JSONDecodeError, RecursionError):
         try:
             values = interpreter_module("json_repair").loads(text[start.start() :])

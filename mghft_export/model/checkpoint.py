@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from mghft_export.atomic import replacing_file
 from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
+from mghft_export.foreign_json import parse_json
 from mghft_export.model.contents import Found, WeightsChoice, find_parameters, require_finite
 from mghft_export.model.hub import local_file
 from mghft_export.model.mghft import MGHFT
@@ -242,7 +243,7 @@ def read_description(path: Path) -> Mapping[str, Any] | None:
             if not beside.exists():
                 return None
             text = beside.read_text(encoding="utf-8")
-        description = json.loads(text)
+        description = parse_json(text)
         if description["format"] != FORMAT or description["version"] != FORMAT_VERSION:
             raise CheckpointError(f"{where} is of another format or version than this program reads")
         if not isinstance(description["config"], dict) or not isinstance(description["class_names"], list):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
-from mghft_export.bundle import BRANCHES, Bundle
+from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.errors import BundleError
 from mghft_export.runtime.graph_session import CPU_PROVIDERS, open_graph, runtime_name
 from mghft_export.runtime.onnx_providers import Sizes
-from mghft_export.runtime.session import Session
+from mghft_export.runtime.session import Session, TensorInfo
 
 TENSORRT_BATCH: Sizes = (1, 8, 32)
 """Least, best and most stickers of a run through ONNX Runtime's TensorRT provider."""
@@ -43,9 +46,33 @@ def onnx_branches(
     sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
 
     def opened(branch: str) -> Session:
-        return open_graph(bundle.graph(branch, precision), provider=provider, threads=threads, sizes=sizes)
+        with bundle.opening(branch, precision) as path:
+            session = open_graph(path, provider=provider, threads=threads, sizes=sizes)
+        entry = bundle.manifest.precisions[precision][branch]
+        _require_tensors(path, entry.inputs, session.inputs)
+        _require_tensors(path, entry.outputs, session.outputs)
+        return session
 
     # On the CPU all at once. Other providers may measure kernels on a device, which they should have to themselves.
     with ThreadPoolExecutor(len(BRANCHES) if provider in CPU_PROVIDERS else 1) as pool:
         vision, text, fusion = pool.map(opened, BRANCHES)
     return Branches(vision, text, fusion, f"{runtime_name(provider)}/{precision}", precision)
+
+
+def _require_tensors(path: Path, expected: Sequence[TensorEntry], found: Mapping[str, TensorInfo]) -> None:
+    """Check that a graph has the inputs or outputs that the manifest names.
+
+    Raises:
+        BundleError: names one that is not so.
+    """
+    for entry in expected:
+        tensor = found.get(entry.name)
+        shape = tuple(size if isinstance(size, int) else None for size in entry.shape)
+        if tensor is None or tensor.shape != shape or tensor.dtype.name != entry.dtype:
+            raise BundleError(
+                f"the tensor {entry.name!r} of {path} is not as the manifest says; export the bundle again"
+            )
+    if len(found) != len(expected):
+        raise BundleError(
+            f"{path} has other inputs or outputs than the manifest says; export the bundle again"
+        )

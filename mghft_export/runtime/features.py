@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +56,18 @@ def save_features(
         )
 
 
-def load_features(path: Path, bundle: Bundle) -> TextFeatures:
+def load_features(path: Path, bundle: Bundle, content: bytes | None = None) -> TextFeatures:
     """Read what :func:`save_features` wrote.
+
+    Args:
+        content: of the file, where it was read before.
 
     Raises:
         StickerError: not such a file, or made with another text branch. The branch is compared before anything else is
             read, and shapes before values.
     """
     try:
-        with StoredArrays(path) as arrays:
+        with StoredArrays(path if content is None else io.BytesIO(content)) as arrays:
             branch_shape, branch_type = arrays.header("text_branch")
             if branch_shape != () or branch_type.kind != "U":
                 raise ValueError("no text branch")

@@ -14,13 +14,14 @@ from PIL import Image
 from mghft_export.bundle import Bundle
 from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
+from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.runtime.features import load_features, text_branch_id
 from mghft_export.runtime.profiles import common_sizes, split_batch
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
 from mghft_export.runtime.softmax import softmax
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 32
@@ -82,7 +83,7 @@ class Pipeline:
         self.manifest = bundle.manifest
         # The tokenizer is read while the branches are.
         background = ThreadPoolExecutor(1)
-        tokenizer = background.submit(lambda: load_tokenizer(bundle.file(self.manifest.tokenizer)))
+        tokenizer = background.submit(lambda: bundle_tokenizer(bundle))
         background.shutdown(wait=False)
         if branches is None and engine is not None:
             from mghft_export.runtime.engine_branches import engine_branches
@@ -100,7 +101,8 @@ class Pipeline:
         self.no_text: FloatArray | None = None
         """Features [4, C] of a sticker without text, where the model has learned some."""
         if self.manifest.no_text is not None:
-            self.no_text = load_features(bundle.file(self.manifest.no_text), bundle).features[0]
+            entry = self.manifest.no_text
+            self.no_text = load_features(bundle.root / entry.path, bundle, bundle.read(entry)).features[0]
         image = self.manifest.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std

@@ -10,8 +10,9 @@ import onnx
 from mghft_export.bench.flops import product_flops
 from mghft_export.bundle import Bundle
 from mghft_export.precision.products import weight_products
+from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.stickers.dataset import Sticker
-from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.tokens import encode
 from mghft_export.stickers.views import view_texts
 
 KINDS = {
@@ -70,7 +71,7 @@ def text_size(bundle: Bundle, stickers: Sequence[Sticker]) -> TextSize:
     rows = [row for sticker in views for row in sticker]
     if settings.pooling == "all":
         return TextSize(len(rows) / len(stickers), settings.max_length)
-    tokenizer = load_tokenizer(bundle.file(bundle.manifest.tokenizer))
+    tokenizer = bundle_tokenizer(bundle)
     tokens = encode(tokenizer, rows, max_length=settings.max_length)
     return TextSize(len(rows) / len(stickers), round(float(tokens.attention_mask.sum(axis=1).mean())))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,26 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import MGHFTError, StickerError
+from mghft_export.foreign_json import parse_json
 
 PAD_ID = 0
 """Of BERT's vocabularies; the model's embedding has it as its padding index."""
+
+MOST_CHARACTERS = 100_000
+"""Of a text; the tokens that count are at its beginning, and reading millions of characters takes long."""
+
+MOST_LETTERS = 1000
+"""Of a word that is looked up; BERT has 100."""
+
+MOST_IDS = 1 << 24
+
+BERT = {
+    "normalizer": ("BertNormalizer",),
+    "pre_tokenizer": ("BertPreTokenizer",),
+    "model": ("WordPiece",),
+    "post_processor": ("TemplateProcessing", "BertProcessing"),
+}
+"""Kinds of the parts of a BERT tokenizer."""
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -47,8 +66,33 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """
     file = _tokenizer_file(path)
     try:
-        tokenizer = Tokenizer.from_file(str(file)) if file.suffix == ".json" else _from_vocabulary(file)
-    except Exception as error:  # the tokenizers library raises Exception itself
+        content = file.read_bytes()
+    except OSError as error:
+        raise MGHFTError(f"cannot read the tokenizer {file}: {error.strerror}") from error
+    return parse_tokenizer(content, file)
+
+
+def parse_tokenizer(content: bytes, file: Path) -> Tokenizer:
+    """The tokenizer of a file's content.
+
+    A ``tokenizer.json`` may bring patterns that take for ever on some text; BERT's has none, and no other is taken.
+
+    Args:
+        file: what it is called; a name that ends with ``.json`` is a ``tokenizer.json``, another one a ``vocab.txt``.
+
+    Raises:
+        MGHFTError: it is damaged, or not a BERT tokenizer.
+    """
+    try:
+        text = content.decode("utf-8")
+        if file.suffix == ".json":
+            _require_bert(parse_json(text), file)
+            tokenizer = Tokenizer.from_str(text)
+        else:
+            tokenizer = _from_vocabulary(text)
+    except MGHFTError:
+        raise
+    except (Exception, RecursionError) as error:  # the tokenizers library raises Exception itself
         raise MGHFTError(
             f"cannot read the tokenizer {file}: {error}; save it again from transformers"
         ) from error
@@ -70,7 +114,7 @@ def encode(
         pad_to: the ``L`` of the result; the longest row's length where not given.
 
     Raises:
-        StickerError: there are no texts, or one is not valid Unicode.
+        StickerError: there are no texts, or one is longer than :data:`MOST_CHARACTERS` or not valid Unicode.
         MGHFTError: ``max_length`` has no room for a token, or ``pad_to`` is less than ``max_length``.
     """
     if not texts:
@@ -82,6 +126,11 @@ def encode(
         )
     if pad_to is not None and pad_to < max_length:
         raise MGHFTError(f"cannot pad {max_length} tokens to {pad_to}; give a max_length of at most {pad_to}")
+    longest = max(map(len, texts))
+    if longest > MOST_CHARACTERS:
+        raise StickerError(
+            f"a text has {longest} characters; give at most {MOST_CHARACTERS}, of which the model reads the first"
+        )
     _remove_limits(tokenizer)
     try:
         "".join(texts).encode()
@@ -109,10 +158,45 @@ def _tokenizer_file(path: Path) -> Path:
     )
 
 
-def _from_vocabulary(file: Path) -> Tokenizer:
+def _require_bert(values: Any, file: Path) -> None:
+    """Check the kinds of a ``tokenizer.json``'s parts.
+
+    Raises:
+        MGHFTError: one is none of BERT's.
+    """
+    for part, kinds in BERT.items():
+        value = values.get(part) if isinstance(values, dict) else None
+        kind = value.get("type") if isinstance(value, dict) else None
+        if kind not in kinds:
+            raise MGHFTError(_no_bert(file, f"its {part} is not {kinds[0]}"))
+    model, added = values["model"], values.get("added_tokens")
+    if not _is_whole(model.get("max_input_chars_per_word"), 1, MOST_LETTERS):
+        raise MGHFTError(_no_bert(file, f"its words may have more than {MOST_LETTERS} letters"))
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or model.get("unk_token") not in vocabulary:
+        raise MGHFTError(_no_bert(file, "its unknown token is not in its vocabulary"))
+    if not all(_is_whole(number, 0, MOST_IDS) for number in vocabulary.values()):
+        raise MGHFTError(_no_bert(file, "its vocabulary has an id that is none"))
+    if not isinstance(added, list) or not all(
+        isinstance(item, dict) and item.get("content") for item in added
+    ):
+        raise MGHFTError(_no_bert(file, "it has an empty special token"))
+
+
+def _no_bert(file: Path, reason: str) -> str:
+    return (
+        f"{file} is not a BERT tokenizer ({reason}); "
+        "give the tokenizer.json or vocab.txt of the checkpoint's BERT"
+    )
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _from_vocabulary(text: str) -> Tokenizer:
     """BERT's lower-cased WordPiece, as ``transformers.BertTokenizer`` builds it from a ``vocab.txt``."""
-    with file.open(encoding="utf-8") as lines:
-        vocabulary = {line.rstrip("\n"): index for index, line in enumerate(lines)}
+    vocabulary = {line.rstrip("\n"): index for index, line in enumerate(io.StringIO(text, newline=None))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -36,10 +36,10 @@ class Bar:
     def __init__(self, console: Console, epochs: int) -> None:
         self.epochs = epochs
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[values]}"),
+            TextColumn("{task.fields[values]}", markup=False),
             TimeRemainingColumn(),
             console=console,
         )

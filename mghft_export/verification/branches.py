@@ -40,7 +40,8 @@ def open_branches(
         MGHFTError: the bundle has no such precision, or the provider is not usable on this machine.
     """
     opened = onnx_branches(bundle, precision=precision, provider=provider)
-    model, selections = with_selections(bundle.graph("vision", precision))
+    with bundle.opening("vision", precision) as path:
+        model, selections = with_selections(path)
     vision = open_graph(model, provider=provider, sizes={"batch": TENSORRT_BATCH})
     pipeline = Pipeline(bundle, branches=replace(opened, vision=vision), texts=cache)
 

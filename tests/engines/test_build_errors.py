@@ -52,14 +52,12 @@ def test_an_operator_that_is_not_known_is_named_with_its_node(rtx, tmp_path):
         opsets=(("", 18), ("com.example", 1)),
     )
     with pytest.raises(EngineError, match=r"does not take node 'stage2.fancy' \(Fancy\) of .*strange.onnx"):
-        parse_network(rtx, path, BuildLog(rtx.trt))
+        parse_network(rtx, path.read_bytes(), path, BuildLog(rtx.trt))
 
 
 def test_a_file_that_is_not_onnx_is_named(rtx, tmp_path):
-    (tmp_path / "broken.onnx").write_bytes(b"not a graph")
-    for name in ("broken.onnx", "missing.onnx"):
-        with pytest.raises(EngineError, match=f"cannot read .*{name}"):
-            parse_network(rtx, tmp_path / name, BuildLog(rtx.trt))
+    with pytest.raises(EngineError, match=r"cannot read .*broken.onnx"):
+        parse_network(rtx, b"not a graph", tmp_path / "broken.onnx", BuildLog(rtx.trt))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, StrictStr, ValidationError
 
 from mghft_export.errors import DataError
+from mghft_export.foreign_json import parse_json
 from mghft_export.stickers.datasets.problems import Finding, ProblemKind
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -40,7 +41,7 @@ def read_json(file: Path) -> Any:
         DataError: it cannot be read or is not JSON.
     """
     try:
-        return json.loads(_read_text(file))
+        return parse_json(_read_text(file))
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{file} is not JSON ({error}); correct it or download it again") from error
 
@@ -54,7 +55,7 @@ def json_lines(file: Path) -> Iterator[Record]:
     for number, line in enumerate(_read_text(file).split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line)
+                yield number, parse_json(line)
             except (json.JSONDecodeError, RecursionError):
                 yield number, line
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from mghft_export.foreign_json import parse_json
 from mghft_export.stickers.decoding.messengers import unpacked
 from mghft_export.stickers.decoding.opened import NamelessError, Opened
 
@@ -18,7 +19,7 @@ def open_lottie(content: bytes) -> Opened:
     """Raises NamelessError where it refers to other files, and ValueError where it is no Lottie animation."""
     from rlottie_python import LottieAnimation
 
-    drawing: dict[str, Any] = json.loads(unpacked(content))
+    drawing: dict[str, Any] = parse_json(unpacked(content))
     for asset in drawing.get("assets", []):
         # Telegram has no images in stickers, and rlottie would read them from wherever the file says.
         if "layers" not in asset:
