@@ -35,6 +35,7 @@ from mghft_export.cli.train import fine_tuning
 from mghft_export.export.build import ExportOptions, export_bundle
 from mghft_export.hashing import sha256
 from mghft_export.model.default_checkpoint import default_checkpoint_path
+from mghft_export.model.text_choice import CHECKPOINTS_WORD
 from mghft_export.precision.build import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.products import weight_products
@@ -78,7 +79,9 @@ def fine_tuned(data: Path, folder: Path, changes: list[str], qat: Path | None) -
 def int8_bundle(checkpoint: Path, folder: Path, recipe: QuantizationRecipe) -> Bundle:
     """A checkpoint's bundle with INT8, replayed where the recipe has ranges."""
     if not (folder / "int8").exists():
-        bundle, _ = export_bundle(checkpoint_source(checkpoint, {}), folder, ExportOptions())
+        bundle, _ = export_bundle(
+            checkpoint_source(checkpoint, None, {}, CHECKPOINTS_WORD), folder, ExportOptions()
+        )
         add_precisions(bundle, ["int8"], PrecisionOptions(recipe=recipe, stickers=None), print)
     return load_bundle(folder)
 

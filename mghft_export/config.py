@@ -49,6 +49,36 @@ def _minilm() -> dict[str, Any]:
     }
 
 
+_SIZES = {
+    "image_size": (2, 32, 1 << 14),
+    "embed_dims": (4, 1, 1 << 13),
+    "heads": (4, 1, 1 << 10),
+    "depths": (4, 1, 1 << 8),
+    "mlp_ratios": (4, 1, 1 << 6),
+    "sr_ratios": (4, 1, 1 << 6),
+    "locals": (4, 0, 1),
+    "alpha": (1, 1, 1 << 12),
+    "num_classes": (1, 1, 1 << 16),
+    "position_size": (1, 32, 1 << 14),
+    "hidden_dim": (1, 1, 1 << 14),
+    "fusion_heads": (1, 1, 1 << 10),
+    "fusion_mlp_dim": (1, 1, 1 << 16),
+    "text_length": (1, 1, 1 << 16),
+}
+"""How many whole numbers a field has, and the least and the most of each."""
+
+_TEXT_SIZES = {
+    "vocab_size": 1 << 22,
+    "hidden_size": 1 << 13,
+    "num_hidden_layers": 1 << 8,
+    "num_attention_heads": 1 << 10,
+    "intermediate_size": 1 << 16,
+    "max_position_embeddings": 1 << 16,
+    "type_vocab_size": 1 << 8,
+}
+"""The most that a number of the text encoder may be."""
+
+
 @dataclass(frozen=True)
 class MGHFTConfig:
     """The model's configuration; the defaults are the paper's (ACM MM 2025, released code).
@@ -89,6 +119,7 @@ class MGHFTConfig:
     """Text positions that are averaged: `all`, padding included (released), or only the `masked` true tokens."""
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         height, width = self.image_size
         if height % 32 or width % 32 or height <= 0 or width <= 0:
             raise MGHFTError(f"image size {height}x{width} does not work: both sides must be multiples of 32")
@@ -121,6 +152,34 @@ class MGHFTConfig:
             )
         if self.views not in ("joined", "separate") or self.pooling not in ("all", "masked"):
             raise MGHFTError(f"views {self.views!r} or pooling {self.pooling!r} is not known")
+
+    def _check_kinds(self) -> None:
+        """Every number is of its kind and of a size that a model can have; files of strangers may say anything.
+
+        Raises:
+            MGHFTError: names the first field that is not.
+        """
+        for name, (count, least, most) in _SIZES.items():
+            value = getattr(self, name)
+            values = (value,) if count == 1 else value
+            if not isinstance(values, tuple) or len(values) != count:
+                raise MGHFTError(f"{name} {value!r} does not work: it must be {count} whole numbers")
+            if not all(type(item) is int and least <= item <= most for item in values):
+                raise MGHFTError(f"{name} {value!r} does not work: it must be whole, from {least} to {most}")
+        for name in ("drop_path", "fusion_dropout"):
+            share = getattr(self, name)
+            if type(share) not in (int, float) or not 0 <= share < 1:
+                raise MGHFTError(f"{name} {share!r} does not work: it must be from 0 to less than 1")
+        if type(self.no_text) is not bool:
+            raise MGHFTError(f"no_text {self.no_text!r} does not work: it must be true or false")
+        if not isinstance(self.text_encoder, Mapping):
+            raise MGHFTError(f"text_encoder {self.text_encoder!r} does not work: it must be a table")
+        for name, most in _TEXT_SIZES.items():
+            number = self.text_encoder.get(name, 1)
+            if type(number) is not int or not 1 <= number <= most:
+                raise MGHFTError(
+                    f"text_encoder: {name} {number!r} does not work: it must be from 1 to {most}"
+                )
 
     @classmethod
     def paper(cls, **changes: Any) -> MGHFTConfig:

@@ -20,6 +20,7 @@ from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say_note
+from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
@@ -35,6 +36,7 @@ from mghft_export.evaluation.selection import (
     choose_stickers,
     require_same_classes,
 )
+from mghft_export.model.text_choice import TextChoice
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.datasets.readiness import small_set_note
@@ -48,6 +50,7 @@ MOST_LISTED = 20
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @dataset_options
+@text_weights_options
 @click.option("--split", help="The split to evaluate on.  [default: test, or all where there are no splits]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
@@ -90,6 +93,7 @@ def evaluate(
     model: Path,
     data: Path,
     reading: Reading,
+    text_choice: TextChoice,
     split: str | None,
     topics: str | None,
     precision: str,
@@ -151,7 +155,14 @@ def evaluate(
         )
         return
     predictors = [
-        open_predictor(model, precision=precision, provider=provider, tokenizer=tokenizer, engine=engine)
+        open_predictor(
+            model,
+            precision=precision,
+            provider=provider,
+            tokenizer=tokenizer,
+            engine=engine,
+            text=text_choice,
+        )
     ]
     if other is not None:
         # A checkpoint has no other precision, so comparing a bundle with one needs no option.
@@ -164,6 +175,7 @@ def evaluate(
                 provider=other_provider,
                 tokenizer=tokenizer,
                 engine=compare_engine,
+                text=text_choice,
             )
         )
     for predictor in predictors:

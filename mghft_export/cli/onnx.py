@@ -17,6 +17,7 @@ from mghft_export.cli.image_options import background_option
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import Steps, steps
 from mghft_export.cli.sentences import say, sentence
+from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
@@ -29,6 +30,7 @@ from mghft_export.model.contents import WeightsChoice, summary
 from mghft_export.model.default_checkpoint import default_checkpoint_path
 from mghft_export.model.hub import is_hub_place, local_file, parse_hub_place
 from mghft_export.model.mghft import MGHFT
+from mghft_export.model.text_choice import TextChoice
 from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
@@ -75,6 +77,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     type=click.Choice(["model", "ema"]),
     help="Of a checkpoint with both: as trained, or their moving average.  [default: model]",
 )
+@text_weights_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE, show_default=True)
 @click.option("--arch", type=click.Choice(list(PRESETS)), help="With --random-weights: what to build.")
 @click.option("--random-weights", is_flag=True, help="No checkpoint: random weights, for latency work only.")
@@ -149,6 +152,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 def onnx(
     checkpoint: Path | None,
     weights: WeightsChoice | None,
+    text_choice: TextChoice,
     output: Path,
     arch: str | None,
     random_weights: bool,
@@ -216,7 +220,9 @@ def onnx(
         elif arch is not None:
             raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
         else:
-            source, note = checkpoint_source(checkpoint or default_checkpoint_path(), weights, changes)
+            source, note = checkpoint_source(
+                checkpoint or default_checkpoint_path(), weights, changes, text_choice
+            )
         bundle, verification = export_bundle(source, output, options, shown.start)
         verified: dict[str, PrecisionVerification] = {}
         if wanted and no_verify:
@@ -260,11 +266,11 @@ def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) ->
 
 
 def checkpoint_source(
-    place: Path, weights: WeightsChoice | None, changes: Mapping[str, object]
+    place: Path, weights: WeightsChoice | None, changes: Mapping[str, object], text: TextChoice
 ) -> tuple[Source, str]:
     """The model of a checkpoint, and what is to be said of what its file holds."""
     path = local_file(place)
-    checkpoint = load_checkpoint(path, weights=weights, **changes)
+    checkpoint = load_checkpoint(place, weights=weights, text=text, **changes)
     note = summary(checkpoint.taken, checkpoint.ignored) if checkpoint.taken else ""
     name = parse_hub_place(place).place if is_hub_place(place) else path.name
     source = Source(build_model(checkpoint), checkpoint.class_names, name, sha256(path), trained=True)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mghft_export.bundle import load_bundle
 from mghft_export.errors import MGHFTError
+from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.text_cache import TextCache
 
@@ -42,6 +43,7 @@ def open_predictor(
     provider: str = "cpu",
     tokenizer: Path | None = None,
     engine: str | None = None,
+    text: TextChoice = CHECKPOINTS_WORD,
 ) -> Predictor:
     """Open a bundle (a folder) or a checkpoint (a file).
 
@@ -50,6 +52,7 @@ def open_predictor(
         provider: of ONNX Runtime; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
         engine: of a bundle: a folder of engines or its name; they have their own precision, and no provider.
         tokenizer: for a checkpoint whose vocabulary is not BERT-base-uncased's; a bundle has its own.
+        text: what the user says of a checkpoint's text weights.
 
     Raises:
         MGHFTError: there is neither, it cannot be read, or it cannot run like that.
@@ -71,7 +74,7 @@ def open_predictor(
             f"{path} is a checkpoint, which needs {error.name}; "
             "install it with: pip install 'mghft-export[torch]'"
         ) from error
-    return checkpoint_predictor(path, device=provider, tokenizer=tokenizer)
+    return checkpoint_predictor(path, device=provider, tokenizer=tokenizer, text=text)
 
 
 def bundle_predictor(

@@ -12,18 +12,22 @@ from mghft_export.errors import CheckpointError, MGHFTError
 from mghft_export.evaluation.predictors import Predictor
 from mghft_export.fused.mghft import fuse
 from mghft_export.model.checkpoint import build_model, load_checkpoint
+from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer
 from mghft_export.stickers.views import view_texts
 
 
-def checkpoint_predictor(path: Path, *, device: str = "cpu", tokenizer: Path | None = None) -> Predictor:
+def checkpoint_predictor(
+    path: Path, *, device: str = "cpu", tokenizer: Path | None = None, text: TextChoice = CHECKPOINTS_WORD
+) -> Predictor:
     """A checkpoint ready to be evaluated.
 
     Args:
         device: `cpu` or `cuda`.
         tokenizer: BERT-base-uncased's by default.
+        text: what the user says of the checkpoint's text weights.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or the tokenizer is not the one it was trained with.
@@ -33,7 +37,7 @@ def checkpoint_predictor(path: Path, *, device: str = "cpu", tokenizer: Path | N
         raise MGHFTError(f"{path} is a checkpoint and cannot run with {device}; use --provider cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise MGHFTError("PyTorch finds no CUDA device on this machine; use --provider cpu")
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, text=text)
     config = checkpoint.config
     words = load_tokenizer(tokenizer or default_tokenizer_path())
     if words.get_vocab_size() > config.text_encoder["vocab_size"]:

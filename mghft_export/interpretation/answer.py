@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -72,7 +71,7 @@ def _from_json(text: str) -> dict[str, str]:
         return {}
     try:
         values = parse_json(text)
-    except (json.JSONDecodeError, RecursionError):
+    except ValueError:
         try:
             values = interpreter_module("json_repair").loads(text[start.start() :])
         except (ValueError, RecursionError):

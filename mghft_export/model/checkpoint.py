@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
 from mghft_export.foreign_json import parse_json
 from mghft_export.model.contents import Found, WeightsChoice, find_parameters, require_finite
-from mghft_export.model.hub import local_file
+from mghft_export.model.hub import is_hub_place, local_file
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pickles import read_pickle
 from mghft_export.model.pyramid import Pyramid, Reattention
-from mghft_export.model.text_weights import PREFIX, TextWeights, load_text_weights, parse_text_weights
+from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
+from mghft_export.model.text_weights import PREFIX, TextWeights, checkpoint_text_weights, load_text_weights
 
 FORMAT = "mghft-checkpoint"
 FORMAT_VERSION = 1
@@ -59,19 +60,28 @@ class Checkpoint:
     ignored: tuple[str, ...] = ()
 
 
-def load_checkpoint(path: Path, *, weights: WeightsChoice | None = None, **changes: Any) -> Checkpoint:
+def load_checkpoint(
+    path: Path,
+    *,
+    weights: WeightsChoice | None = None,
+    text: TextChoice = CHECKPOINTS_WORD,
+    **changes: Any,
+) -> Checkpoint:
     """Read a checkpoint of any supported kind.
 
     Args:
         path: a file that torch or safetensors wrote, whose parameters may lie anywhere in it and have prefixes
             (:mod:`mghft_export.model.contents`); or `hf://owner/name[@revision][/file]`.
         weights: the weights as trained or their average, where the file has both; as trained by default.
+        text: what the user says of the text weights that the file refers to; by default nothing.
         changes: configuration fields that override what the file says (`views="separate"`, `image_size=(224, 224)`).
 
     Raises:
         CheckpointError: the file cannot be read, would run code, or describes no MGHFT; a weight is NaN or infinite;
             or the text weights it refers to are absent.
     """
+    if is_hub_place(path):
+        text = replace(text, allow_hub=True)  # the user has asked for the hub
     path = local_file(path)
     own = path.suffix == ".safetensors"
     content: object = read_safetensors(path) if own else read_pickle(path)
@@ -83,12 +93,11 @@ def load_checkpoint(path: Path, *, weights: WeightsChoice | None = None, **chang
         found = Found(content, args=None, taken="", ignored=())
     else:
         found = find_parameters(path, content, weights)
-    # Stored halves are computed with as float32.
-    state = {key: value.float() if value.is_floating_point() else value for key, value in found.state.items()}
+    state = {key: _computable(path, key, value) for key, value in found.state.items()}
     require_finite(path, state)
     if description is not None and "text_model" in description:
-        text = load_text_weights(parse_text_weights(description["text_model"]))
-        state |= {PREFIX + key: value for key, value in text.items()}
+        referred = load_text_weights(checkpoint_text_weights(description["text_model"], path, text))
+        state |= {PREFIX + key: value for key, value in referred.items()}
     try:
         if description is not None:
             config = MGHFTConfig.from_dict({**description["config"], **changes})
@@ -102,6 +111,16 @@ def load_checkpoint(path: Path, *, weights: WeightsChoice | None = None, **chang
         ) from error
     names = tuple(description["class_names"]) if description else class_names(config.num_classes)
     return Checkpoint(state, config, names, found.taken, found.ignored)
+
+
+def _computable(path: Path, key: str, value: Tensor) -> Tensor:
+    """Stored halves are computed with as float32."""
+    try:
+        return value.float() if value.is_floating_point() else value
+    except (RuntimeError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{path}: {key!r} is stored as {value.dtype}, which this program does not read; save it as float32"
+        ) from error
 
 
 def _missing_description(path: Path, state: Mapping[str, Tensor]) -> str:
@@ -118,7 +137,12 @@ def build_model(checkpoint: Checkpoint, *, reattention: Reattention = "row_only"
     Raises:
         CheckpointError: a parameter is missing, unknown, or of another shape.
     """
-    model = MGHFT(checkpoint.config, reattention=reattention)
+    try:
+        model = MGHFT(checkpoint.config, reattention=reattention)
+    except (RuntimeError, ValueError) as error:  # sizes that do not go together, or more memory than there is
+        raise CheckpointError(
+            f"no model of the checkpoint's configuration can be made: {str(error).splitlines()[0]}"
+        ) from error
     load_state(model, checkpoint.state)
     return model.eval()
 

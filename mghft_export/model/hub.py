@@ -138,6 +138,12 @@ def fetch(wanted: HubFile, what_else: str = "") -> Path:
         raise CheckpointError(f"cannot get {wanted} from the Hugging Face hub ({error}){instead}") from error
 
 
+def cached_commit(path: Path) -> str | None:
+    """The commit that a file in the hub's cache is of; the cache has a folder `snapshots/COMMIT` for each."""
+    parts = path.parts
+    return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-2] else None
+
+
 def fetch_optional(wanted: HubFile) -> None:
     """Bring a file into the cache, beside another of its repository, where there is one."""
     import huggingface_hub

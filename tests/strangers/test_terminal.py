@@ -75,14 +75,27 @@ def test_all_commands(
 
 
 def test_the_bench(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    quick = ["--part", "vision", "--batch", "1", "--only", "onnxruntime", "--iterations", "2", "--duration", "0"]
+    quick = [
+        "--part",
+        "vision",
+        "--batch",
+        "1",
+        "--only",
+        "onnxruntime",
+        "--iterations",
+        "2",
+        "--duration",
+        "0",
+    ]
     status = run(bench, [str(bundle), *quick])
     captured = capsys.readouterr()
     assert unshown(captured.out + captured.err) == set()
     assert status == 0, captured
 
 
-def test_names_are_shown_as_they_are(bundle: Path, stickers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_shown_as_they_are(
+    bundle: Path, stickers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = next(stickers.glob("0 *.png"))
     assert run(cli, ["predict", str(bundle), str(image), "--text", "a"]) == 0
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -42,7 +41,7 @@ def read_json(file: Path) -> Any:
     """
     try:
         return parse_json(_read_text(file))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{file} is not JSON ({error}); correct it or download it again") from error
 
 
@@ -56,7 +55,7 @@ def json_lines(file: Path) -> Iterator[Record]:
         if line.strip():
             try:
                 yield number, parse_json(line)
-            except (json.JSONDecodeError, RecursionError):
+            except ValueError:
                 yield number, line
 
 
