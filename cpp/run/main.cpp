@@ -1,5 +1,6 @@
 // mghft-run: a bundle on devices without Python.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <exception>
 #include <map>
 #include <string>
@@ -19,6 +20,9 @@ void add_running_options(CLI::App* command, Options& options) {
     command->add_option("--provider", options.provider, "ONNX Runtime's cpu, cuda or tensorrt; or openvino or openvino-bf16, on the CPU.")
         ->capture_default_str();
     command->add_option("--engine", options.engine, "Run engines: a folder, or its name in the bundle's engines/.");
+    command->add_flag_callback(
+        "--trust-engine", [] { ::setenv("MGHFT_TRUST_ENGINES", "1", 1); },
+        "Load engines that were built elsewhere. An engine is a program: only if you trust its builder.");
     command->add_option("--threads", options.threads, "CPU threads of one operator; 0 for the provider's choice.")
         ->capture_default_str();
     const std::map<std::string, Overlap> overlaps = {

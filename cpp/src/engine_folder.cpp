@@ -9,6 +9,7 @@
 #include "environment.hpp"
 #include "files.hpp"
 #include "json.hpp"
+#include "own_lines.hpp"
 #include "sha256.hpp"
 #include "text.hpp"
 
@@ -223,6 +224,17 @@ void check_version(const EngineFolder& folder, const std::string& backend, const
     if (backend != folder.backend || (!same_version(folder.version, version) && !compatible)) {
         throw Error(text(folder.path.string(), " was built with ", title(folder.backend), " ", folder.version,
                          ", and this is ", title(backend), " ", version, "; ", again(folder)));
+    }
+}
+
+void check_trust(const EngineFolder& folder) {
+    if (is_on("MGHFT_TRUST_ENGINES")) return;
+    const Lines built = read_own_lines("engines.txt", "mghft-export built engines 1");
+    for (const auto& [branch, entry] : folder.engines) {
+        if (std::find(built.begin(), built.end(), entry.file.sha256) != built.end()) continue;
+        throw Error(text(folder.path.string(),
+                         " has engines that were not built here by you, and an engine is a program; if you trust whoever "
+                         "built them, add --trust-engine"));
     }
 }
 

@@ -52,6 +52,10 @@ EngineFolder load_engine_folder(const std::filesystem::path& folder, const Bundl
 void check_version(const EngineFolder& folder, const std::string& backend, const std::string& version);
 void check_gpu(const EngineFolder& folder, const Gpu& gpu);
 
+// An engine is a program: it is loaded if `mghft-export trt` built it here for this user, or MGHFT_TRUST_ENGINES=1 in the
+// environment vouches for it. Throws Error where neither is so.
+void check_trust(const EngineFolder& folder);
+
 // Version-compatible engines bring code for the host, so they need more than the file's word: MGHFT_ALLOW_HOST_CODE=1 in
 // the environment. Throws Error without it.
 void check_host_code(const EngineFolder& folder);

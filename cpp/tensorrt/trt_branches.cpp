@@ -46,6 +46,7 @@ Branches open_engines(const Bundle& bundle, const EngineFolder& folder, const Op
                          "them without --strip-weights"));
     }
     check_version(folder, "tensorrt", tensorrt_version());
+    check_trust(folder);
     check_host_code(folder);
     check_gpu(folder, find_gpu());
     const auto vision_stream = std::make_shared<CudaStream>();

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "engine_folder.hpp"
 #include "json.hpp"
 #include "manifest.hpp"
+#include "own_lines.hpp"
 #include "sha256.hpp"
 #include "text.hpp"
 
@@ -202,6 +204,29 @@ TEST_CASE("advice to paste is our own command") {
         CAPTURE(bad);
         CHECK_THROWS_WITH_AS(read(bad), doctest::Contains("is no command of mghft-export trt"), Error);
     }
+}
+
+TEST_CASE("engines are loaded if they were built here or the user vouches for them") {
+    const Folder cache;
+    ::setenv("XDG_CACHE_HOME", cache.path.c_str(), 1);
+    ::unsetenv("MGHFT_TRUST_ENGINES");
+    EngineFolder folder;
+    folder.engines["vision"].file.sha256 = std::string(64, 'a');
+    folder.engines["text"].file.sha256 = std::string(64, 'b');
+    const auto built = [](const std::string& hash) {
+        change_own_lines("engines.txt", "mghft-export built engines 1", [&](Lines& lines) { lines.push_back(hash); });
+    };
+    CHECK_THROWS_WITH_AS(check_trust(folder), doctest::Contains("add --trust-engine"), Error);
+    built(std::string(64, 'a'));
+    CHECK_THROWS_AS(check_trust(folder), Error);
+    built(std::string(64, 'b'));
+    check_trust(folder);
+    ::chmod((cache.path / "mghft-export/verified/engines.txt").c_str(), 0666);
+    CHECK_THROWS_AS(check_trust(folder), Error);
+    ::setenv("MGHFT_TRUST_ENGINES", "1", 1);
+    check_trust(folder);
+    ::unsetenv("MGHFT_TRUST_ENGINES");
+    ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_CASE("compatible engines run on more than the GPU that built them") {

@@ -37,6 +37,7 @@ from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.cli.bench_progress import shown_progress
 from mghft_export.cli.bench_tables import comparison_tables, diff_notes, diff_table, table
 from mghft_export.cli.default_group import DefaultGroup
+from mghft_export.cli.engine_option import trust_engine_option
 from mghft_export.cli.main import run
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.config import MGHFTConfig
@@ -141,6 +142,7 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--provider", "providers", type=click.Choice(PROVIDERS), multiple=True, help="[default: all]"
         ),
+        trust_engine_option,
         click.option("--only", type=click.Choice(KINDS), multiple=True, help="Leave the other rows out."),
         click.option("--runner", type=path, help="The C++ program mghft-run: adds rows that it runs."),
         click.option(

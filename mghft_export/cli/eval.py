@@ -17,7 +17,7 @@ from mghft_export.cli.ablation import Selection, show_ablation
 from mghft_export.cli.comma_names import comma_names
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.drawn import DRAWN
-from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.text_weights_options import text_weights_options
@@ -56,6 +56,7 @@ MOST_LISTED = 20
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
 @click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
 @click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
+@trust_engine_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="Of a checkpoint with its own vocabulary.")
 @click.option("--compare", "other", type=click.Path(path_type=Path), help="A second bundle or checkpoint.")

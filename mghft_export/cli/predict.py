@@ -16,7 +16,7 @@ from rich.text import Text
 
 from mghft_export.bundle import Manifest, load_bundle
 from mghft_export.cli.columns_option import columns_option
-from mghft_export.cli.engine_option import refuse_with_engine
+from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.image_options import frame_option, max_pixels_option, parse_colour
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
 from mghft_export.cli.prediction_lines import PredictionLines
@@ -75,6 +75,7 @@ BATCH = 8
     "--engine",
     help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",
 )
+@trust_engine_option
 @click.option("--all", "every", is_flag=True, help="Show every class, not only the first three.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context

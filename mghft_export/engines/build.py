@@ -32,6 +32,7 @@ from mghft_export.engines.plan import BranchPlan, EnginePlan, build_command
 from mghft_export.engines.polygraphy_build import build_plan
 from mghft_export.engines.progress import OnProgress, Stop, progress_monitor, stopping_on_interrupt
 from mghft_export.engines.timing_cache import timing_cache_path
+from mghft_export.engines.trust import remember_built
 from mghft_export.errors import EngineError, MGHFTError
 
 
@@ -75,6 +76,7 @@ def build_engines(
             write_build_info(folder, info)
         if stop.asked:
             raise KeyboardInterrupt
+    remember_built([info.engines[item.branch].file.sha256 for item in plan.branches])
     return info
 
 

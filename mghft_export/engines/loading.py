@@ -10,6 +10,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.engines.backend import TITLES, Backend, open_backend
 from mghft_export.engines.build_info import ENGINES, BuildInfo, read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
+from mghft_export.engines.trust import check_trust
 from mghft_export.environment import is_on
 from mghft_export.errors import EngineError
 from mghft_export.hashing import sha256
@@ -65,6 +66,7 @@ def load_engine_folder(
     bundle = bundle or load_bundle(folder.resolve().parent.parent)
     check_files(folder, info)
     check_graphs(folder, info, bundle)
+    check_trust(folder, [entry.file.sha256 for entry in info.engines.values()])
     backend = backend or open_backend(info.backend)
     check_version(folder, info, backend)
     check_host_code(folder, info)

@@ -29,6 +29,7 @@ def engine_branches(bundle: Bundle, engine: str | Path, *, cuda_graphs: bool = T
     built = load_engine_folder(folder, bundle)
     paths = {branch: built.engine(branch) for branch in BRANCHES}
     precision, flags = built.info.precision, built.info.flags
+    graphs = bundle.manifest.precisions[precision]
     cuda, _ = open_cuda()
     vision, text, fusion = (
         load_engine(
@@ -36,8 +37,9 @@ def engine_branches(bundle: Bundle, engine: str | Path, *, cuda_graphs: bool = T
             backend=built.backend,
             cuda=cuda,
             cuda_graphs=cuda_graphs,
-            weights=bundle.graph(branch, precision) if flags.strip_weights else None,
+            weights=bundle.read(graphs[branch].file) if flags.strip_weights else None,
             host_code=flags.version_compatible,
+            sha256=built.info.engines[branch].file.sha256,
             cache=RuntimeCache(default_cache_folder() / built.info.engines[branch].file.sha256[:32]),
         )
         for branch in BRANCHES

@@ -7,6 +7,7 @@ captured here, TensorRT-RTX captures by itself.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ class EngineSession:
         backend: the package that built it.
         cuda: the CUDA runtime, from :func:`.cuda.open_cuda`.
         cuda_graphs: launch a set of shapes as one graph.
-        weights: the ONNX file that the engine was built of, for an engine without weights.
+        weights: the content of the ONNX file that the engine was built of, for an engine without weights.
         host_code: the engine brings code that runs on the host, as version-compatible ones do; only for engines of
             your own.
         cache: where TensorRT-RTX keeps compiled kernels; ignored by TensorRT, which has none to compile.
@@ -67,7 +68,7 @@ class EngineSession:
         backend: Backend,
         cuda: Cuda,
         cuda_graphs: bool = True,
-        weights: Path | None = None,
+        weights: bytes | None = None,
         host_code: bool = False,
         cache: RuntimeCache | None = None,
     ) -> None:
@@ -204,14 +205,18 @@ def load_engine(
     backend: Backend,
     cuda: Cuda,
     cuda_graphs: bool = True,
-    weights: Path | None = None,
+    weights: bytes | None = None,
     host_code: bool = False,
     cache: RuntimeCache | None = None,
+    sha256: str | None = None,
 ) -> EngineSession:
     """Open an engine file.
 
+    Args:
+        sha256: that the bytes which are loaded must have.
+
     Raises:
-        EngineError: the file cannot be read, or the engine cannot run here.
+        EngineError: the file cannot be read or is another one, or the engine cannot run here.
     """
     try:
         plan = path.read_bytes()
@@ -219,19 +224,28 @@ def load_engine(
         raise EngineError(
             f"the engine {path} cannot be read ({error.strerror}); build it with `mghft-export trt`"
         ) from error
+    if sha256 is not None and hashlib.sha256(plan).hexdigest() != sha256:
+        raise EngineError(f"the engine {path} was changed while it was loaded; run again")
     return EngineSession(
-        plan, str(path), backend=backend, cuda=cuda, cuda_graphs=cuda_graphs, host_code=host_code, cache=cache
+        plan,
+        str(path),
+        backend=backend,
+        cuda=cuda,
+        cuda_graphs=cuda_graphs,
+        weights=weights,
+        host_code=host_code,
+        cache=cache,
     )
 
 
-def _refit(trt: Any, engine: Any, log: BuildLog, weights: Path, name: str) -> None:
-    """Put the weights of an ONNX file into an engine that was built of it."""
+def _refit(trt: Any, engine: Any, log: BuildLog, weights: bytes, name: str) -> None:
+    """Put the weights of an ONNX file's content into an engine that was built of it."""
     refitter = trt.Refitter(engine, log.logger)
     parser = trt.OnnxParserRefitter(refitter, log.logger)
-    if not parser.refit_from_file(str(weights)) or not refitter.refit_cuda_engine():
+    if not parser.refit_from_bytes(weights) or not refitter.refit_cuda_engine():
         said = log.errors[-1] if log.errors else "no reason given"
         raise EngineError(
-            f"the weights of {weights} cannot be put into {name} ({said}); build it without --strip-weights"
+            f"the weights of the bundle cannot be put into {name} ({said}); build it without --strip-weights"
         )
 
 

@@ -6,8 +6,8 @@ No network runs here. What an engine really computes is tested in test_on_gpu.py
 from __future__ import annotations
 
 import gc
+import hashlib
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,11 +209,30 @@ def test_an_engine_that_does_not_load_says_what_tensorrt_said(runtime, tmp_path)
         load_engine(path, backend=backend, cuda=Cuda(runtime))
 
 
-def test_an_engine_without_weights_gets_those_of_its_graph(runtime):
-    _, engine = session(runtime, weights=Path("fp16/vision.onnx"))
-    assert engine.weights == "fp16/vision.onnx"
-    with pytest.raises(EngineError, match=r"text.onnx cannot be put .*other names"):
-        session(runtime, weights=Path("fp16/text.onnx"))
+def test_an_engine_without_weights_gets_those_of_its_graph(runtime, tmp_path):
+    _, engine = session(runtime, weights=b"of the vision branch")
+    assert engine.weights == b"of the vision branch"
+    with pytest.raises(EngineError, match=r"weights of the bundle cannot be put .*other names"):
+        session(runtime, weights=b"of the text branch")
+    # As the commands load it, from a file.
+    path, engine = tmp_path / "vision.engine", Engine(runtime)
+    path.write_bytes(b"plan")
+    load_engine(
+        path,
+        backend=stand_in_backend("tensorrt", engine),
+        cuda=Cuda(runtime),
+        weights=b"of the vision branch",
+    )
+    assert engine.weights == b"of the vision branch"
+
+
+def test_the_bytes_that_are_loaded_have_the_hash(runtime, tmp_path):
+    path = tmp_path / "vision.engine"
+    path.write_bytes(b"plan")
+    backend = stand_in_backend("tensorrt", Engine(runtime))
+    load_engine(path, backend=backend, cuda=Cuda(runtime), sha256=hashlib.sha256(b"plan").hexdigest())
+    with pytest.raises(EngineError, match="was changed while it was loaded"):
+        load_engine(path, backend=backend, cuda=Cuda(runtime), sha256="0" * 64)
 
 
 def test_compiled_kernels_are_kept_on_disk(runtime, tmp_path):
