@@ -174,6 +174,13 @@ class MGHFTConfig:
             raise MGHFTError(f"no_text {self.no_text!r} does not work: it must be true or false")
         if not isinstance(self.text_encoder, Mapping):
             raise MGHFTError(f"text_encoder {self.text_encoder!r} does not work: it must be a table")
+        for name, value in self.text_encoder.items():
+            # Tables would be code to fetch, other models, other kinds of weights.
+            if not isinstance(name, str) or not isinstance(value, (str, int, float, type(None))):
+                raise MGHFTError(f"text_encoder: {name!r} must be a number, a text or nothing")
+        for name in ("model_type", "vocab_size", "hidden_size", "num_hidden_layers"):
+            if name not in self.text_encoder:
+                raise MGHFTError(f"text_encoder has no {name!r}; give all fields of its configuration")
         for name, most in _TEXT_SIZES.items():
             number = self.text_encoder.get(name, 1)
             if type(number) is not int or not 1 <= number <= most:

@@ -23,16 +23,27 @@ def build_text_encoder(config: MGHFTConfig, attention: str) -> PreTrainedModel:
         MGHFTError: transformers does not know the architecture, or it has fewer than four layers.
     """
     fields = dict(config.text_encoder)
+    name = fields.get("model_type")
     try:
         encoder_config = AutoConfig.for_model(**fields)
     except (KeyError, ValueError) as error:
-        name = fields.get("model_type")
         raise MGHFTError(f"text encoder {name!r} is not an architecture that transformers knows") from error
+    except Exception as error:  # transformers checks each field in its own way
+        raise MGHFTError(
+            f"transformers cannot read the configuration of the text encoder {name!r}: {str(error).splitlines()[0]}"
+        ) from error
     if encoder_config.num_hidden_layers < POOLED_LAYERS:
         raise MGHFTError(
             f"the text encoder needs at least {POOLED_LAYERS} layers: their mean is the text feature"
         )
-    encoder: PreTrainedModel = AutoModel.from_config(encoder_config, attn_implementation=attention)
+    try:
+        encoder: PreTrainedModel = AutoModel.from_config(
+            encoder_config, attn_implementation=attention, trust_remote_code=False
+        )
+    except Exception as error:  # each architecture fails in its own way
+        raise MGHFTError(
+            f"transformers cannot build the text encoder {name!r}: {str(error).splitlines()[0]}"
+        ) from error
     return encoder
 
 
