@@ -13,6 +13,7 @@ ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find
 # Empty where the package is not installed; CMake then looks for OpenVINO itself.
 OPENVINO = $(shell $(BIN)/python -c "import importlib.util as u; found = u.find_spec('openvino'); print(found.submodule_search_locations[0] + '/cmake' if found else '')")
 FUZZ_SECONDS ?= 60
+FUZZ_EXAMPLES ?= 2000
 
 .PHONY: demo test lint bench cpp cpp-sanitize fuzz clean
 
@@ -60,12 +61,13 @@ cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSaniti
 	cpp/prepare_debian.sh
 	MGHFT_SANITIZE=address,undefined $(BIN)/python -m pytest tests/cpp
 
-fuzz: $(VENV)/.installed ## each fuzzer for FUZZ_SECONDS, with clang; for a nightly run
+fuzz: $(VENV)/.installed ## the parsers of both programs, on damaged files; for a nightly run
 	cpp/prepare_debian.sh clang libclang-rt-dev
 	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
 	  -DMGHFT_CUDA=OFF -DMGHFT_OPENVINO=OFF -DMGHFT_SANITIZE=address,undefined
 	cmake --build build/fuzz --parallel
 	cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+	MGHFT_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q tests/strangers/test_fuzzed.py
 
 clean:
 	rm -rf $(VENV) $(BUNDLE) $(BUNDLE)-paper build

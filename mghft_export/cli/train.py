@@ -117,6 +117,8 @@ def train(
             f"the first is {result.left_out[0]}."
         )
     replay = f" --precision int8 --recipe {result.best.with_suffix('.recipe.json')}" if qat else ""
+    if not chosen.tune_text and chosen.text_weights not in (None, "minilm"):
+        replay += f" --text-weights {chosen.text_weights}"
     say(console, "Next: ", (f"mghft-export onnx {result.best}{replay}", "bold"))
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError, DataError, MGHFTError
+from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import (
     build_model,
     load_checkpoint,
@@ -26,6 +27,7 @@ from mghft_export.model.checkpoint import (
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import Attention, Pyramid
 from mghft_export.model.text import build_text_encoder
+from mghft_export.model.text_choice import TextChoice
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
 from mghft_export.training.attention_variance import watch_attention
@@ -122,14 +124,17 @@ def losses(folder: Path) -> list[tuple[float, float, float]]:
 
 
 def test_resumed_run_has_the_losses_of_an_uninterrupted_one(
-    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path
+    stickers: StickerSet, recipe: Callable[..., Recipe], text_weights: Path, tmp_path: Path
 ) -> None:
     chosen = recipe(**WITH_LESS, auto_augment="rand-m9-mstd0.5-inc1", line_art=0.5, balanced=True)
     train(stickers, chosen, tmp_path / "whole", cache=tmp_path)
     train(stickers, chosen, tmp_path / "parts", cache=tmp_path, stop_after=1)
     train(stickers, chosen, tmp_path / "parts", cache=tmp_path, resume=True)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
-    whole, parts = (load_checkpoint(tmp_path / run / "last.safetensors") for run in ("whole", "parts"))
+    whole, parts = (
+        load_checkpoint(tmp_path / run / "last.safetensors", text=TextChoice(str(text_weights)))
+        for run in ("whole", "parts")
+    )
     assert all(torch.equal(whole.state[key], parts.state[key]) for key in whole.state)
 
 
@@ -141,8 +146,15 @@ def test_checkpoint_refers_to_frozen_text_weights_and_loads_whole(
     )
     description = read_description(result.last)
     assert description is not None
-    assert description["text_model"] == {"directory": str(text_weights), "file": "model.safetensors"}
-    model = build_model(load_checkpoint(result.last))
+    file = text_weights / "model.safetensors"
+    assert description["text_model"] == {
+        "directory": str(text_weights),
+        "file": file.name,
+        "sha256": sha256(file),
+    }
+    with pytest.raises(CheckpointError, match=r"not beside it.*--text-weights FOLDER"):
+        load_checkpoint(result.last)
+    model = build_model(load_checkpoint(result.last, text=TextChoice(str(text_weights))))
     assert isinstance(model, MGHFT)
     assert next(model.parameters()).dtype == torch.float32
 
@@ -463,13 +475,18 @@ def test_the_loss_knows_the_variance_of_the_attention_logits(
 
 
 def test_the_penalty_makes_sharp_attention_soft(
-    stickers: StickerSet, recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stickers: StickerSet,
+    recipe: Callable[..., Recipe],
+    text_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "build", lambda *arguments: sharpened(build(*arguments)))
     found = {}
     for weight in (0.0, 1.0):
         chosen = recipe(attention_variance_weight=weight, epochs=2, warmup_epochs=0, base_lr=0.3)
-        after = load_checkpoint(train(stickers, chosen, tmp_path / str(weight), cache=tmp_path).last)
+        last = train(stickers, chosen, tmp_path / str(weight), cache=tmp_path).last
+        after = load_checkpoint(last, text=TextChoice(str(text_weights)))
         pyramid = Pyramid(after.config).eval()
         prefix = "vision_model."
         pyramid.load_state_dict(
