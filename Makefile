@@ -15,7 +15,7 @@ OPENVINO = $(shell $(BIN)/python -c "import importlib.util as u; found = u.find_
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 2000
 
-.PHONY: demo test lint bench cpp cpp-sanitize fuzz clean
+.PHONY: demo test lint bench gpu cpp cpp-sanitize fuzz clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leav
 	$(BIN)/python -m pip install --quiet nncf
 	$(BIN)/python benchmarks/peers/compare.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(BIN)/python benchmarks/readme.py
+
+gpu: $(VENV)/.installed ## all that is worth knowing on an NVIDIA GPU, the most valuable first (half an hour)
+	$(BIN)/python benchmarks/gpu.py
 
 cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
 	cpp/prepare_debian.sh

@@ -1,21 +1,19 @@
-"""PyTorch on an NVIDIA GPU: goldens, as released against fused; and ONNX Runtime's CUDA provider where it is there.
+"""PyTorch on an NVIDIA GPU: the goldens, and as released against fused. A part of `benchmarks/gpu.py`.
 
-    python benchmarks/gpu_pytorch.py -o benchmarks/results/gpu_pytorch.json [--graph NAME=vision.onnx ...]
+    python benchmarks/gpu_pytorch.py --part goldens -o goldens.json
+    python benchmarks/gpu_pytorch.py --part pytorch --batch 8 -o batch8.json
 
-It needs torch, transformers, timm and, for --graph, onnxruntime-gpu; no bundle. The paper's size with random weights,
-image and text features -> logits; inputs and outputs stay on the GPU. The file is written anew after each part.
+It needs torch, transformers and timm, no bundle. The paper's size with random weights, image and text features ->
+logits; inputs and outputs stay on the GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +33,19 @@ from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.fused.vision import FusedVision  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
 
-BATCHES = (1, 8, 32)
 GOLDENS = ("paper_448", "locals_1010_224")
-ROUNDS = 10
+MODES = ("eager", "compiled")
+ROUNDS = 5
 SECONDS = 0.2
 """Timed runs of a round, and at least one."""
 
 Run = Callable[[], object]
 
 
-def goldens() -> list[dict[str, Any]]:
+def goldens(device: torch.device, names: Sequence[str]) -> list[dict[str, Any]]:
     """Largest difference of logits from the recorded ones, by case, form and precision."""
     found = []
-    for name in GOLDENS:
+    for name in names:
         with np.load(ROOT / "tests" / "goldens" / f"{name}.npz") as content:
             expected = dict(content)
         values = json.loads(str(expected["config"]))
@@ -56,11 +54,11 @@ def goldens() -> list[dict[str, Any]]:
         model = formula_model(config)
         ids, mask = golden_tokens(values["batch"], 4, values["text_length"], values["token_seed"])
         image = golden_image(values["batch"], *size, values["image_seed"])
-        inputs = [torch.from_numpy(array).cuda() for array in (image, ids, mask)]
-        forms = {"as-released": as_released(model).cuda().eval(), "fused": fuse(model).cuda()}
+        inputs = [torch.from_numpy(array).to(device) for array in (image, ids, mask)]
+        forms = {"as-released": as_released(model).to(device).eval(), "fused": fuse(model).to(device)}
         for form, module in forms.items():
             for precision in ("float32", "float16 autocast"):
-                with torch.inference_mode(), torch.autocast("cuda", torch.float16, "16" in precision):
+                with torch.inference_mode(), torch.autocast(device.type, torch.float16, "16" in precision):
                     output = module(*inputs)
                 logits = (output if isinstance(output, Tensor) else output.logits).float().cpu().numpy()
                 difference = float(np.abs(logits - expected["logits"]).max())
@@ -77,17 +75,23 @@ def goldens() -> list[dict[str, Any]]:
     return found
 
 
-def side_by_side(runs: dict[str, Run]) -> dict[str, Any]:
+def synchronize(device: torch.device) -> None:
+    """Wait for the GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def side_by_side(runs: dict[str, Run], device: torch.device) -> dict[str, Any]:
     """Interleaved rounds: median milliseconds of each, and speed against the first."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(ROUNDS + 1):
         for name, run in runs.items():
             run()
-            torch.cuda.synchronize()
+            synchronize(device)
             start, count = time.perf_counter(), 0
             while time.perf_counter() - start < SECONDS:
                 run()
-                torch.cuda.synchronize()
+                synchronize(device)
                 count += 1
             if number:  # the first round warms up
                 times[name].append((time.perf_counter() - start) / count * 1e3)
@@ -102,22 +106,25 @@ def side_by_side(runs: dict[str, Run]) -> dict[str, Any]:
     }
 
 
-def prepared(make: Callable[[], Run], precision: torch.dtype | None) -> tuple[Run | None, dict[str, Any]]:
+def prepared(
+    make: Callable[[], Run], precision: torch.dtype | None, device: torch.device
+) -> tuple[Run | None, dict[str, Any]]:
     """A form ready to be timed, with its peak memory, or why it cannot run."""
 
     def run() -> object:
-        with torch.inference_mode(), torch.autocast("cuda", precision, precision is not None):
+        with torch.inference_mode(), torch.autocast(device.type, precision, precision is not None):
             return step()
 
     try:
         torch.cuda.empty_cache()
         step = make()
-        torch.cuda.synchronize()
+        synchronize(device)
         loaded = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         started = time.perf_counter()
         run()
-        torch.cuda.synchronize()
+        synchronize(device)
         seconds = time.perf_counter() - started
         peak = torch.cuda.max_memory_allocated() - loaded
     except Exception as error:  # a row that cannot run says why, and the others go on
@@ -126,15 +133,14 @@ def prepared(make: Callable[[], Run], precision: torch.dtype | None) -> tuple[Ru
     return run, {"first_run_s": seconds, "peak_bytes": peak}
 
 
-def pytorch(batch: int) -> dict[str, Any]:
+def pytorch(config: MGHFTConfig, batch: int, device: torch.device, modes: Sequence[str]) -> dict[str, Any]:
     """As released against fused, eager and compiled, float32 and float16 autocast."""
-    config = MGHFTConfig.paper()
-    model = MGHFT(config, reattention="as_released", text_model=False).eval().cuda()
+    model = MGHFT(config, reattention="as_released", text_model=False).eval().to(device)
     fused = MGHFT(config, text_model=False).eval()
-    vision, fusion = FusedVision(fused.vision_model).eval().cuda(), FusedFusion(fused).eval().cuda()
-    image = torch.randn(batch, 3, *config.image_size, device="cuda")
-    pooled = torch.randn(batch, 4, config.bert_dim, device="cuda")
-    features = torch.randn(batch, 4, config.shared_dim, device="cuda")
+    vision, fusion = FusedVision(fused.vision_model).eval().to(device), FusedFusion(fused).eval().to(device)
+    image = torch.randn(batch, 3, *config.image_size, device=device)
+    pooled = torch.randn(batch, 4, config.bert_dim, device=device)
+    features = torch.randn(batch, 4, config.shared_dim, device=device)
 
     def released(pixels: Tensor, texts: Tensor) -> Tensor:
         logits: Tensor = model(pixels, pooled_text=texts).logits
@@ -148,7 +154,7 @@ def pytorch(batch: int) -> dict[str, Any]:
     runs: dict[str, Run] = {}
     notes: dict[str, dict[str, Any]] = {}
     for form, (function, texts) in forms.items():
-        for mode in ("eager", "compiled"):
+        for mode in modes:
             for name, precision in (("float32", None), ("float16", torch.float16)):
 
                 def make(function: Any = function, texts: Tensor = texts, mode: str = mode) -> Run:
@@ -157,84 +163,32 @@ def pytorch(batch: int) -> dict[str, Any]:
                     return lambda: called(image, texts)
 
                 row = f"{form} {mode} {name}"
-                run, notes[row] = prepared(make, precision)
+                run, notes[row] = prepared(make, precision, device)
                 if run is not None:
                     runs[row] = run
                 print(batch, row, notes[row], flush=True)
-    measured = side_by_side(runs)
+    measured = side_by_side(runs, device)
     return {row: {**note, **measured.get(row, {})} for row, note in notes.items()}
 
 
-def onnx_runtime(graph: Path, batch: int) -> dict[str, Any]:
-    """A vision graph in the CUDA provider, its inputs and outputs on the GPU."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        str(graph),
-        options,
-        providers=[("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
-        enable_fallback=0,
-    )
-    if "CUDAExecutionProvider" not in session.get_providers():
-        known = ", ".join(onnxruntime.get_available_providers())
-        return {"failure": f"ONNX Runtime did not start its CUDA provider; it has {known}"}
-    source = session.get_inputs()[0]
-    pixels = np.random.default_rng(0).standard_normal((batch, *source.shape[1:])).astype(np.float32)
-    binding = session.io_binding()
-    binding.bind_ortvalue_input(source.name, onnxruntime.OrtValue.ortvalue_from_numpy(pixels, "cuda", 0))
-    for output in session.get_outputs():
-        binding.bind_output(output.name, "cuda", 0)
-    return side_by_side({"onnxruntime cuda": lambda: session.run_with_iobinding(binding)})["onnxruntime cuda"]
-
-
-def machine() -> dict[str, Any]:
-    """GPU, driver, clocks and versions."""
-    query = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu"
-    said = subprocess.run(
-        ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"], capture_output=True, text=True
-    )
-    versions = {}
-    for package in ("torch", "onnxruntime-gpu", "onnxruntime", "transformers", "timm", "numpy", "triton"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "gpu": dict(zip(query.split(","), said.stdout.strip().split(", "), strict=False)),
-        "python": platform.python_version(),
-        "cuda": torch.version.cuda,
-        "versions": versions,
-    }
-
-
 def main() -> None:
-    """Parse, measure, write after each part."""
+    """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--graph", action="append", default=[], metavar="NAME=FILE")
-    parser.add_argument("--batch", action="append", type=int, dest="batches", help="1, 8 and 32 by default")
+    parser.add_argument("--part", choices=["goldens", "pytorch"], required=True)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument(
+        "--rehearse", action="store_true", help="on the CPU: the small model, eager, one golden"
+    )
     arguments = parser.parse_args()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    record: dict[str, Any] = {"machine": machine()}
-
-    def part(name: str, work: Callable[[], Any]) -> None:
-        try:
-            record[name] = work()
-        except Exception as error:  # the other parts go on
-            record[name] = {"failure": f"{type(error).__name__}: {str(error).splitlines()[:1]}"}
-        arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(name, json.dumps(record[name])[:1500], flush=True)
-
-    part("goldens", goldens)
-    for batch in arguments.batches or BATCHES:
-        for item in arguments.graph:
-            name, _, file = item.partition("=")
-            part(f"{name}, batch {batch}", lambda file=file, batch=batch: onnx_runtime(Path(file), batch))
-        part(f"vision+fusion, batch {batch}", lambda batch=batch: pytorch(batch))
-    record["machine_after"] = machine()
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    device = torch.device("cpu" if arguments.rehearse else "cuda")
+    if arguments.part == "goldens":
+        result: Any = goldens(device, GOLDENS[-1:] if arguments.rehearse else GOLDENS)
+    else:
+        config = MGHFTConfig.mini() if arguments.rehearse else MGHFTConfig.paper()
+        result = pytorch(config, arguments.batch, device, MODES[:1] if arguments.rehearse else MODES)
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
