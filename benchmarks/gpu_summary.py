@@ -15,6 +15,12 @@ def summary(record: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def pytorch_on_gpu(record: dict[str, Any]) -> str:
+    """The README's part: PyTorch and the goldens."""
+    parts = [_machine(record["machine"]), _pytorch(record), _goldens(record)]
+    return "\n\n".join([*parts, "ONNX Runtime's CUDA provider and TensorRT on a GPU: not run."])
+
+
 def _result(record: dict[str, Any], name: str) -> Any:
     return record["parts"].get(name, {}).get("result")
 

@@ -120,4 +120,8 @@ def test_pytorch_on_the_gpu(tiny_bundle, tiny_model, expected):
 
     pipeline = Pipeline(load_bundle(tiny_bundle), branches=torch_branches(fuse(tiny_model), device="cuda"))
     found = pipeline.logits(pipeline.preprocess(IMAGES), TEXTS)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    # Where two patches' scores are equal but for rounding, CPU and GPU may select different ones. Seen on an H200: one
+    # sticker of 41 by 0.0025; the others agree within 1e-3.
+    differences = np.abs(found - expected).max(axis=1)
+    assert (differences > 1e-3).sum() <= 1
+    assert differences.max() < 0.01 * spread(expected)
