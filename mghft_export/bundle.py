@@ -26,7 +26,7 @@ from mghft_export.errors import BundleError
 from mghft_export.graph_contents import check_graph_contents
 from mghft_export.hashing import sha256
 from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verified_files import verified_sha256
+from mghft_export.verified_files import state_of, verified_sha256
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
@@ -214,10 +214,10 @@ class Bundle:
             BundleError: as :meth:`graph`, or the file was changed meanwhile.
         """
         path = self.root / self._graph_entry(branch, precision).path
-        before = _state(path)
+        before = state_of(path)
         self.graph(branch, precision)
         yield path
-        if _state(path) != before:
+        if state_of(path) != before:
             raise BundleError(f"{path} was changed while it was loaded; run again")
 
     def graph(self, branch: str, precision: str = "fp32") -> Path:
@@ -281,22 +281,12 @@ def load_bundle(root: Path) -> Bundle:
     for entry in entries:
         try:
             target = (root / entry.path).resolve()
-            inside = target.is_relative_to(root.resolve()) and target.is_file() is not None
+            if not target.is_relative_to(root.resolve()):
+                raise BundleError(f"{path} names {entry.path!r}, which is outside the bundle")
+            _check_size(target, entry)
         except (OSError, ValueError) as error:
             raise BundleError(f"{path} names a file that cannot be; export the bundle again") from error
-        if not inside:
-            raise BundleError(f"{path} names {entry.path!r}, which is outside the bundle")
-        _check_size(target, entry)
     return Bundle(root, manifest)
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written to or another one takes its place."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _check_size(path: Path, entry: FileEntry) -> None:

@@ -49,11 +49,22 @@ def verified_sha256(path: Path) -> str:
     return digest
 
 
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or another one takes its place; None where there is none."""
+    try:
+        return _numbers(path.stat())
+    except OSError:
+        return None
+
+
+def _numbers(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 def _key(path: Path, state: os.stat_result) -> str:
     """A line of the file is this and the file's hash."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
-    times = f"{state.st_mtime_ns} {state.st_ctime_ns}"
-    return f"{name} {state.st_dev} {state.st_ino} {state.st_size} {times} "
+    return f"{name} {' '.join(map(str, _numbers(state)))} "
 
 
 def _recall(key: str) -> str | None:

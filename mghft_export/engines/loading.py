@@ -13,7 +13,7 @@ from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
 from mghft_export.engines.trust import check_trust
 from mghft_export.environment import is_on
 from mghft_export.errors import EngineError
-from mghft_export.hashing import sha256
+from mghft_export.verified_files import verified_sha256
 
 ALLOW_HOST_CODE = "MGHFT_ALLOW_HOST_CODE"
 """The environment variable by which a user lets engines bring code for the host; `mghft-run` reads it, too."""
@@ -93,7 +93,7 @@ def check_files(folder: Path, info: BuildInfo) -> None:
             raise EngineError(f"{folder} names {entry.file.path!r}, which is outside of it; {_again(info)}")
         if not path.is_file():
             raise EngineError(f"{path} is missing; {_again(info)}")
-        if path.stat().st_size != entry.file.bytes or sha256(path) != entry.file.sha256:
+        if path.stat().st_size != entry.file.bytes or verified_sha256(path) != entry.file.sha256:
             raise EngineError(f"{path} was changed after it was built; {_again(info)}")
 
 
