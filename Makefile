@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 BUNDLE ?= mghft-bundle
 SMALL := calibration/stickers-small
-ALL := --no-verify --precision fp16 --precision int8 --precision int8-fp16
+ALL := --no-verify --precision fp16 --precision int8
 DEMO := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png noto/1F4A4.png twemoji/1F629.png noto/1F6F8.png
 # Without a text, the picture alone decides.
 DEMO_PICTURES := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png twemoji/1F638.png twemoji/1F629.png

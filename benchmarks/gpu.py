@@ -121,7 +121,7 @@ def parts_of(machine: Machine, bundle: Path | None, *, rehearse: bool) -> list[P
         Part("goldens", (*pytorch, "--part", "goldens"), 120, no_torch),
         Part(
             "tests",
-            (python, "-m", "pytest", "-q", "-m", "gpu", "tests", "-p", "no:cacheprovider"),
+            (python, "-m", "pytest", "-q", "-m", "gpu", "tests/runtime", "-p", "no:cacheprovider"),
             240,
             no_torch,
         ),

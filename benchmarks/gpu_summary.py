@@ -77,7 +77,7 @@ def _bench(record: dict[str, Any]) -> str:
     rows: dict[str, dict[int, str]] = {}
     for item in comparisons:
         for row in item["rows"]:
-            cell = "failed" if row["failure"] else f"{row['median_ms']:.2f} ms"
+            cell = "failed" if row["failure"] else f"{row['latency']['median']:.2f} ms"
             rows.setdefault(row["name"], {})[item["batch"]] = cell
     lines = [
         "ONNX Runtime and engines, through `mghft-bench` (median).",

@@ -29,7 +29,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
         _remove_left_behind(path)
         handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
     except OSError as error:
-        raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
+        raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place") from error
     os.close(handle)
     partial = Path(name)
     # mkstemp makes private files; what replaces `path` should have the permissions any new file gets.
@@ -53,13 +53,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         MGHFTError: ``path`` is a file, the folder cannot be made or the disk is full.
     """
     if path.exists() and not path.is_dir():
-        raise MGHFTError(f"{path} is a file; choose a folder with -o")
+        raise MGHFTError(f"{path} is a file; choose a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_behind(path)
         partial = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     except OSError as error:
-        raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
+        raise MGHFTError(f"cannot write {path}: {error.strerror}; choose another place") from error
     partial.chmod(0o777 & ~_umask())
     old = partial.with_name(partial.name + ".old")
     try:

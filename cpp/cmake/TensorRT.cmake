@@ -10,7 +10,7 @@ elseif(NOT mghft_has_cuda)
   message(FATAL_ERROR "MGHFT_TENSORRT is on, and engines need CUDA, which was left out; put nvcc on PATH")
 endif()
 target_sources(mghft_objects PRIVATE
-  tensorrt/trt_branches.cpp tensorrt/trt_runs.cpp tensorrt/trt_session.cpp)
+  tensorrt/trt_branches.cpp tensorrt/trt_log.cpp tensorrt/trt_runs.cpp tensorrt/trt_session.cpp)
 target_include_directories(mghft_objects PUBLIC cuda tensorrt)
 target_compile_definitions(mghft_objects PUBLIC MGHFT_TENSORRT)
 # The kernel is part of libmghft, so it is no dependency of who links to what was installed.

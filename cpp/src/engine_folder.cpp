@@ -21,6 +21,8 @@ namespace {
 
 constexpr int kSchemaVersion = 1;
 constexpr int kAmpere = 80;  // engines without targets of their own run from here on
+// Two GPUs of one name whose memories differ by more than this factor are two models. Driver and ECC take some.
+constexpr double kSameMemory = 0.8;
 
 std::string again(const EngineFolder& folder) {
     return "build it again with: " + folder.command;
@@ -120,6 +122,14 @@ const char* title(const std::string& backend) {
     return backend == "rtx" ? "TensorRT-RTX" : "TensorRT";
 }
 
+bool is_same_gpu(const Gpu& built, const Gpu& here) {
+    if (built.name != here.name || built.sm != here.sm) return false;
+    if (built.multiprocessors != 0 && built.multiprocessors != here.multiprocessors) return false;
+    if (built.memory == 0) return true;
+    const auto [less, more] = std::minmax(built.memory, here.memory);
+    return double(less) >= kSameMemory * double(more);
+}
+
 bool runs_on(const EngineFolder& folder, const Gpu& gpu) {
     if (folder.backend == "rtx") {
         if (folder.targets.empty()) return gpu.sm >= kAmpere;
@@ -127,7 +137,23 @@ bool runs_on(const EngineFolder& folder, const Gpu& gpu) {
     }
     if (!folder.gpu) return false;
     if (folder.hardware_compatible == "ampere+") return std::min(gpu.sm, folder.gpu->sm) >= kAmpere;
-    return gpu.sm == folder.gpu->sm && (folder.hardware_compatible == "same-sm" || gpu.name == folder.gpu->name);
+    if (folder.hardware_compatible == "same-sm") return gpu.sm == folder.gpu->sm;
+    return is_same_gpu(*folder.gpu, gpu);
+}
+
+std::string written(const Gpu& gpu) {
+    return text(gpu.name, " (sm", gpu.sm, ")");
+}
+
+std::string written_size(const Gpu& gpu) {
+    const std::int64_t tenths = (gpu.memory * 10 + (1 << 29)) / (1 << 30);
+    return text(" with ", gpu.multiprocessors, " multiprocessors and ", tenths / 10, ".", tenths % 10, " GiB");
+}
+
+// The words of a command, less an option that takes one word.
+void drop_option(std::vector<std::string>& words, const std::string& name) {
+    const auto option = std::find(words.begin(), words.end(), name);
+    if (option != words.end()) words.erase(option, option + std::min<std::ptrdiff_t>(2, words.end() - option));
 }
 
 }  // namespace
@@ -155,7 +181,12 @@ EngineFolder parse_build_info(const std::string& content, const fs::path& path) 
         }
     }
     if (root.has("gpu")) {
-        folder.gpu = Gpu{root["gpu"]["name"].string(), static_cast<int>(root["gpu"]["sm"].integer(0, 1000))};
+        const JsonValue gpu = root["gpu"];
+        folder.gpu = Gpu{gpu["name"].string(), static_cast<int>(gpu["sm"].integer(0, 1000))};
+        if (gpu.has("multiprocessors")) {
+            folder.gpu->multiprocessors = static_cast<int>(gpu["multiprocessors"].integer(0, 1 << 20));
+        }
+        if (gpu.has("memory")) folder.gpu->memory = gpu["memory"].integer(0, std::int64_t(1) << 50);
     }
     if (root.has("flags")) {
         folder.version_compatible = root["flags"].boolean_or("version_compatible", false);
@@ -248,8 +279,13 @@ void check_host_code(const EngineFolder& folder) {
 void check_gpu(const EngineFolder& folder, const Gpu& gpu) {
     if (runs_on(folder, gpu)) return;
     std::string built_for;
+    std::string here = written(gpu);
     if (folder.gpu) {
-        built_for = text(folder.gpu->name, " (sm", folder.gpu->sm, ")");
+        built_for = written(*folder.gpu);
+        if (built_for == here) {
+            built_for += written_size(*folder.gpu);
+            here += written_size(gpu);
+        }
     } else if (!folder.targets.empty()) {
         for (const int sm : folder.targets) built_for += (built_for.empty() ? "sm" : ", sm") + std::to_string(sm);
     } else {
@@ -257,12 +293,11 @@ void check_gpu(const EngineFolder& folder, const Gpu& gpu) {
     }
     const std::string target = folder.backend == "rtx" ? text(" --target sm", gpu.sm) : "";
     std::vector<std::string> words = words_of(folder.command);
-    const auto option = std::find(words.begin(), words.end(), "--target");
-    if (option != words.end()) words.erase(option, option + std::min<std::ptrdiff_t>(2, words.end() - option));
+    drop_option(words, "--target");
     std::string command;
     for (const std::string& word : words) command += (command.empty() ? "" : " ") + word;
-    throw Error(text(folder.path.string(), " was built for ", built_for, ", and this is ", gpu.name, " (sm", gpu.sm,
-                     "); build it for this GPU with: ", command, target));
+    throw Error(text(folder.path.string(), " was built for ", built_for, ", and this is ", here,
+                     "; build it for this GPU with: ", command, target));
 }
 
 }  // namespace mghft

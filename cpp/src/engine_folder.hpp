@@ -2,6 +2,7 @@
 // and no crash.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -15,6 +16,8 @@ namespace mghft {
 struct Gpu {
     std::string name;
     int sm = 0;  // compute capability: 87
+    int multiprocessors = 0;  // 0, as of the memory: not known
+    std::int64_t memory = 0;  // bytes in all
 };
 
 struct EngineEntry {

@@ -256,15 +256,12 @@ void Pipeline::encode_missing() {
     std::sort(by_length_.begin(), by_length_.end(), [&](std::size_t a, std::size_t b) {
         return ids_[a].size() != ids_[b].size() ? ids_[a].size() < ids_[b].size() : a < b;
     });
-    const std::size_t longest = padded_length(by_length_.back());
-    plan_texts(missing_.size(), longest);
+    plan_texts(missing_.size(), run_length(padded_length(by_length_.back()), std::nullopt));
     encoded_.resize(missing_.size() * width_);
     std::size_t start = 0;
     for (const std::size_t part : text_parts_) {
         const std::size_t* numbers = by_length_.data() + start;
-        std::size_t length = padded_length(numbers[part - 1]);
-        if (!takes_texts(part, length)) length = longest;  // an engine may have no profile for so few tokens
-        write_ids(numbers, part, length);
+        write_ids(numbers, part, run_length(padded_length(numbers[part - 1]), part));
         run_text(part, encoded_.data() + start * width_);
         start += part;
     }
@@ -295,13 +292,27 @@ void Pipeline::plan_texts(std::size_t count, std::size_t longest) {
     planned_length_ = longest;
 }
 
-bool Pipeline::takes_texts(std::size_t count, std::size_t length) const {
+std::size_t Pipeline::run_length(std::size_t longest, std::optional<std::size_t> count) const {
     const auto& profiles = branches_.text->profiles();
-    const Shape shape{static_cast<std::int64_t>(count), static_cast<std::int64_t>(length)};
-    return profiles.empty() || std::any_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
-               return std::all_of(profile.begin(), profile.end(),
-                                  [&](const Extent& extent) { return extent.holds(shape); });
-           });
+    if (profiles.empty()) return longest;
+    const auto runs = [&](std::int64_t length) {
+        return std::any_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
+            return std::all_of(profile.begin(), profile.end(), [&](const Extent& extent) {
+                const std::int64_t batch = count ? static_cast<std::int64_t>(*count) : extent.least.sizes[0];
+                return extent.holds({batch, length});
+            });
+        });
+    };
+    const std::int64_t most = manifest_.text.max_length;
+    for (std::int64_t step = kShortestText, length = 0; length < most; step = next_text_length(step)) {
+        length = std::min(step, most);
+        if (length >= std::int64_t(longest) && runs(length)) return std::size_t(length);
+    }
+    // An engine may have no profile for any of these.
+    for (auto length = std::int64_t(longest); length < most; ++length) {
+        if (runs(length)) return std::size_t(length);
+    }
+    return longest;
 }
 
 std::size_t Pipeline::padded_length(std::size_t number) const {
@@ -336,6 +347,7 @@ void Pipeline::fill_text(const std::string_view* texts, std::size_t count) {
     for (std::size_t number = 0; number < count; ++number) {
         token_length_ = std::max(token_length_, padded_length(number));
     }
+    token_length_ = run_length(token_length_, count);
     write_ids(by_length_.data(), count, token_length_);
 }
 

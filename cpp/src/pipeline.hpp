@@ -1,6 +1,7 @@
 // From stickers to logits: preprocessing, texts, the three branches.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -59,7 +60,8 @@ class Pipeline {
     void plan_parts(std::size_t count);
     void encode_missing();
     void plan_texts(std::size_t count, std::size_t longest);
-    bool takes_texts(std::size_t count, std::size_t length) const;
+    // Tokens that a run of texts of up to `longest` is padded to, for so many texts, or for any number.
+    std::size_t run_length(std::size_t longest, std::optional<std::size_t> count) const;
     std::size_t padded_length(std::size_t number) const;
     void tokenize(const std::string_view* texts, std::size_t count);
     // Writes the ids of some of the tokenised texts, and their masks, into the text session's inputs.

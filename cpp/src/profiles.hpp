@@ -32,6 +32,14 @@ std::size_t choose_profile(const std::vector<Profile>& profiles, const std::vect
 // Throws Error where no profile takes the other dimensions.
 std::vector<BatchRange> batch_ranges(const std::vector<Profile>& profiles, const std::vector<Shape>& shapes);
 
+// The next of the lengths that texts are padded to for an engine, which keeps what it has prepared for a few shapes only:
+// 16, 24, 32, 48, 64 and so on.
+constexpr std::int64_t kShortestText = 16;
+constexpr std::int64_t next_text_length(std::int64_t length) {
+    const bool power_of_two = (length & (length - 1)) == 0;
+    return power_of_two ? length * 3 / 2 : length * 4 / 3;
+}
+
 // The batches that two branches both run.
 std::vector<BatchRange> common_ranges(const std::vector<BatchRange>& first, const std::vector<BatchRange>& second);
 

@@ -29,7 +29,10 @@ Gpu find_gpu() {
         throw Error(text("running an engine needs an NVIDIA GPU, and none can be used here (",
                          cudaGetErrorString(error), "); leave out --engine to run with ONNX Runtime"));
     }
-    return {properties.name, properties.major * 10 + properties.minor};
+    std::size_t free = 0, memory = 0;
+    check_cuda(cudaMemGetInfo(&free, &memory), "cudaMemGetInfo");
+    return {properties.name, properties.major * 10 + properties.minor, properties.multiProcessorCount,
+            std::int64_t(memory)};
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "mghft/mghft.hpp"
+#include "text.hpp"
+#include "trt_log.hpp"
 
 namespace mghft {
 
@@ -28,7 +30,10 @@ Shape shape_of(const nvinfer1::Dims& dims, const std::string& name) {
 }  // namespace
 
 void require_trt(bool done, const std::string& what) {
-    if (!done) throw Error("TensorRT refuses " + what + "; build the engine again with `mghft-export trt`");
+    if (!done) {
+        throw Error(text("TensorRT refuses ", what, " (", TrtLog::shared().take_error(),
+                         "); build the engine again with `mghft-export trt`"));
+    }
 }
 
 TrtRuns::TrtRuns(nvinfer1::ICudaEngine& engine, std::vector<std::string> inputs, std::vector<std::string> outputs,
@@ -49,9 +54,9 @@ TrtRun& TrtRuns::prepare(std::size_t profile, const std::vector<Shape>& inputs, 
     std::unique_ptr<nvinfer1::IExecutionContext> context(
         engine_.createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
     if (!context) {
-        throw Error(
-            "no execution context can be made for the engine, most likely for want of GPU memory; "
-            "close what else uses it, or build the engine with smaller --batch");
+        throw Error(text("no execution context can be made for the engine (", TrtLog::shared().take_error(),
+                         "), most likely for want of GPU memory; close what else uses it, or build the engine with "
+                         "smaller --batch"));
     }
     const int64_t size = engine_.getDeviceMemorySizeV2();
     context->setDeviceMemoryV2(activations_.reserve(static_cast<std::size_t>(std::max<int64_t>(size, 1))), size);
@@ -63,12 +68,14 @@ TrtRun& TrtRuns::prepare(std::size_t profile, const std::vector<Shape>& inputs, 
     }
     const char* missing = nullptr;
     require_trt(context->inferShapes(1, &missing) == 0, missing == nullptr ? "the shapes" : missing);
-    TrtRun& run = runs_.emplace_front();
+    std::vector<Shape> output_shapes;
+    for (const std::string& name : outputs_) {
+        output_shapes.push_back(shape_of(context->getTensorShape(name.c_str()), name));
+    }
+    TrtRun& run = runs_.emplace_front();  // only now, that nothing can fail
     run.profile = profile;
     run.inputs = inputs;
-    for (const std::string& name : outputs_) {
-        run.outputs.push_back(shape_of(context->getTensorShape(name.c_str()), name));
-    }
+    run.outputs = std::move(output_shapes);
     run.context = std::move(context);
     return run;
 }
@@ -79,6 +86,7 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
             check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
             run.graph.reset();
         }
+        run.addresses.clear();  // should one be refused, none is taken for set
         for (std::size_t index = 0; index < addresses.size(); ++index) {
             const std::string& name = index < inputs_.size() ? inputs_[index] : outputs_[index - inputs_.size()];
             require_trt(run.context->setTensorAddress(name.c_str(), addresses[index]), "the address of " + name);
@@ -89,6 +97,7 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
     if (cuda_graphs_ && run.capturable && run.warm && !run.graph.captured()) {
         // Some layers cannot be captured. The context stays usable, so it runs without a graph from then on.
         run.capturable = run.graph.capture(stream, [&] { return run.context->enqueueV3(stream); });
+        if (!run.capturable) TrtLog::shared().take_error();  // said of the capture, and of no later failure
     }
     if (run.graph.captured()) {
         run.graph.launch(stream);
@@ -100,7 +109,8 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
 
 void TrtRuns::enqueue(TrtRun& run, cudaStream_t stream) {
     if (!run.context->enqueueV3(stream)) {
-        throw Error("TensorRT could not queue the engine; build it again with `mghft-export trt`");
+        throw Error(text("TensorRT could not queue the engine (", TrtLog::shared().take_error(),
+                         "); build it again with `mghft-export trt`"));
     }
 }
 

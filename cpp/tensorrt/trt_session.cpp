@@ -1,11 +1,11 @@
 #include "trt_session.hpp"
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 #include "mghft/mghft.hpp"
 #include "text.hpp"
+#include "trt_log.hpp"
 
 namespace mghft {
 
@@ -40,26 +40,6 @@ void require_tensor(const nvinfer1::ICudaEngine& engine, const TensorEntry& entr
 }
 
 }  // namespace
-
-TrtLog& TrtLog::shared() {
-    static TrtLog& log = *new TrtLog;
-    return log;
-}
-
-void TrtLog::log(Severity severity, const char* message) noexcept {
-    if (severity > Severity::kERROR || message == nullptr) return;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    try {
-        error_ = message;
-    } catch (const std::bad_alloc&) {
-        error_.clear();
-    }
-}
-
-std::string TrtLog::take_error() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return error_.empty() ? "no reason given" : std::exchange(error_, {});
-}
 
 TrtSession::TrtSession(const std::string& plan, const std::string& name, const GraphEntry& entry,
                        std::shared_ptr<CudaStream> stream, const TrtSessionOptions& options)

@@ -4,7 +4,6 @@
 #include <NvInfer.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,21 +14,6 @@
 #include "trt_runs.hpp"
 
 namespace mghft {
-
-// TensorRT's messages: the last error is kept for ours, nothing is printed.
-class TrtLog final : public nvinfer1::ILogger {
-  public:
-    // TensorRT keeps the first logger that it is given as long as anything of it lives, so all sessions share one,
-    // which is never destroyed.
-    static TrtLog& shared();
-
-    void log(Severity severity, const char* message) noexcept override;
-    std::string take_error();
-
-  private:
-    std::mutex mutex_;
-    std::string error_;
-};
 
 struct TrtSessionOptions {
     bool host_code = false;             // the engine brings code for the host, as version-compatible ones do

@@ -229,6 +229,22 @@ TEST_CASE("engines are loaded if they were built here or the user vouches for th
     ::unsetenv("XDG_CACHE_HOME");
 }
 
+TEST_CASE("every Jetson Orin is called Orin") {
+    const std::int64_t gib = std::int64_t(1) << 30;
+    EngineFolder folder;
+    folder.path = "e";
+    folder.backend = "tensorrt";
+    folder.gpu = Gpu{"Orin", 87, 16, 61 * gib};
+    check_gpu(folder, {"Orin", 87, 16, 59 * gib});
+    CHECK_THROWS_WITH_AS(check_gpu(folder, {"Orin", 87, 8, 61 * gib}),
+                         doctest::Contains("was built for Orin (sm87) with 16 multiprocessors and 61.0 GiB, and this is "
+                                           "Orin (sm87) with 8 multiprocessors and 61.0 GiB; build it for this GPU"),
+                         Error);
+    CHECK_THROWS_AS(check_gpu(folder, {"Orin", 87, 16, 30 * gib}), Error);
+    folder.gpu = Gpu{"Orin", 87};  // of an earlier version
+    check_gpu(folder, {"Orin", 87, 8, 7 * gib});
+}
+
 TEST_CASE("compatible engines run on more than the GPU that built them") {
     EngineFolder folder;
     folder.backend = "tensorrt";

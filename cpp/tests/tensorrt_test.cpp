@@ -144,6 +144,55 @@ TEST_CASE("every session says what TensorRT said, though TensorRT keeps the firs
     CHECK_THROWS_WITH_AS(open("damaged"), doctest::Contains("(magic tag does not match)"), Error);
 }
 
+TEST_CASE("what TensorRT says of a run is passed on") {
+    Pipeline pipeline = make_pipeline(open_stand_ins(false, false));
+    stand_in::run_fails = true;
+    CHECK_THROWS_WITH_AS(classify(pipeline, 2, 0),
+                         "TensorRT could not queue the engine (a kernel failed to launch); build it again with "
+                         "`mghft-export trt`",
+                         Error);
+    stand_in::run_fails = false;
+    CHECK(classify(pipeline, 2, 0).size() == 4);
+}
+
+TEST_CASE("a context that could not be set up is not kept") {
+    Branches branches = open_stand_ins(false, false);
+    auto& text = dynamic_cast<TrtSession&>(*branches.text);
+    const auto run = [&] {
+        for (const std::size_t index : {0, 1}) std::fill_n(static_cast<std::int64_t*>(text.input(index, {1, 4})), 4, 1);
+        text.start();
+        text.finish();
+    };
+    stand_in::outputs_are_odd = true;
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        CHECK_THROWS_WITH_AS(run(), doctest::Contains("more than four dimensions"), Error);
+    }
+    stand_in::outputs_are_odd = false;
+    run();
+    CHECK(static_cast<const float*>(text.output(0))[1] == 4);
+}
+
+TEST_CASE("texts get a few lengths, so that an engine prepares a few shapes") {
+    static_assert(next_text_length(16) == 24 && next_text_length(24) == 32 && next_text_length(96) == 128);
+    Pipeline engines = make_pipeline(open_stand_ins(false, false));
+    Pipeline host = make_pipeline(
+        {std::make_unique<StandInVision>(), std::make_unique<StandInText>(), std::make_unique<StandInFusion>()});
+    stand_in::counts = {};
+    for (const char* words : {"one", "one two", "one two three", "two two one three one", "three three"}) {
+        std::vector<float> found[2];
+        for (Pipeline* pipeline : {&engines, &host}) {
+            const std::vector<std::uint8_t> pixels(8 * 8 * 3, 9);
+            const ImageView image{pixels.data(), 8, 8, 3, 24};
+            const std::string_view text = words;
+            std::vector<float>& logits = found[pipeline == &host];
+            logits.resize(2);
+            pipeline->logits(&image, &text, nullptr, 1, logits.data());
+        }
+        CHECK(found[0] == found[1]);
+    }
+    CHECK(stand_in::counts.contexts == 3);  // one a branch
+}
+
 TEST_CASE("a session runs on the GPU that it was opened on, whichever thread calls") {
     REQUIRE(cudaSetDevice(1) == cudaSuccess);
     Pipeline pipeline = make_pipeline(open_stand_ins(true, false));

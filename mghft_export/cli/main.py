@@ -7,6 +7,7 @@ import errno
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import click
 
 from mghft_export import __version__
 from mghft_export.errors import MGHFTError
+from mghft_export.stopping import Stopped, raising_stops
 
 COMMANDS = {
     "onnx": ("mghft_export.cli.onnx", "onnx", "Export a checkpoint as a verified bundle of ONNX graphs."),
@@ -84,10 +86,14 @@ def cli() -> None:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
-    """Run a command; errors meant for people become one sentence on stderr and exit status 2."""
+    """Run a command; errors meant for people become one sentence on stderr and exit status 2.
+
+    A signal that ends it gives 128 and the signal's number, as shells say it.
+    """
     try:
-        result = command.main(args=arguments, standalone_mode=False)
-        sys.stdout.flush()
+        with raising_stops():
+            result = command.main(args=arguments, standalone_mode=False)
+            sys.stdout.flush()
     except MGHFTError as error:
         _say_error(error)
         return 2
@@ -104,9 +110,11 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
         error.show(file=shown)
         click.echo(visible(shown.getvalue().rstrip("\n"), keep="\n"), err=True)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("stopped", err=True)
-        return 130
+        # click turns what it catches into an Abort.
+        signalled = stop if isinstance(stop, Stopped) else stop.__cause__
+        return 128 + (signalled.number if isinstance(signalled, Stopped) else signal.SIGINT)
     return result if isinstance(result, int) else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -15,10 +15,11 @@ from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.json_output import echo_json
-from mghft_export.cli.progress_bar import Steps, steps
+from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
+from mghft_export.cli.verified_precisions import verified_precisions
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
@@ -35,20 +36,14 @@ from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
-from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path
 from mghft_export.terminal import Terminal
-from mghft_export.verification.record import record_verification
 from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verification.stickers import calibration_stickers, data_set_stickers
-from mghft_export.verification.verify import verify_precisions
 
 DEFAULT_BUNDLE = Path("mghft-bundle")
 PRESETS = {"paper": MGHFTConfig.paper}
-QUICK = 32
-"""Stickers that new precisions are verified on here, in a minute for the paper's size; `verify` takes all."""
 
 
 def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -111,8 +106,8 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     "precisions",
     multiple=True,
     type=click.Choice(["fp32", *PRECISIONS]),
-    help="Beside fp32, which a bundle always has; may be given several times. INT8 comes as int8 (CPU) and "
-    "int8-fp16 (GPU).",
+    help="Beside fp32, which a bundle always has; may be given several times. int8 gives both forms of INT8: int8 for "
+    "CPUs and int8-fp16 for GPUs.",
 )
 @click.option(
     "--io", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="Of fp16 graphs."
@@ -191,7 +186,8 @@ def onnx(
     start = time.perf_counter()
     changes = {"image_size": image_size, "views": views, "pooling": pooling}
     changes = {key: value for key, value in changes.items() if value is not None}
-    wanted = [name for name in PRECISIONS if name in precisions]
+    both_forms = {"int8", "int8-fp16"} if "int8" in precisions else set()
+    wanted = [name for name in PRECISIONS if name in both_forms.union(precisions)]
     chosen = QuantizationRecipe(
         branches=BRANCHES if quantize_text else ("vision", "fusion"),
         calibrator=calibrator,
@@ -275,36 +271,6 @@ def checkpoint_source(
     name = parse_hub_place(place).place if is_hub_place(place) else path.name
     source = Source(build_model(checkpoint), checkpoint.class_names, name, sha256(path), trained=True)
     return source, note
-
-
-def verified_precisions(
-    bundle: Bundle,
-    precisions: Sequence[str],
-    options: PrecisionOptions,
-    data: StickerSet | None,
-    shown: Steps,
-) -> tuple[Bundle, dict[str, PrecisionVerification]]:
-    """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set."""
-    # Stickers that do not fit the model are found before the work, not after; the calibration looks at its set itself.
-    if data is not None:
-        chosen = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
-    texts = TextCache()
-    bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers, texts)
-    stickers = (
-        chosen
-        if data is not None
-        else calibration_stickers(bundle.manifest, precisions=precisions, limit=QUICK)
-    )
-    shown.start(f"verifying {', '.join(precisions)}")
-    done = 0
-
-    def on_batch(count: int) -> None:
-        nonlocal done
-        done += count
-        shown.stickers(done, len(stickers.stickers))
-
-    verified = verify_precisions(bundle, precisions, stickers, on_batch=on_batch, texts=texts)
-    return record_verification(bundle, verified), verified
 
 
 def verification_stickers(dataset: StickerSet | None, background: str, tolerance: float) -> VerifyOn:

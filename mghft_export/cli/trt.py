@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,16 +13,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import steps
-from mghft_export.cli.sentences import say
+from mghft_export.cli.sentences import say, say_warning
+from mghft_export.cli.verification_tables import print_verifications
+from mghft_export.cli.verified_precisions import verified_precisions
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.engines.backend import choose_backend
 from mghft_export.engines.build import build_engines
 from mghft_export.engines.build_info import BuildInfo
+from mghft_export.engines.capabilities import refit_warning
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
 from mghft_export.engines.options import (
     BuildOptions,
@@ -34,7 +36,9 @@ from mghft_export.engines.options import (
 from mghft_export.engines.plan import EnginePlan, build_command, plan_engines
 from mghft_export.engines.profiles import Shapes, parse_profiles
 from mghft_export.precision.build import add_precisions
+from mghft_export.precision.own_recipe import own_options
 from mghft_export.terminal import Terminal
+from mghft_export.verification.result import PrecisionVerification
 
 
 @click.command()
@@ -79,6 +83,7 @@ from mghft_export.terminal import Terminal
 )
 @click.option("--refittable", is_flag=True, help="Weights can be replaced later.")
 @click.option("--strip-weights", is_flag=True, help="Leave the weights out; they are refitted on the device.")
+@click.option("--no-verify", is_flag=True, help="Do not compare graphs that are made first with fp32.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built.")
 @click.option("--json", "as_json", is_flag=True, help="Print build.json (with --dry-run: the plan).")
 def trt(
@@ -96,12 +101,15 @@ def trt(
     hardware_compatible: HardwareLevel | None,
     refittable: bool,
     strip_weights: bool,
+    no_verify: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Build TensorRT or TensorRT-RTX engines of BUNDLE (default: mghft-bundle), beside its graphs.
 
-    Graphs of a precision that the bundle lacks are made first. After the build the fused attention kernels are counted.
+    Graphs of a precision that the bundle lacks are made first, as its others were made: INT8 with the recipe and the
+    ranges that the bundle has, else with its calibration set. They are compared with fp32. After the build the fused
+    attention kernels are counted.
     """
     console = Terminal(stderr=as_json)
     start = time.perf_counter()
@@ -110,8 +118,8 @@ def trt(
         precision=precision,
         branches=tuple(dict.fromkeys(branches)) or BuildOptions.branches,
         profiles=parse_profiles(batches, lengths),
-        targets=parse_targets(target) if target else (),
-        workspace=parse_size(workspace) if workspace else None,
+        targets=parse_targets(target) if target is not None else (),
+        workspace=parse_size(workspace) if workspace is not None else None,
         level=level,
         tf32=tf32,
         version_compatible=version_compatible,
@@ -122,16 +130,19 @@ def trt(
     gpu = find_gpu()
     package = choose_backend(backend, gpu)
     check_options(options, package, gpu)
+    if refittable and (known := refit_warning(package)) is not None:
+        say_warning(Terminal(stderr=True), known)
     missing = precision not in opened.manifest.precisions
     if missing and dry_run:
         command = build_command(bundle, package.name, options)
         if as_json:
             click.echo(json.dumps({"missing_precision": precision, "command": command}, indent=1))
         else:
-            say(console, f"Would first make the {precision} graphs of {bundle}; then: {command}")
+            _, how = own_options(opened, precision)
+            say(console, f"Would first make the {precision} graphs of {bundle}, {how}; then: {command}")
         return
     if missing:
-        opened = _with_precision(opened, precision, console)
+        opened = _with_precision(opened, precision, console, verify=not no_verify)
     warn_of_precision(opened.manifest, precision)
     plan = plan_engines(opened, options, package, gpu)
     if dry_run:
@@ -140,30 +151,34 @@ def trt(
     with Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console
     ) as progress:
-        warn = Terminal(stderr=True, soft_wrap=True)
-        info = build_engines(
-            plan,
-            _on_progress(progress),
-            lambda sentence: warn.print(Text.assemble(("warning: ", "yellow"), sentence)),
-        )
+        warnings = Terminal(stderr=True)
+        info = build_engines(plan, _on_progress(progress), lambda sentence: say_warning(warnings, sentence))
         for task in progress.task_ids:
             progress.update(task, completed=1.0)
     if as_json:
         echo_json(info.model_dump(mode="json"))
     else:
         console.print(engine_table(plan, info))
-    _warn_of_missing(info, Terminal(stderr=True, soft_wrap=True))
+    _warn_of_missing(info, Terminal(stderr=True))
     seconds = time.perf_counter() - start
     say(console, "Engines written to ", (str(plan.folder), "bold"), f" in {seconds:.0f} s.")
     first = info.engines[plan.branches[0].branch].file.path
     say(console, "Next: ", (f"mghft-export inspect {plan.folder / first}", "bold"))
 
 
-def _with_precision(bundle: Bundle, precision: str, console: Console) -> Bundle:
-    """Make the graphs of a precision, INT8 with the default calibration set."""
-    console.print(f"The bundle has no {precision} graphs yet; they are made first.")
+def _with_precision(bundle: Bundle, precision: str, console: Console, *, verify: bool) -> Bundle:
+    """Make the graphs of a precision as the bundle's others were made, and compare them with fp32."""
+    options, how = own_options(bundle, precision)
+    say(console, f"The bundle has no {precision} graphs yet; they are made first, {how}.")
+    verified: Mapping[str, PrecisionVerification] = {}
     with steps("reading the calibration set") as shown:
-        return add_precisions(bundle, [precision], on_step=shown.start, on_stickers=shown.stickers)
+        if verify:
+            bundle, verified = verified_precisions(bundle, [precision], options, None, shown)
+        else:
+            bundle = add_precisions(bundle, [precision], options, shown.start, shown.stickers)
+    if verified:
+        print_verifications(verified, console)
+    return bundle
 
 
 def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:
@@ -220,9 +235,7 @@ def _warn_of_missing(info: BuildInfo, console: Console) -> None:
             if fixed
             else "the engine is correct but slower; another version of the package may fuse them"
         )
-        console.print(
-            Text.assemble(("warning: ", "yellow"), f"attention is not fused in {branch}: {blocks} ({remedy})")
-        )
+        say_warning(console, f"attention is not fused in {branch}: {blocks} ({remedy})")
 
 
 def _show_plan(plan: EnginePlan, gpu: Gpu | NoGpu, console: Console, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from mghft_export import __version__
 from mghft_export.atomic import replacing_folder
 from mghft_export.bundle import file_entry
 from mghft_export.engines.attentions import block_name, count_fused
-from mghft_export.engines.build_errors import EngineMemoryError, build_error
+from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
 from mghft_export.engines.build_info import (
     AttentionsEntry,
     BuildInfo,
@@ -26,7 +26,8 @@ from mghft_export.engines.build_info import (
     write_build_info,
 )
 from mghft_export.engines.build_log import BuildLog
-from mghft_export.engines.layers import Layer, engine_layers, layers_path, write_layers
+from mghft_export.engines.layers import Layer, engine_layers, layers_path, read_layers, write_layers
+from mghft_export.engines.loading import check_file, is_same_gpu
 from mghft_export.engines.network import parse_network
 from mghft_export.engines.plan import BranchPlan, EnginePlan, build_command
 from mghft_export.engines.polygraphy_build import build_plan
@@ -34,6 +35,7 @@ from mghft_export.engines.progress import OnProgress, Stop, progress_monitor, st
 from mghft_export.engines.timing_cache import timing_cache_path
 from mghft_export.engines.trust import remember_built
 from mghft_export.errors import EngineError, MGHFTError
+from mghft_export.exclusive import exclusive
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,32 @@ def build_engines(
 ) -> BuildInfo:
     """Build all engines of a plan, replacing those that were there; other branches of the same build stay.
 
+    What another process builds into the same folder meanwhile stays, too, if it is of another branch.
+
     Args:
         on_progress: takes a branch, the builder's phase and the part that is done.
-        on_warning: takes a sentence, when memory is short and the batch is halved.
+        on_warning: takes a sentence: memory is short and the batch is halved, or an engine that was there is damaged.
 
     Raises:
         EngineError: the builder cannot build it; nothing is written then.
-        KeyboardInterrupt: it was stopped by Ctrl-C; nothing is written then either.
+        Stopped: Ctrl-C or another signal stopped it; nothing is written then either.
     """
-    with _no_empty_folder_left(plan.folder.parent), replacing_folder(plan.folder) as folder:
+    with (
+        ExitStack() as to_the_end,
+        _no_empty_folder_left(plan.folder.parent),
+        replacing_folder(plan.folder) as folder,
+    ):
         with stopping_on_interrupt() as stop:
-            entries = _kept_engines(plan, folder)
+            entries: dict[str, EngineEntry] = {}
             for number, item in enumerate(plan.branches):
                 plan, built = _build_what_fits(
                     plan, number, partial(on_progress, item.branch), on_warning, stop
                 )
                 entries[item.branch] = _write(plan, plan.branches[number], built, folder)
-            info = _build_info(plan, entries)
+            to_the_end.enter_context(exclusive(plan.bundle.root))  # until the folder is in its place
+            info = _build_info(plan, _kept_engines(plan, folder, on_warning) | entries)
             write_build_info(folder, info)
-        if stop.asked:
-            raise KeyboardInterrupt
+        stop.check()
     remember_built([info.engines[item.branch].file.sha256 for item in plan.branches])
     return info
 
@@ -84,13 +92,18 @@ def _build_what_fits(
     plan: EnginePlan, number: int, on_progress: OnProgress, on_warning: Callable[[str], None], stop: Stop
 ) -> tuple[EnginePlan, SerialisedEngine]:
     """Build a branch, for ever smaller batches while memory is short; also the plan that fitted."""
+    in_doubt = False
     while True:
         try:
-            return plan, build_branch(plan, plan.branches[number], on_progress, stop)
-        except EngineMemoryError as error:
+            return plan, build_branch(plan, plan.branches[number], on_progress, stop, on_warning)
+        except (EngineMemoryError, NoKernelError) as error:
             smaller = plan.halved()
             if smaller is None or plan.options.workspace is not None:  # a limit of one's own is kept
                 raise
+            if isinstance(error, NoKernelError):
+                if in_doubt:  # half the batch did not help, so it is not for want of memory
+                    raise
+                in_doubt = True
             plan = smaller
             batches = " and ".join(str(choice.batch) for choice in plan.options.profiles)
             on_warning(f"{error}. Now trying --batch {batches}, for this branch and those after it.")
@@ -112,12 +125,16 @@ def build_branch(
     item: BranchPlan,
     on_progress: OnProgress = lambda *_: None,
     stop: Stop | None = None,
+    on_warning: Callable[[str], None] = lambda _: None,
 ) -> SerialisedEngine:
     """Build one engine, in memory.
 
+    Args:
+        on_warning: takes a sentence where the timing cache cannot be kept.
+
     Raises:
         EngineError: the builder cannot build it; one sentence with the remedy.
-        KeyboardInterrupt: a stop was asked for.
+        Stopped: a stop was asked for.
     """
     stop = stop or Stop()
     backend, log = plan.backend, BuildLog(plan.backend.trt)
@@ -132,11 +149,11 @@ def build_branch(
         workspace=plan.workspace,
         timing_cache=timing_cache_path(backend, plan.gpu),
         monitor=monitor,
+        on_warning=on_warning,
     )
-    if stop.asked:
-        raise KeyboardInterrupt
+    stop.check()
     if serialised is None:
-        raise build_error(log.errors, item.path.name, backend.title)
+        raise build_error(log.errors, item.path.name, backend.title, log.memory)
     seconds = time.perf_counter() - start
     return SerialisedEngine(serialised, seconds, engine_layers(backend, serialised, log))
 
@@ -170,7 +187,15 @@ def _build_info(plan: EnginePlan, entries: dict[str, EngineEntry]) -> BuildInfo:
         version=plan.backend.version,
         precision=options.precision,
         targets=options.targets,
-        gpu=None if gpu is None else GpuEntry(name=gpu.name, sm=gpu.sm, driver=gpu.driver),
+        gpu=None
+        if gpu is None
+        else GpuEntry(
+            name=gpu.name,
+            sm=gpu.sm,
+            driver=gpu.driver,
+            multiprocessors=gpu.multiprocessors,
+            memory=gpu.memory,
+        ),
         flags=_flags(plan),
         command=build_command(plan.bundle.root, plan.backend.name, options),
         engines={branch: entries[branch] for branch in order if branch in entries},
@@ -181,8 +206,10 @@ def _flags(plan: EnginePlan) -> Flags:
     return Flags(**{name: getattr(plan.options, name) for name in Flags.model_fields})
 
 
-def _kept_engines(plan: EnginePlan, folder: Path) -> dict[str, EngineEntry]:
-    """Engines of other branches, moved along if they are of the same build in all but the branch."""
+def _kept_engines(
+    plan: EnginePlan, folder: Path, on_warning: Callable[[str], None]
+) -> dict[str, EngineEntry]:
+    """Engines of other branches, moved along if they are whole, and of the same build in all but the branch."""
     try:
         info = read_build_info(plan.folder)
     except EngineError:
@@ -191,7 +218,7 @@ def _kept_engines(plan: EnginePlan, folder: Path) -> dict[str, EngineEntry]:
         plan.backend.version,
         plan.options.targets,
         _flags(plan),
-    )
+    ) and (info.gpu is None or (plan.gpu is not None and is_same_gpu(info.gpu, plan.gpu)))
     graphs = plan.bundle.manifest.precisions[plan.options.precision]
     kept = {}
     for branch, entry in info.engines.items():
@@ -199,7 +226,11 @@ def _kept_engines(plan: EnginePlan, folder: Path) -> dict[str, EngineEntry]:
         if not same or built_now or branch not in graphs or graphs[branch].file.sha256 != entry.onnx.sha256:
             continue
         old = plan.folder / entry.file.path
-        if not old.is_file() or not layers_path(old).is_file():
+        try:
+            check_file(plan.folder, entry.file)
+            read_layers(old)
+        except EngineError as error:
+            on_warning(f"{error}; the {branch} engine is left out, build it again")
             continue
         for source in (old, layers_path(old)):
             _link(source, folder / source.name)

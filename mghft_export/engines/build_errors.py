@@ -12,15 +12,22 @@ class EngineMemoryError(EngineError):
     """A build ran out of memory; a smaller batch may fit."""
 
 
-def build_error(messages: Sequence[str], what: str, title: str) -> EngineError:
+class NoKernelError(EngineError):
+    """The builder found no kernel for a node, and did not say why: memory may be short, or there is none."""
+
+
+def build_error(messages: Sequence[str], what: str, title: str, memory: str | None = None) -> EngineError:
     """The error of a failed build.
 
     Args:
         messages: the builder's errors.
         what: what was built, as `vision.onnx`.
         title: the package and its version.
+        memory: what the builder said of memory that is short, as a warning.
     """
     text = "\n".join(messages)
+    if (found := re.search(_NO_KERNEL, text, re.IGNORECASE)) and memory is not None:
+        return _out_of_memory(found, what, title)
     for pattern, make in _RULES:
         if found := re.search(pattern, text, re.IGNORECASE):
             return make(found, what, title)
@@ -41,6 +48,13 @@ def _out_of_memory(found: re.Match[str], what: str, title: str) -> EngineError:
     return EngineMemoryError(
         f"{title} ran out of memory while it built {what} (it says {_short(found[0])!r}); "
         "lower the last number of --batch, raise --workspace, or free memory"
+    )
+
+
+def _no_kernel(found: re.Match[str], what: str, title: str) -> EngineError:
+    return NoKernelError(
+        f"{title} found no kernel for a node of {what} (it says {_short(found[0])!r}, and nothing of memory); build "
+        "another precision, use another version of it, or raise --workspace if that is small"
     )
 
 
@@ -65,12 +79,12 @@ def _lean_runtime(found: re.Match[str], what: str, title: str) -> EngineError:
     )
 
 
+_NO_KERNEL = r"Could not find any implementation for node[^\n]*"
+
 _RULES: tuple[tuple[str, Callable[[re.Match[str], str, str], EngineError]], ...] = (
     (r"Cannot compile operation '(?P<node>[^']+)' for Turing", _turing),
     (
-        # Of the Jetson's builder: it could not try any kernel for want of memory, and reports the node it was at.
-        r"Could not find any implementation for node[^\n]*"
-        r"|no tactics to implement the operation within workspace limit"
+        r"no tactics to implement the operation within workspace limit"
         r"|OutOfMemory[^\n]*|out of memory|cudaErrorMemoryAllocation|insufficient memory[^\n]*",
         _out_of_memory,
     ),
@@ -84,6 +98,7 @@ _RULES: tuple[tuple[str, Callable[[re.Match[str], str, str], EngineError]], ...]
         _unsupported_sm,
     ),
     (r"Unable to load library: libnvinfer_lean", _lean_runtime),
+    (_NO_KERNEL, _no_kernel),
 )
 
 

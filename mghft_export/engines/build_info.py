@@ -38,6 +38,10 @@ class GpuEntry(_Frozen):
     sm: int
     driver: str
     """Newest CUDA version that the driver supports."""
+    multiprocessors: int | None = None
+    """None, as of the memory, in what earlier versions wrote."""
+    memory: int | None = None
+    """Bytes in all."""
 
 
 class Flags(_Frozen):

@@ -1,11 +1,14 @@
-"""What a builder says while it works: errors to translate, and TensorRT-RTX's list of layers."""
+"""What TensorRT says while it works: errors to translate, and TensorRT-RTX's list of layers."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 LAYERS = "Layers:"
 """How the message with all layers begins, at the verbose level of a build with detailed profiling."""
+
+_SHORT_OF_MEMORY = re.compile(r"insufficient memory|memory is insufficient|out of ?memory", re.IGNORECASE)
 
 
 class BuildLog:
@@ -14,11 +17,14 @@ class BuildLog:
     Attributes:
         logger: the package's logger that fills this log; must live as long as the builder.
         errors: in order, the first one first.
+        memory: what it said first, at any level, of memory that is short; a builder that skips kernels for want of
+            memory only warns of it.
         layers: TensorRT-RTX's list of layers; None before a build is done.
     """
 
     def __init__(self, trt: Any) -> None:
         self.errors: list[str] = []
+        self.memory: str | None = None
         self.layers: str | None = None
         self.logger = _logger(trt, self)
 
@@ -28,6 +34,15 @@ class BuildLog:
             self.errors.append(message.strip())
         elif message.startswith(LAYERS):
             self.layers = message
+            return
+        if self.memory is None and (found := _SHORT_OF_MEMORY.search(message)):
+            self.memory = found[0]
+
+    def take_error(self) -> str:
+        """The last error since this was asked last, in one line."""
+        said = self.errors[-1].splitlines() if self.errors else []
+        self.errors.clear()
+        return said[0] if said else "no reason given"
 
 
 def _logger(trt: Any, log: BuildLog) -> Any:

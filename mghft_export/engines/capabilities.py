@@ -92,12 +92,27 @@ CAPABILITIES: dict[Feature, Capability] = {
     ),
 }
 
+REFIT_LOSES_A_BIAS = (11, 3)
+"""The first version whose notes warn: https://docs.nvidia.com/deeplearning/tensorrt/11.3.0/inference-library/refitting-engines.html"""
+
 
 def has(backend: Backend, feature: Feature) -> bool:
     """Whether this package, in this version, can do it (with a GPU, where it needs one)."""
     row = CAPABILITIES[feature]
     owner, attribute = row.attribute.split(".")
     return backend.name in row.packages and hasattr(getattr(backend.trt, owner, None), attribute)
+
+
+def refit_warning(backend: Backend) -> str | None:
+    """What is known against refittable engines of this version."""
+    numbers = tuple(int(part) for part in backend.version.split(".")[:2] if part.isdecimal())
+    if backend.name != "tensorrt" or numbers < REFIT_LOSES_A_BIAS:
+        return None
+    return (
+        f"an engine of {backend.title} that is built with --refittable can lose a bias, and then computes something "
+        "else (NVIDIA's release notes of 11.3.0); compare it with `mghft-export eval --engine`, or use "
+        "--strip-weights, which puts the same weights back"
+    )
 
 
 def require(backend: Backend, feature: Feature, gpu: Gpu | NoGpu) -> None:

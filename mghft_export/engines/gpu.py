@@ -19,12 +19,16 @@ class Gpu:
         sm: compute capability without the dot, as 86.
         free: bytes that can be had now.
         driver: newest CUDA version that the driver supports, as `13.0`.
+        multiprocessors: how many it has; every Jetson Orin is called "Orin", and they differ in this.
+        memory: bytes in all; on a Jetson the host's, less what the system keeps.
     """
 
     name: str
     sm: int
     free: int
     driver: str
+    multiprocessors: int
+    memory: int
 
     @property
     def slug(self) -> str:
@@ -50,7 +54,10 @@ def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
             runtime = importlib.import_module("cuda.bindings.runtime")
         except ImportError:
             return NoGpu("cuda-bindings is not installed: pip install cuda-bindings")
-    error, count = runtime.cudaGetDeviceCount()
+    try:
+        error, count = runtime.cudaGetDeviceCount()
+    except RuntimeError as failure:  # cuda-bindings 12 loads the driver's library with its first call
+        return NoGpu(f"there is no GPU driver, or the container was started without the GPU: {failure}")
     if error == runtime.cudaError_t.cudaSuccess and not count:
         return NoGpu("CUDA shows no device")
     results = []
@@ -64,7 +71,7 @@ def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
             results.append(found)
     if error != runtime.cudaError_t.cudaSuccess:
         return NoGpu(_reason(runtime, error))
-    (properties,), (free, _), (driver,) = results
+    (properties,), (free, memory), (driver,) = results
     if properties.integrated:  # Jetson: what CUDA calls free leaves out what the kernel would give up
         free = psutil.virtual_memory().available
     name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
@@ -73,6 +80,8 @@ def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
         sm=10 * properties.major + properties.minor,
         free=int(free),
         driver=f"{driver // 1000}.{driver % 1000 // 10}",
+        multiprocessors=int(properties.multiProcessorCount),
+        memory=int(memory),
     )
 
 

@@ -63,19 +63,36 @@ def engine_layers(backend: Backend, plan: Any, log: BuildLog) -> tuple[Layer, ..
         EngineError: the package does not say what they are.
     """
     if backend.name == "rtx":
-        if log.layers is None:
-            raise EngineError(f"{backend.title} did not list the engine's layers; use another version of it")
-        return layers_of_log(log.layers)
+        return _some(layers_of_log(log.layers or ""), backend)
     runtime: tensorrt.Runtime = backend.trt.Runtime(log.logger)
     runtime.engine_host_code_allowed = (
         True  # version-compatible engines bring code; this one was just built here
     )
-    engine = runtime.deserialize_cuda_engine(plan)
+    engine: tensorrt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        said = log.errors[-1] if log.errors else "no reason given"
-        raise EngineError(f"{backend.title} does not load the engine that it built ({said}); build it again")
-    inspector = engine.create_engine_inspector()
-    return layers_of_inspector(inspector.get_engine_information(backend.trt.LayerInformationFormat.JSON))
+        raise EngineError(
+            f"{backend.title} does not load the engine that it built ({log.take_error()}); build it again"
+        )
+    inspector: tensorrt.EngineInspector = engine.create_engine_inspector()
+    text = inspector.get_engine_information(backend.trt.LayerInformationFormat.JSON)
+    try:
+        return _some(layers_of_inspector(text), backend)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # of JSON, and of what is in it
+        raise _unknown_form(backend) from error
+
+
+def _some(layers: tuple[Layer, ...], backend: Backend) -> tuple[Layer, ...]:
+    """Layers, of which every engine has some: none were read where their form is another one."""
+    if not layers:
+        raise _unknown_form(backend)
+    return layers
+
+
+def _unknown_form(backend: Backend) -> EngineError:
+    return EngineError(
+        f"{backend.title} lists the layers of an engine in a form that is not known here, so its fused attentions "
+        "cannot be counted; use a version that docs/engines.md names, or a newer mghft-export"
+    )
 
 
 _LOG_LINE = re.compile(

@@ -6,9 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bundle import Bundle, FileEntry, load_bundle
 from mghft_export.engines.backend import TITLES, Backend, open_backend
-from mghft_export.engines.build_info import ENGINES, BuildInfo, read_build_info
+from mghft_export.engines.build_info import ENGINES, BuildInfo, GpuEntry, read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
 from mghft_export.engines.trust import check_trust
 from mghft_export.environment import is_on
@@ -20,6 +20,20 @@ ALLOW_HOST_CODE = "MGHFT_ALLOW_HOST_CODE"
 
 AMPERE = 80
 """Compute capability from which engines built for no target of their own, or for `ampere+`, run."""
+
+NOT_RTX = {
+    72: "Jetson Xavier",
+    87: "Jetson Orin",
+    90: "Hopper",
+    100: "data centre Blackwell",
+    101: "Jetson Thor",
+    103: "data centre Blackwell",
+    110: "Jetson Thor",
+}
+"""Compute capabilities that TensorRT-RTX does not run on, whatever an engine was built for."""
+
+SAME_MEMORY = 0.8
+"""Two GPUs of one name whose memories differ by more than this factor are two models. Driver and ECC take some."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +102,25 @@ def check_files(folder: Path, info: BuildInfo) -> None:
         EngineError: one is missing or was changed.
     """
     for entry in info.engines.values():
-        path = folder / entry.file.path
-        if path.resolve().parent != folder.resolve():
-            raise EngineError(f"{folder} names {entry.file.path!r}, which is outside of it; {_again(info)}")
-        if not path.is_file():
-            raise EngineError(f"{path} is missing; {_again(info)}")
-        if path.stat().st_size != entry.file.bytes or verified_sha256(path) != entry.file.sha256:
-            raise EngineError(f"{path} was changed after it was built; {_again(info)}")
+        try:
+            check_file(folder, entry.file)
+        except EngineError as error:
+            raise EngineError(f"{error}; {_again(info)}") from error
+
+
+def check_file(folder: Path, entry: FileEntry) -> None:
+    """An engine is as it was written.
+
+    Raises:
+        EngineError: it is missing or was changed; says what, without a remedy.
+    """
+    path = folder / entry.path
+    if path.resolve().parent != folder.resolve():
+        raise EngineError(f"{folder} names {entry.path!r}, which is outside of it")
+    if not path.is_file():
+        raise EngineError(f"{path} is missing")
+    if path.stat().st_size != entry.bytes or verified_sha256(path) != entry.sha256:
+        raise EngineError(f"{path} was changed after it was built")
 
 
 def check_graphs(folder: Path, info: BuildInfo, bundle: Bundle) -> None:
@@ -156,24 +182,38 @@ def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
             f"{folder} runs on an NVIDIA GPU, and none can be used here ({gpu.reason}); "
             "run the bundle with ONNX Runtime"
         )
+    command = _without(info.command, "--target")
+    if info.backend == "rtx" and gpu.sm in NOT_RTX:
+        raise EngineError(
+            f"{folder} was built with TensorRT-RTX, which does not run on {NOT_RTX[gpu.sm]} GPUs as this {gpu.name} "
+            f"(sm{gpu.sm}); build it here with: {_without(command, '--backend')} --backend tensorrt"
+        )
     if _runs_on(info, gpu):
         return
+    here = f"{gpu.name} (sm{gpu.sm})"
     if info.gpu is not None:
         built_for = f"{info.gpu.name} (sm{info.gpu.sm})"
+        if built_for == here:
+            built_for += _size(info.gpu.multiprocessors or 0, info.gpu.memory or 0)
+            here += _size(gpu.multiprocessors, gpu.memory)
     elif info.targets:
         built_for = ", ".join(f"sm{sm}" for sm in info.targets)
     else:
         built_for = f"GPUs from sm{AMPERE} on"
     target = f" --target sm{gpu.sm}" if info.backend == "rtx" else ""
-    words = shlex.split(info.command)
-    if "--target" in words:
-        start = words.index("--target")
-        del words[start : start + 2]
-    command = shlex.join(words)
     raise EngineError(
-        f"{folder} was built for {built_for}, and this is {gpu.name} (sm{gpu.sm}); build it for this GPU with: "
-        f"{command}{target}"
+        f"{folder} was built for {built_for}, and this is {here}; build it for this GPU with: {command}{target}"
     )
+
+
+def is_same_gpu(built: GpuEntry, gpu: Gpu) -> bool:
+    """Whether an engine of the one is as good on the other: same name, compute capability, and size."""
+    if (built.name, built.sm) != (gpu.name, gpu.sm):
+        return False
+    if built.multiprocessors is not None and built.multiprocessors != gpu.multiprocessors:
+        return False
+    less, more = sorted((built.memory or gpu.memory, gpu.memory))
+    return less >= SAME_MEMORY * more
 
 
 def _runs_on(info: BuildInfo, gpu: Gpu) -> bool:
@@ -184,7 +224,20 @@ def _runs_on(info: BuildInfo, gpu: Gpu) -> bool:
     level = info.flags.hardware_compatible
     if level == "ampere+":
         return min(gpu.sm, info.gpu.sm) >= AMPERE
-    return gpu.sm == info.gpu.sm and (level == "same-sm" or gpu.name == info.gpu.name)
+    return gpu.sm == info.gpu.sm if level == "same-sm" else is_same_gpu(info.gpu, gpu)
+
+
+def _size(multiprocessors: int, memory: int) -> str:
+    return f" with {multiprocessors} multiprocessors and {memory / 2**30:.1f} GiB"
+
+
+def _without(command: str, option: str) -> str:
+    """A command, less an option that takes one word."""
+    words = shlex.split(command)
+    if option in words:
+        start = words.index(option)
+        del words[start : start + 2]
+    return shlex.join(words)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def _sentence(backend: Backend, path: Path, parser: tensorrt.OnnxParser) -> str:
     errors = [parser.get_error(number) for number in range(parser.num_errors)]
     nodes = [error for error in errors if error.node_name() or error.node_operator()]
     if nodes:
-        error = nodes[0]
+        error: tensorrt.ParserError = nodes[0]
         others = f", nor {len(nodes) - 1} others" if len(nodes) > 1 else ""
         reason = error.desc().strip().splitlines()[0] if error.desc().strip() else "no reason given"
         return (

@@ -118,8 +118,8 @@ def folder_name(options: BuildOptions, backend: Backend, gpu: Gpu | None) -> str
 
 
 def build_command(bundle: Path, backend: str, options: BuildOptions) -> str:
-    """The command that builds what these options say."""
-    parts = ["mghft-export", "trt", str(bundle), FLAGS[options.precision], "--backend", backend]
+    """The command that builds what these options say, from whatever folder it is typed in."""
+    parts = ["mghft-export", "trt", str(bundle.resolve()), FLAGS[options.precision], "--backend", backend]
     for choice in options.profiles:
         parts += ["--batch", str(choice.batch)]
     lengths = [choice.text_length for choice in options.profiles if choice.text_length is not None]

@@ -1,4 +1,4 @@
-"""Polygraphy's part of a build: builder configuration, profiles, timing cache, and the build itself.
+"""Polygraphy's part of a build: builder configuration, profiles, and the build itself.
 
 Polygraphy decides between the two packages once per process, when its loaders are imported.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from mghft_export.engines.capabilities import has
 from mghft_export.engines.network import Parsed
 from mghft_export.engines.options import BuildOptions
 from mghft_export.engines.profiles import Shapes
+from mghft_export.engines.timing_cache import load_timing_cache, save_timing_cache
 from mghft_export.errors import EngineError
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ def build_plan(
     workspace: int | None,
     timing_cache: Path | None,
     monitor: Any,
+    on_warning: Callable[[str], None],
 ) -> Any:
     """Build an engine; the serialised plan, or None where the build failed or was stopped (the log says why).
 
     Args:
         parsed: the network (:func:`.network.parse_network`).
+        on_warning: takes a sentence where the timing cache cannot be kept.
 
     Raises:
         EngineError: Polygraphy is missing, or drives the other package in this process.
@@ -45,24 +48,33 @@ def build_plan(
     from polygraphy.exception import PolygraphyException
     from polygraphy.logger import G_LOGGER
 
+    configured: list[tensorrt.IBuilderConfig] = []
+
     def configure(builder: tensorrt.Builder, network: tensorrt.INetworkDefinition) -> tensorrt.IBuilderConfig:
         config: tensorrt.IBuilderConfig = _create_config(
-            loaders, backend, profiles, options, workspace, timing_cache, monitor
+            loaders, backend, profiles, options, workspace, monitor
         )(builder, network)
+        # Not by Polygraphy: it locks and writes the file before it hands out the engine, and fails with it.
+        if timing_cache is not None:
+            load_timing_cache(config, timing_cache)
+        configured.append(config)
         if has(backend, "tf32"):  # on by default in both packages, and Polygraphy clears it for TensorRT only
             flag = backend.trt.BuilderFlag.TF32
             (config.set_flag if options.tf32 else config.clear_flag)(flag)
         return config
 
-    build = loaders.EngineBytesFromNetwork(parsed, config=configure, save_timing_cache=_text(timing_cache))
+    build = loaders.EngineBytesFromNetwork(parsed, config=configure)
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", category=DeprecationWarning
         )  # RTX: Polygraphy sets a timing cache there too
         try:
-            return build()
+            serialised = build()
         except PolygraphyException:
             return None
+    if timing_cache is not None:
+        save_timing_cache(configured[0], timing_cache, on_warning)
+    return serialised
 
 
 def _create_config(
@@ -71,7 +83,6 @@ def _create_config(
     profiles: Sequence[Shapes],
     options: BuildOptions,
     workspace: int | None,
-    timing_cache: Path | None,
     monitor: Any,
 ) -> Any:
     trt = backend.trt
@@ -86,8 +97,6 @@ def _create_config(
     }
     if workspace is not None:
         arguments["memory_pool_limits"] = {trt.MemoryPoolType.WORKSPACE: workspace}
-    if timing_cache is not None and timing_cache.exists():
-        arguments["load_timing_cache"] = str(timing_cache)
     if options.hardware_compatible is not None:
         levels = trt.HardwareCompatibilityLevel
         level = {"ampere+": "AMPERE_PLUS", "same-sm": "SAME_COMPUTE_CAPABILITY"}[options.hardware_compatible]
@@ -122,7 +131,3 @@ def _loaders(backend: Backend) -> Any:
             f"build with {TITLES[backend.name]} in a process of its own"
         )
     return importlib.import_module("polygraphy.backend.trt")
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

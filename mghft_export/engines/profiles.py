@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ from mghft_export.errors import EngineError
 
 BATCH, LENGTH = "batch", "length"
 """Names of the dynamic dimensions in a bundle's graphs."""
+
+MOST_NUMBERS = 2**31 - 1
+"""That TensorRT takes in one tensor."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 """By input name: its least, best and most shape."""
@@ -93,7 +97,7 @@ def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: P
     The text branch runs distinct texts: with separate views a sticker has four, with joined views one.
 
     Raises:
-        EngineError: text lengths that the model has not.
+        EngineError: text lengths that the model has not, or a batch that no tensor can hold.
     """
     per_sticker = 4 if branch == "text" and manifest.text.views == "separate" else 1
     batch, length = choice.batch, _text_length(manifest, choice.text_length)
@@ -105,7 +109,14 @@ def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: P
     def at(number: int, shape: Sequence[int | str]) -> tuple[int, ...]:
         return tuple(size if isinstance(size, int) else spans[size][number] for size in shape)
 
-    return {item.name: (at(0, item.shape), at(1, item.shape), at(2, item.shape)) for item in graph.inputs}
+    shapes = {item.name: (at(0, item.shape), at(1, item.shape), at(2, item.shape)) for item in graph.inputs}
+    for name, (_, _, most) in shapes.items():
+        if math.prod(most) > MOST_NUMBERS:
+            raise EngineError(
+                f"--batch {batch} is too large: {name} would have {math.prod(most):,} numbers, and TensorRT takes "
+                f"{MOST_NUMBERS:,}; lower its last number"
+            )
+    return shapes
 
 
 def _text_length(manifest: Manifest, wanted: Span | None) -> Span:

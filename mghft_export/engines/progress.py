@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from mghft_export.stopping import Stopped, handling_stops
 
 OnProgress = Callable[[str, float], None]
 """Takes the innermost phase's name and the part of the whole that is done, 0 to 1."""
 
 
 class Stop:
-    """A wish to stop, made by Ctrl-C and read by the builder after its next step."""
+    """A wish to stop, made by Ctrl-C or another signal, and read by the builder after its next step.
+
+    Attributes:
+        asked: the signal's number; None before there was one.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: int | None = None
+
+    def check(self) -> None:
+        """Stop here, if that is the wish.
+
+        Raises:
+            Stopped: it is.
+        """
+        if self.asked is not None:
+            raise Stopped(self.asked)
 
 
 @contextmanager
 def stopping_on_interrupt() -> Iterator[Stop]:
-    """Turn Ctrl-C into a wish to stop; a second Ctrl-C interrupts at once.
+    """Turn a signal into a wish to stop; a second one interrupts at once.
 
     An exception must not be thrown through the builder, which is C++: it would end the process.
     """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():  # only there Python handles signals
-        yield stop
-        return
-    before = (
-        signal.getsignal(signal.SIGINT) or signal.SIG_DFL
-    )  # None: installed by something other than Python
 
-    def ask(number: int, frame: Any) -> None:
-        stop.asked = True
-        signal.signal(signal.SIGINT, before)
+    def ask(number: int) -> None:
+        stop.check()
+        stop.asked = number
 
-    signal.signal(signal.SIGINT, ask)
-    try:
+    with handling_stops(ask):
         yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Phases:
@@ -101,6 +105,6 @@ def progress_monitor(trt: Any, on_progress: OnProgress, stop: Stop) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             phases.step(phase_name, step)
             on_progress(phase_name, phases.fraction())
-            return not stop.asked
+            return stop.asked is None
 
     return Monitor()

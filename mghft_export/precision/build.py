@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -15,11 +14,13 @@ from mghft_export.bundle import (
     MANIFEST,
     Bundle,
     FileEntry,
+    GraphEntry,
     QuantizationEntry,
     file_entry,
     load_bundle,
 )
 from mghft_export.errors import ExportError
+from mghft_export.exclusive import exclusive
 from mghft_export.export.checks import check_graph, fusable_attentions
 from mghft_export.export.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
@@ -46,6 +47,8 @@ def add_precisions(
 ) -> Bundle:
     """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
 
+    What another process adds to the bundle meanwhile stays.
+
     Args:
         on_step: called with what starts.
         on_stickers: called with how many calibration stickers of that are done, and how many there are.
@@ -59,34 +62,40 @@ def add_precisions(
     work = Calibration(bundle, options, on_step, on_stickers, texts)
     quantised = [name for name in precisions if name.startswith("int8")]
     recipe = work.recipe() if quantised else None
-    update: dict[str, Any] = {"precisions": dict(bundle.manifest.precisions)}
-    update["quantization"] = dict(bundle.manifest.quantization)
-    if "fp16" in precisions:
-        update["magnitudes"] = work.magnitudes()
-    with ExitStack() as stack:
+    graphs: dict[str, dict[str, GraphEntry]] = {}
+    quantization: dict[str, QuantizationEntry] = {}
+    magnitudes = work.magnitudes() if "fp16" in precisions else None
+    with ExitStack() as to_the_end, ExitStack() as stack:
         # Left in the opposite order: the folders are renamed first, and the manifest that describes them last.
         manifest = stack.enter_context(replacing_file(bundle.root / MANIFEST))
         for precision in precisions:
             folder = stack.enter_context(replacing_folder(bundle.root / precision))
-            update["precisions"][precision] = {}
+            graphs[precision] = {}
             for branch in BRANCHES:
                 on_step(f"writing {precision}/{branch}.onnx")
                 path = folder / f"{branch}.onnx"
                 _write(bundle, precision, branch, path, work, recipe)
                 entry = graph_entry(folder, path)
-                update["precisions"][precision][branch] = entry.model_copy(
-                    update={"file": _moved(entry.file, precision)}
-                )
+                graphs[precision][branch] = entry.model_copy(update={"file": _moved(entry.file, precision)})
             if recipe is not None and precision in quantised:
                 write_recipe(folder / RECIPE, recipe)
-                update["quantization"][precision] = QuantizationEntry(
+                quantization[precision] = QuantizationEntry(
                     recipe=_moved(file_entry(folder, folder / RECIPE), precision),
                     calibration_set=recipe.calibration_set,
                     sums_in_16_bits=precision == "int8",
                 )
-        kept = {k: v for k, v in (bundle.manifest.verification or {}).items() if k not in precisions}
-        update["verification"] = kept or None
-        described = bundle.manifest.model_copy(update=update)
+        to_the_end.enter_context(exclusive(bundle.root))
+        now = load_bundle(bundle.root).manifest  # another process may have added to it meanwhile
+        if now.precisions["fp32"] != bundle.manifest.precisions["fp32"]:
+            raise ExportError(f"{bundle.root} was exported again meanwhile; run this again")
+        kept = {k: v for k, v in (now.verification or {}).items() if k not in precisions}
+        update = {
+            "precisions": now.precisions | graphs,
+            "quantization": now.quantization | quantization,
+            "magnitudes": now.magnitudes if magnitudes is None else magnitudes,
+            "verification": kept or None,
+        }
+        described = now.model_copy(update=update)
         manifest.write_text(described.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return load_bundle(bundle.root)
 

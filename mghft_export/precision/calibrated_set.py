@@ -19,10 +19,12 @@ class FoundSet:
 
     Attributes:
         name: of the set and why it is this one, for people.
+        is_its_own: the bundle was calibrated with it.
     """
 
     root: Path
     name: str
+    is_its_own: bool = False
 
 
 def given_set(root: Path) -> FoundSet:
@@ -57,20 +59,22 @@ def calibrated_set(
         names = " and ".join(f"{entry.get('name', 'one')} ({precision})" for precision, entry in entries)
         raise MGHFTError(f"the bundle was calibrated with different sets, {names}; {instead}")
 
-    def default(why: str) -> FoundSet:
-        return FoundSet(default_calibration_set(), f"the default calibration set, {why}")
+    def default(why: str, *, is_its_own: bool = False) -> FoundSet:
+        return FoundSet(default_calibration_set(), f"the default calibration set, {why}", is_its_own)
 
     if not entries:
         return default("as the bundle was calibrated with none")
     entry = entries[0][1]
     name, wanted = entry.get("name", "of another name"), entry["sha256"]
     if wanted == _default_hash():
-        return default("which the bundle was calibrated with")
+        return default("which the bundle was calibrated with", is_its_own=True)
     if "path" not in entry:
         return default(f"as the bundle was calibrated with set {name} and does not say where that is")
     place = Path(entry["path"])
     if _hash_of(place) == wanted:
-        return FoundSet(place, f"calibration set {name}, which the bundle was calibrated with")
+        return FoundSet(
+            place, f"calibration set {name}, which the bundle was calibrated with", is_its_own=True
+        )
     return default(f"as set {name}, which the bundle was calibrated with, is not at {place} any more")
 
 

@@ -64,9 +64,20 @@ def read_recipe(path: Path) -> QuantizationRecipe:
     """
     file = path / RECIPE if path.is_dir() else path
     try:
-        return QuantizationRecipe.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise MGHFTError(f"there is no recipe at {file}; give the {RECIPE} of a quantised bundle") from error
+    return parse_recipe(content, file)
+
+
+def parse_recipe(content: bytes, file: Path) -> QuantizationRecipe:
+    """A recipe that was read from a file.
+
+    Raises:
+        MGHFTError: it is not a recipe.
+    """
+    try:
+        return QuantizationRecipe.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

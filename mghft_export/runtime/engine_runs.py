@@ -8,14 +8,17 @@ runs one at a time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mghft_export.errors import EngineError
 from mghft_export.runtime.buffers import DeviceBuffer
 from mghft_export.runtime.cuda import Cuda
 from mghft_export.runtime.session import Shape, Stream
+
+if TYPE_CHECKING:
+    import tensorrt
 
 MOST_CONTEXTS = 8
 """Sets of shapes that are kept ready; a context holds megabytes beside the shared memory."""
@@ -35,7 +38,7 @@ class Run:
         graph: captured with these addresses.
     """
 
-    context: Any
+    context: tensorrt.IExecutionContext
     outputs: dict[str, Shape]
     addresses: dict[str, int]
     warm: bool = False
@@ -48,15 +51,24 @@ class EngineRuns:
 
     Args:
         create_context: makes an execution context without activation memory.
+        reason: takes what TensorRT said last, for errors.
         memory: bytes of activations that any shape of the engine needs.
         capture: capture CUDA graphs here; not for RTX, which does so itself.
     """
 
     def __init__(
-        self, cuda: Cuda, create_context: Any, memory: int, outputs: tuple[str, ...], *, capture: bool
+        self,
+        cuda: Cuda,
+        create_context: Callable[[], tensorrt.IExecutionContext],
+        reason: Callable[[], str],
+        memory: int,
+        outputs: tuple[str, ...],
+        *,
+        capture: bool,
     ) -> None:
         self._cuda = cuda
         self._create_context = create_context
+        self._reason = reason
         self._memory_size = memory
         self._memory = DeviceBuffer(cuda)
         self._outputs = outputs
@@ -73,14 +85,14 @@ class EngineRuns:
         if key in self._runs:
             self._runs.move_to_end(key)
             return self._runs[key]
-        context = self._create_context()
+        context: tensorrt.IExecutionContext = self._create_context()
         address = self._memory.reserve(max(self._memory_size, 1))
         context.set_device_memory(address, self._memory_size)
-        _require(context.set_optimization_profile_async(profile, stream.handle), f"profile {profile}")
+        self._require(context.set_optimization_profile_async(profile, stream.handle), f"profile {profile}")
         for name, shape in shapes.items():
-            _require(context.set_input_shape(name, shape), f"{name} {list(shape)}")
+            self._require(context.set_input_shape(name, shape), f"{name} {list(shape)}")
         missing = context.infer_shapes()
-        _require(not missing, ", ".join(missing))
+        self._require(not missing, ", ".join(missing))
         outputs = {name: tuple(context.get_tensor_shape(name)) for name in self._outputs}
         self._runs[key] = Run(context, outputs, {})
         if len(self._runs) > MOST_CONTEXTS:
@@ -96,8 +108,9 @@ class EngineRuns:
         """
         if addresses != run.addresses:
             self._drop_graph(run, stream)
+            run.addresses = {}  # should one be refused, none is taken for set
             for name, address in addresses.items():
-                _require(run.context.set_tensor_address(name, address), f"the address of {name}")
+                self._require(run.context.set_tensor_address(name, address), f"the address of {name}")
             run.addresses, run.warm = dict(addresses), False
         if self._capture and run.capturable and run.warm and run.graph is None:
             self._try_capture(run, stream)
@@ -115,7 +128,9 @@ class EngineRuns:
 
     def _enqueue(self, run: Run, stream: Stream) -> None:
         if not run.context.execute_async_v3(stream.handle):
-            raise EngineError("TensorRT could not queue the engine; build it again with `mghft-export trt`")
+            raise EngineError(
+                f"TensorRT could not queue the engine ({self._reason()}); build it again with `mghft-export trt`"
+            )
 
     def _try_capture(self, run: Run, stream: Stream) -> None:
         try:
@@ -123,6 +138,7 @@ class EngineRuns:
         except EngineError:
             # Some layers cannot be captured. The context stays usable, so it runs without a graph from now on.
             run.capturable = False
+            self._reason()  # said of the capture, and of no later failure
 
     def _drop_graph(self, run: Run, stream: Stream) -> None:
         if run.graph is not None:
@@ -133,9 +149,10 @@ class EngineRuns:
     def _forget(self, run: Run) -> None:
         if run.graph is not None:
             self._cuda.destroy_graph(run.graph)
-        run.graph = run.context = None
+        run.graph = None
 
-
-def _require(done: Any, what: str) -> None:
-    if not done:
-        raise EngineError(f"TensorRT refuses {what}; build the engine again with `mghft-export trt`")
+    def _require(self, done: Any, what: str) -> None:
+        if not done:
+            raise EngineError(
+                f"TensorRT refuses {what} ({self._reason()}); build the engine again with `mghft-export trt`"
+            )

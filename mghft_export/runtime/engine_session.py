@@ -11,7 +11,7 @@ import hashlib
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from mghft_export.runtime.session import (
     require_device_input,
     require_inputs,
 )
+
+if TYPE_CHECKING:
+    import tensorrt  # both packages' classes, as far as mypy knows them
 
 
 class EngineSession:
@@ -76,14 +79,14 @@ class EngineSession:
         self._name = name
         trt, log = backend.trt, BuildLog(backend.trt)
         self._log = log  # TensorRT keeps no reference to it
-        self._runtime = trt.Runtime(log.logger)
+        self._runtime: tensorrt.Runtime = trt.Runtime(log.logger)
         if host_code:
             self._runtime.engine_host_code_allowed = True
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        self._engine: tensorrt.ICudaEngine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            said = log.errors[-1] if log.errors else "no reason given"
             raise EngineError(
-                f"the engine {name} cannot be loaded ({said}); build it on this machine with `mghft-export trt`"
+                f"the engine {name} cannot be loaded ({log.take_error()}); "
+                "build it on this machine with `mghft-export trt`"
             )
         if weights is not None:
             _refit(trt, self._engine, log, weights, name)
@@ -96,10 +99,11 @@ class EngineSession:
         self.profiles = tuple(
             self._profile(number) for number in range(self._engine.num_optimization_profiles)
         )
-        make = _context_maker(backend, self._engine, cuda_graphs=cuda_graphs, cache=cache)
+        make = _context_maker(backend, self._engine, log, cuda_graphs=cuda_graphs, cache=cache)
         self._runs = EngineRuns(
             cuda,
             make,
+            log.take_error,
             self._engine.device_memory_size_v2,
             tuple(self.outputs),
             capture=cuda_graphs and backend.name == "tensorrt",
@@ -238,24 +242,29 @@ def load_engine(
     )
 
 
-def _refit(trt: Any, engine: Any, log: BuildLog, weights: bytes, name: str) -> None:
+def _refit(trt: Any, engine: tensorrt.ICudaEngine, log: BuildLog, weights: bytes, name: str) -> None:
     """Put the weights of an ONNX file's content into an engine that was built of it."""
-    refitter = trt.Refitter(engine, log.logger)
-    parser = trt.OnnxParserRefitter(refitter, log.logger)
+    refitter: tensorrt.Refitter = trt.Refitter(engine, log.logger)
+    parser: tensorrt.OnnxParserRefitter = trt.OnnxParserRefitter(refitter, log.logger)
     if not parser.refit_from_bytes(weights) or not refitter.refit_cuda_engine():
-        said = log.errors[-1] if log.errors else "no reason given"
         raise EngineError(
-            f"the weights of the bundle cannot be put into {name} ({said}); build it without --strip-weights"
+            f"the weights of the bundle cannot be put into {name} ({log.take_error()}); "
+            "build it without --strip-weights"
         )
 
 
 def _context_maker(
-    backend: Backend, engine: Any, *, cuda_graphs: bool, cache: RuntimeCache | None
-) -> Callable[[], Any]:
+    backend: Backend,
+    engine: tensorrt.ICudaEngine,
+    log: BuildLog,
+    *,
+    cuda_graphs: bool,
+    cache: RuntimeCache | None,
+) -> Callable[[], tensorrt.IExecutionContext]:
     """A function that makes execution contexts which take their activation memory from the session."""
-    argument = backend.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    argument: Any = backend.trt.ExecutionContextAllocationStrategy.USER_MANAGED
     if has(backend, "runtime_cache"):
-        config = engine.create_runtime_config()
+        config: tensorrt.IRuntimeConfig = engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(argument)
         if cuda_graphs and has(backend, "cuda_graph_strategy"):
             config.cuda_graph_strategy = backend.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
@@ -263,12 +272,12 @@ def _context_maker(
             cache.attach(config)
         argument = config
 
-    def make() -> Any:
-        context = engine.create_execution_context(argument)
+    def make() -> tensorrt.IExecutionContext:
+        context: tensorrt.IExecutionContext | None = engine.create_execution_context(argument)
         if context is None:
             raise EngineError(
-                "no execution context can be made for the engine, most likely for want of GPU memory; "
-                "close what else uses it, or build the engine with smaller --batch"
+                f"no execution context can be made for the engine ({log.take_error()}), most likely for want of GPU "
+                "memory; close what else uses it, or build the engine with smaller --batch"
             )
         return context
 

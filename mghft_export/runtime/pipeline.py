@@ -16,7 +16,7 @@ from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.runtime.features import load_features, text_branch_id
-from mghft_export.runtime.profiles import common_sizes, split_batch
+from mghft_export.runtime.profiles import common_sizes, split_batch, text_lengths
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
 from mghft_export.runtime.softmax import softmax
 from mghft_export.runtime.text_cache import TextCache
@@ -198,33 +198,45 @@ class Pipeline:
 
     def _encode_views(self, texts: list[str]) -> FloatArray:
         """Distinct texts -> [n, C]."""
-        settings = self.manifest.text
-        # Where padding is pooled it is part of the feature, so every text is padded to the length of training.
-        pad_to = settings.max_length if settings.pooling == "all" else None
-        tokens = encode(self.tokenizer, texts, max_length=settings.max_length, pad_to=pad_to)
+        most = self.manifest.text.max_length
+        tokens = encode(self.tokenizer, texts, max_length=most, pad_to=most)
         feeds = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
         lengths = tokens.attention_mask.sum(axis=1)
         order = np.argsort(
             lengths, kind="stable"
         )  # so that texts of a run are alike in length, and little is padding
-        sizes = self._text.batch_sizes({name: array.shape for name, array in feeds.items()})
+        sizes = self._text_batches(self._text_length(int(lengths.max())))
         encoded = []
         for part in split_batch(len(texts), sizes or (range(1, TEXTS_AT_ONCE + 1),)):
             rows = order[part]
-            longest = pad_to or int(lengths[rows].max())
-            own = {name: array[rows] for name, array in feeds.items()}
-            shorter = {name: array[:, :longest] for name, array in own.items()}
-            encoded.append(self._run_text(shorter if self._takes_texts(shorter) else own))
+            length = self._text_length(int(lengths[rows].max()), len(rows))
+            encoded.append(self._run_text({name: array[rows, :length] for name, array in feeds.items()}))
         features = np.concatenate(encoded).astype(np.float32, copy=False)
         return features[np.argsort(order)]
 
-    def _takes_texts(self, feeds: Mapping[str, Array]) -> bool:
-        """Whether an engine has a profile for so few tokens."""
-        try:
-            sizes = self._text.batch_sizes({name: array.shape for name, array in feeds.items()})
-        except EngineError:
-            return False
-        return sizes is None or any(len(feeds["input_ids"]) in size for size in sizes)
+    def _text_length(self, longest: int, batch: int | None = None) -> int:
+        """Tokens that texts of up to `longest` are padded to.
+
+        Args:
+            batch: texts of the run; None for any number.
+        """
+        settings = self.manifest.text
+        if settings.pooling == "all":  # padding is part of the feature, so it is as long as in training
+            return settings.max_length
+        for length in text_lengths(longest, settings.max_length):
+            try:
+                sizes = self._text_batches(length)
+            except EngineError:  # an engine may have no profile for so few tokens, or so many
+                continue
+            if sizes is None:
+                return longest
+            if batch is None or any(batch in size for size in sizes):
+                return length
+        return longest
+
+    def _text_batches(self, length: int) -> tuple[range, ...] | None:
+        """The batches of texts of so many tokens that run; None for all."""
+        return self._text.batch_sizes(dict.fromkeys(self._text.inputs, (1, length)))
 
     def _run_text(self, feeds: Mapping[str, Array]) -> Array:
         stream = self._text_stream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mghft_export.errors import EngineError
@@ -71,6 +71,20 @@ def batch_sizes(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> tup
     if not found:
         raise _no_profile(profiles, shapes)
     return tuple(range(least, most + 1) for most, least in sorted(found, reverse=True))
+
+
+def text_lengths(longest: int, most: int) -> Iterator[int]:
+    """Lengths for texts of up to `longest` tokens, in the order in which to try them.
+
+    First 16, 24, 32, 48, 64 and so on, and `most`: an engine keeps what it has prepared for a few shapes only, so its
+    texts get a few lengths, and padding is masked. Then all others, for an engine whose profiles have none of these.
+    """
+    length = 16
+    while length < most:
+        yield from (size for size in (length, length * 3 // 2) if longest <= size < most)
+        length *= 2
+    yield most
+    yield from range(longest, most)
 
 
 def common_sizes(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mghft_export.atomic import replacing_file
 from mghft_export.cache_folder import cache_folder
 from mghft_export.errors import MGHFTError
+
+if TYPE_CHECKING:
+    import tensorrt_rtx
 
 
 def default_cache_folder() -> Path:
@@ -25,10 +28,10 @@ class RuntimeCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._cache: Any = None
+        self._cache: tensorrt_rtx.IRuntimeCache | None = None
         self._loaded = b""
 
-    def attach(self, runtime_config: Any) -> None:
+    def attach(self, runtime_config: tensorrt_rtx.IRuntimeConfig) -> None:
         """Give the kernels to a runtime configuration, and collect new ones from its contexts."""
         self._cache = runtime_config.create_runtime_cache()
         try:

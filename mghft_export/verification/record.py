@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, MANIFEST, Bundle, Manifest, load_bundle
+from mghft_export.exclusive import exclusive
 from mghft_export.verification.result import PrecisionVerification
 
 
@@ -19,9 +20,9 @@ def record_verification(bundle: Bundle, verified: Mapping[str, PrecisionVerifica
         BundleError: the bundle was damaged meanwhile.
         MGHFTError: the manifest cannot be written; the old one is still there then.
     """
-    manifest = load_bundle(bundle.root).manifest
-    entries = {**(manifest.verification or {}), **verified}
-    with replacing_file(bundle.root / MANIFEST) as partial:
+    with exclusive(bundle.root), replacing_file(bundle.root / MANIFEST) as partial:
+        manifest = load_bundle(bundle.root).manifest
+        entries = {**(manifest.verification or {}), **verified}
         described = manifest.model_copy(update={"verification": entries})
         partial.write_text(described.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return load_bundle(bundle.root)

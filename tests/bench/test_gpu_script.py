@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,27 @@ def test_the_budget_ends_the_run(tmp_path):
     record = gpu.measure([part], tmp_path / "gpu.json", tmp_path / "bundle", 5, lambda _: None)
     assert record["parts"]["good"]["status"] == "not run"
     assert "--budget" in record["parts"]["good"]["reason"]
+
+
+def test_the_rehearsal(tiny_bundle, tmp_path):
+    """Each part as on a GPU, in its own process, with what a CPU can do in its place."""
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    record_file = tmp_path / "gpu.json"
+    command = [sys.executable, SCRIPT, "--rehearse", "--bundle", bundle, "-o", record_file]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+    parts = json.loads(record_file.read_text())["parts"]
+    done = {name for name, part in parts.items() if part["status"] == "done"}
+    assert done >= {"goldens", "tests", "PyTorch, batch 1", "ONNX Runtime"}
+    assert all(
+        part["status"] == "not run" and part["reason"] for name, part in parts.items() if name not in done
+    )
+    assert "build rtx fp16" in done or importlib.util.find_spec("tensorrt_rtx") is None
+    lines = found.stdout.splitlines()
+    for table in ("| fused eager float32 | ", "| onnxruntime fp32 | "):
+        (row,) = [line for line in lines if line.startswith(table)]
+        assert " ms" in row
+    assert "Largest difference from the recorded logits there: as-released in float32 " in found.stdout
 
 
 def test_the_bundle_part_is_a_command_that_there_is(tmp_path):

@@ -68,4 +68,11 @@ def built_bundle(
 @pytest.fixture
 def ada() -> Gpu:
     """A GPU to be asked about."""
-    return Gpu(name="NVIDIA GeForce RTX 4090", sm=89, free=20 * 2**30, driver="13.0")
+    return Gpu(
+        name="NVIDIA GeForce RTX 4090",
+        sm=89,
+        free=20 * 2**30,
+        driver="13.0",
+        multiprocessors=128,
+        memory=24 * 2**30,
+    )

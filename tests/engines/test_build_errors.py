@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from mghft_export.engines.backend import choose_backend, open_backend
 from mghft_export.engines.build import build_branch, build_engines
-from mghft_export.engines.build_errors import EngineMemoryError, build_error
+from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
 from mghft_export.engines.build_log import BuildLog
 from mghft_export.engines.gpu import NoGpu
 from mghft_export.engines.network import parse_network
@@ -66,7 +66,7 @@ def test_a_file_that_is_not_onnx_is_named(rtx, tmp_path):
         # As reported in public issues of Jetsons, and by the packages' own texts.
         (
             "10: Could not find any implementation for node {ForeignNode[stage1.blocks.0.norm1...Reshape_9]}.",
-            "ran out of memory",
+            "found no kernel for a node",
         ),
         (
             "[virtualMemoryBuffer.cpp::resizePhysical::154] Error Code 2: OutOfMemory (Requested size was 2 bytes.)",
@@ -94,6 +94,29 @@ def test_messages_become_sentences(message, words):
     assert words in str(error)
     assert str(error).startswith("TensorRT 10.3.0")
     assert "\n" not in str(error)
+
+
+def test_a_missing_kernel_is_for_want_of_memory_where_the_log_says_so(rtx):
+    """A Jetson's builder skips the kernels that do not fit with a warning, and fails when none is left."""
+    failure = (
+        "10: Could not find any implementation for node {ForeignNode[stage1.blocks.0.norm1...Reshape_9]}."
+    )
+    for warning, kind in (
+        (
+            "Tactic Device request: 2054MB Available: 1021MB. Device memory is insufficient to use tactic.",
+            EngineMemoryError,
+        ),
+        (
+            "Skipping tactic 0x03 due to insufficient memory on requested size of 1064 detected",
+            EngineMemoryError,
+        ),
+        ("Skipping tactic 0x03 due to exception: no kernel for this type", NoKernelError),
+    ):
+        log = BuildLog(rtx.trt)
+        log.logger.log(rtx.trt.ILogger.Severity.WARNING, warning)
+        log.logger.log(rtx.trt.ILogger.Severity.ERROR, failure)
+        error = build_error(log.errors, "vision.onnx", "TensorRT 10.3.0", log.memory)
+        assert type(error) is kind, warning
 
 
 def test_only_memory_failures_ask_for_a_smaller_batch():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mghft_export.engines.backend import Backend
-from mghft_export.engines.capabilities import CAPABILITIES, has, require
+from mghft_export.engines.capabilities import CAPABILITIES, has, refit_warning, require
 from mghft_export.engines.gpu import NoGpu
 from mghft_export.errors import EngineError
 
@@ -112,6 +112,17 @@ def test_options_that_a_package_lacks_are_refused_before_the_build(rtx):
         require(old, "same_sm", NO_GPU)
     with pytest.raises(EngineError, match=r"only TensorRT-RTX can do this: .*--target.*--backend rtx"):
         require(old, "targets", NO_GPU)
+
+
+def test_a_version_that_warns_of_refittable_engines_is_passed_on(rtx):
+    trt = type(sys)("tensorrt")
+    assert refit_warning(rtx) is None
+    assert refit_warning(Backend("tensorrt", "10.13.3.9", trt)) is None
+    assert refit_warning(Backend("tensorrt", "11.1.0.106", trt)) is None
+    for version in ("11.3.0.99", "11.4.0.106", "12.0.0.1"):
+        assert f"TensorRT {version} that is built with --refittable can lose a bias" in refit_warning(
+            Backend("tensorrt", version, trt)
+        )
 
 
 def test_rtx_without_a_gpu_cannot_make_what_the_table_says_needs_one(rtx, full_bundle, plan):

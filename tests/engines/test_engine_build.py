@@ -9,14 +9,16 @@ import pytest
 
 from mghft_export.engines import build
 from mghft_export.engines.build import build_engines
-from mghft_export.engines.build_errors import EngineMemoryError
-from mghft_export.engines.build_info import read_build_info
+from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
+from mghft_export.engines.build_info import GpuEntry, read_build_info, write_build_info
+from mghft_export.engines.gpu import Gpu
 from mghft_export.engines.layers import read_layers
-from mghft_export.engines.loading import engine_folders
+from mghft_export.engines.loading import engine_folders, load_engine_folder
 from mghft_export.engines.profiles import ProfileChoice, Span
 from mghft_export.engines.progress import Phases
 from mghft_export.errors import EngineError
 from mghft_export.hashing import sha256
+from mghft_export.stopping import SIGNALS, Stopped
 
 
 def test_build_json_describes_what_is_there(built_bundle, rtx):
@@ -71,6 +73,57 @@ def test_one_branch_more_keeps_the_others_of_the_same_build(bundle, plan):
     assert set(other.engines) == {"text"}, "engines of other flags must not be mixed in"
 
 
+def test_a_damaged_engine_is_left_out(bundle, plan):
+    """It would be listed, with its size and its fused attentions, and fail only where it is loaded."""
+    chosen = plan(bundle, "fusion")
+    build_engines(chosen)
+    path = chosen.folder / "fusion.engine"
+    path.write_bytes(path.read_bytes()[:-1])
+    said = []
+    info = build_engines(plan(bundle, "text"), on_warning=said.append)
+    assert set(info.engines) == {"text"}
+    (sentence,) = said
+    assert "fusion.engine was changed after it was built; the fusion engine is left out" in sentence
+    assert not path.exists()
+
+
+def test_engines_of_another_gpu_are_not_kept(bundle, plan):
+    """Every Jetson Orin has the same name, so it gives the same folder."""
+    chosen = plan(bundle, "fusion")
+    info = build_engines(chosen)
+    gpu = GpuEntry(name="Orin", sm=87, driver="12.6", multiprocessors=16, memory=2**36)
+    write_build_info(chosen.folder, info.model_copy(update={"gpu": gpu}))
+    assert set(build_engines(plan(bundle, "text")).engines) == {"text"}
+
+
+def test_two_builds_at_once_lose_no_engine(bundle, plan):
+    """Each takes a while, and each has looked at the folder before the other was done."""
+    others = []
+
+    def meanwhile(branch, phase, done):
+        if not others:
+            others.append(build_engines(plan(bundle, "text")))
+
+    info = build_engines(plan(bundle, "fusion"), meanwhile)
+    assert set(others[0].engines) == {"text"}
+    assert set(info.engines) == {"fusion", "text"}
+    (folder,) = engine_folders(bundle)
+    assert {path.name for path in folder.glob("*.engine")} == {"fusion.engine", "text.engine"}
+    load_engine_folder(folder, gpu=Gpu("NVIDIA A10", 86, 2**30, "13.0", 72, 2**34))
+
+
+@pytest.fixture
+def heeded():
+    """Signals do what they do in a terminal; whoever runs tests in the background has some of them ignored."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_stops_the_build_and_leaves_what_was_there(bundle, plan):
     chosen = plan(bundle, "fusion")
     build_engines(chosen)
@@ -91,9 +144,19 @@ def test_ctrl_c_stops_the_build_and_leaves_what_was_there(bundle, plan):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_stopped_first_build_leaves_nothing(bundle, plan):
-    with pytest.raises(KeyboardInterrupt):
-        build_engines(plan(bundle, "fusion"), lambda *_: signal.raise_signal(signal.SIGINT))
+def test_what_is_ignored_stays_so(bundle, plan, heeded):
+    """As `nohup` wants it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    build_engines(plan(bundle, "fusion"), lambda *_: signal.raise_signal(signal.SIGHUP))
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("heeded")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_stopped_first_build_leaves_nothing(bundle, plan, number):
+    with pytest.raises(Stopped) as stopped:
+        build_engines(plan(bundle, "fusion"), lambda *_: signal.raise_signal(number))
+    assert stopped.value.number == number
     assert not (bundle.root / "engines").exists()
 
 
@@ -125,6 +188,31 @@ def test_short_memory_halves_the_batch_and_says_so(bundle, plan):
     assert "--batch 1,1,2 and 1,10,10" in said[-1]
     assert [shapes["text_features"][2][0] for shapes in info.engines["fusion"].profiles] == [2, 10]
     assert "--batch 1,1,2 --batch 1,10,10" in info.command
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_half_the_batch_tells_short_memory_from_a_missing_kernel(bundle, plan, monkeypatch, fits):
+    """TensorRT says the same of both; it took five builds to say the wrong thing of the second."""
+    real, tried = build.build_branch, []
+
+    def no_kernel(plan, item, *arguments):
+        tried.append(item.profiles[0]["text_features"][2][0])
+        if len(tried) == 1 or not fits:
+            raise build_error(
+                ["Could not find any implementation for node conv1."], "x.onnx", "TensorRT 10.3.0"
+            )
+        return real(plan, item, *arguments)
+
+    monkeypatch.setattr(build, "build_branch", no_kernel)
+    said = []
+    if fits:
+        build_engines(plan(bundle, "fusion"), on_warning=said.append)
+    else:
+        with pytest.raises(NoKernelError, match=r"found no kernel for a node of x\.onnx .*nothing of memory"):
+            build_engines(plan(bundle, "fusion"), on_warning=said.append)
+    assert tried == [32, 16]
+    assert len(said) == 1
+    assert "--batch 1,8,16" in said[0]
 
 
 @pytest.mark.usefixtures("short_of_memory")

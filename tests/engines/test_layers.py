@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from mghft_export.engines.backend import Backend
+from mghft_export.engines.build_log import BuildLog
 from mghft_export.engines.layers import (
     Layer,
+    engine_layers,
     layers_of_inspector,
     layers_of_log,
     read_layers,
@@ -79,6 +83,36 @@ def test_the_inspector_of_tensorrt_in_its_versions():
     assert (first.precision, first.tactic, first.nodes) == ("Int8 → Half", "0x0123", ("a.MatMul", "a.Add"))
     assert (second.precision, second.tactic) == ("Half", "_gemm_mha_v2_0x1")
     assert (third.name, third.nodes) == ("only a name", ())
+
+
+@pytest.mark.parametrize("text", ["", "Layers:\n[gemm] a.MatMul_myl0_1 of another form", None])
+def test_a_log_in_which_nothing_is_recognised_is_an_error(rtx, text):
+    """TensorRT-RTX 1.4 lists layers in another form: its engines had 0 layers, and no attention of 8 was fused."""
+    log = BuildLog(rtx.trt)
+    log.layers = text
+    with pytest.raises(
+        EngineError, match=r"TensorRT-RTX \S+ lists the layers of an engine in a form that is not known"
+    ):
+        engine_layers(rtx, b"", log)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"Layers": []}', '{"layers": [{"Name": "a"}]}', '{"Layers": [{"Type": 1}]}']
+)
+def test_an_inspector_in_which_nothing_is_recognised_is_an_error(text):
+    inspector = SimpleNamespace(get_engine_information=lambda form: text)
+    engine = SimpleNamespace(create_engine_inspector=lambda: inspector)
+    trt = SimpleNamespace(
+        ILogger=StandInLogger,
+        LayerInformationFormat=SimpleNamespace(JSON=0),
+        Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda plan: engine),
+    )
+    with pytest.raises(EngineError, match=r"TensorRT 12\.0 lists the layers of an engine in a form"):
+        engine_layers(Backend("tensorrt", "12.0", trt), b"", BuildLog(trt))
+
+
+class StandInLogger:
+    Severity = SimpleNamespace(ERROR=1, INTERNAL_ERROR=0)
 
 
 def test_layers_are_kept_beside_the_engine(tmp_path):

@@ -14,15 +14,17 @@ from mghft_export.engines.build_info import BUILD_INFO, BuildInfo, GpuEntry, rea
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import (
     ALLOW_HOST_CODE,
+    NOT_RTX,
     check_gpu,
     check_host_code,
     check_version,
     engine_folders,
     load_engine_folder,
 )
+from mghft_export.engines.options import supported_targets
 from mghft_export.errors import EngineError
 
-AMPERE = Gpu(name="NVIDIA RTX A4000", sm=86, free=2**30, driver="13.0")
+AMPERE = Gpu(name="NVIDIA RTX A4000", sm=86, free=2**30, driver="13.0", multiprocessors=48, memory=16 * 2**30)
 
 
 @pytest.fixture
@@ -157,6 +159,33 @@ def test_tensorrt_engines_are_for_one_gpu_unless_made_compatible(tmp_path, flags
             check_gpu(tmp_path, info, gpu)
 
 
+ORIN = Gpu(name="Orin", sm=87, free=2**30, driver="12.6", multiprocessors=16, memory=61 * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [
+        (ORIN, None),
+        (replace(ORIN, memory=59 * 2**30), None),
+        (
+            replace(ORIN, multiprocessors=8),
+            "with 16 multiprocessors and 61.0 GiB, and this is .* with 8 multi",
+        ),
+        (replace(ORIN, memory=30 * 2**30), "16 multiprocessors and 61.0 GiB, and .* and 30.0 GiB; build it"),
+    ],
+)
+def test_every_jetson_orin_is_called_orin(tmp_path, gpu, words):
+    built = GpuEntry(name="Orin", sm=87, driver="12.6", multiprocessors=16, memory=61 * 2**30)
+    info = tensorrt_info().model_copy(update={"gpu": built})
+    if words is None:
+        check_gpu(tmp_path, info, gpu)
+    else:
+        with pytest.raises(EngineError, match=words):
+            check_gpu(tmp_path, info, gpu)
+    earlier = built.model_copy(update={"multiprocessors": None, "memory": None})
+    check_gpu(tmp_path, info.model_copy(update={"gpu": earlier}), gpu)
+
+
 @pytest.mark.parametrize(
     ("flags", "version", "fits"),
     [
@@ -230,3 +259,17 @@ def test_an_engine_for_no_target_of_its_own_runs_from_ampere_on(folder, ada):
     load_engine_folder(folder, gpu=ada)
     with pytest.raises(EngineError, match=r"GPUs from sm80 on, and this is .*--target sm75"):
         load_engine_folder(folder, gpu=replace(ada, sm=75))
+
+
+@pytest.mark.parametrize("targets", [(), (90,)])
+@pytest.mark.parametrize(("sm", "family"), [(87, "Jetson Orin"), (90, "Hopper"), (110, "Jetson Thor")])
+def test_rtx_does_not_run_everywhere(folder, ada, targets, sm, family):
+    info = read_build_info(folder).model_copy(update={"targets": targets})
+    write_build_info(folder, info)
+    words = rf"does not run on {family} GPUs.*build it here with: mghft-export trt \S+ --fp16 .*--backend tensorrt$"
+    with pytest.raises(EngineError, match=words):
+        load_engine_folder(folder, gpu=replace(ada, sm=sm))
+
+
+def test_what_rtx_builds_for_it_also_runs_on(rtx):
+    assert not set(NOT_RTX) & set(supported_targets(rtx))

@@ -42,7 +42,7 @@ def test_an_engine_that_was_built_here(rtx, quantised_tiny_bundle, tmp_path):
     built = engine_folders(load_bundle(bundle))[0]
     from mghft_export.engines.gpu import Gpu
 
-    gpu = Gpu(name="NVIDIA RTX A4000", sm=86, free=2**30, driver="13.0")
+    gpu = Gpu(name="NVIDIA RTX A4000", sm=86, free=2**30, driver="13.0", multiprocessors=48, memory=2**34)
     assert load_engine_folder(built, gpu=gpu).engine("fusion").is_file()
 
 

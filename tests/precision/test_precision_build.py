@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mghft_export.bundle import BRANCHES, load_bundle
+from mghft_export.bundle import BRANCHES, MANIFEST, load_bundle
 from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.errors import MGHFTError
+from mghft_export.errors import ExportError, MGHFTError
 from mghft_export.precision.build import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, read_recipe
@@ -51,6 +52,33 @@ def test_every_precision_runs_and_stays_near_float32(bundle, tmp_path):
     used = load_calibration_set(default_calibration_set()).set_hash
     assert recipe.calibration_set["sha256"] == used
     assert made.manifest.quantization["int8"].calibration_set["sha256"] == used
+
+
+def test_two_processes_that_add_precisions_do_not_undo_each_other(bundle, tmp_path):
+    """Each has read the manifest before the other wrote it."""
+    others = []
+
+    def meanwhile(step):
+        if step.startswith("writing") and not others:
+            others.append(add_precisions(load_bundle(bundle.root), ["fp16"], options(tmp_path)))
+
+    made = add_precisions(bundle, ["int8"], options(tmp_path), on_step=meanwhile)
+    assert set(made.manifest.precisions) == {"fp32", "fp16", "int8"}
+    assert made.manifest.magnitudes is not None
+    Pipeline(made, precision="fp16")
+
+
+def test_a_bundle_that_is_exported_again_meanwhile_gets_no_graphs_of_the_old_one(bundle, tmp_path):
+    def meanwhile(step):
+        if step.startswith("writing fp16/fusion"):
+            values = json.loads((bundle.root / MANIFEST).read_text())
+            values["precisions"]["fp32"]["vision"]["nodes"] += 1
+            (bundle.root / MANIFEST).write_text(json.dumps(values))
+
+    with pytest.raises(ExportError, match="was exported again meanwhile"):
+        add_precisions(bundle, ["fp16"], options(tmp_path), on_step=meanwhile)
+    assert set(load_bundle(bundle.root).manifest.precisions) == {"fp32"}
+    assert not (bundle.root / "fp16").exists()
 
 
 def test_fp16_inputs_and_outputs_run_through_the_same_pipeline(bundle, tmp_path):

@@ -197,7 +197,7 @@ class StandInCuda:
         return OK, self.memory, self.memory
 
     def cudaGetDeviceProperties(self, device):
-        return OK, SimpleNamespace(name=b"Stand-in", major=8, minor=6, integrated=0)
+        return OK, SimpleNamespace(name=b"Stand-in", major=8, minor=6, integrated=0, multiProcessorCount=8)
 
     def cudaGetErrorString(self, error):
         return OK, error.name.encode()

@@ -51,6 +51,8 @@ class Context:
 
     def set_input_shape(self, name, shape):
         self.shape = tuple(shape)
+        if self.engine.refuse("shape"):
+            return False
         low, _, high = self.engine.profiles[self.profile]
         return all(a <= size <= b for a, size, b in zip(low, shape, high, strict=True))
 
@@ -67,6 +69,8 @@ class Context:
 
     def execute_async_v3(self, stream):
         cuda = self.engine.cuda
+        if self.engine.refuse("run"):
+            return False
         capturing = stream in cuda.captured
         if capturing and (self.pending or not self.engine.capturable):
             cuda.enqueue(stream, None)
@@ -127,6 +131,18 @@ class Engine:
         self.contexts = []
         self.enqueued = 0
         self.config = self.weights = None
+        self.refuses = []  # what does not work, once each
+        self.gives_reasons = True
+        self.logger = None
+
+    def refuse(self, what):
+        """Whether this does not work now."""
+        if self.refuses[:1] != [what]:
+            return False
+        self.refuses.pop(0)
+        if self.gives_reasons:
+            self.logger.log(ILogger.Severity.ERROR, f"the reason for the {what}\nand more of it")
+        return True
 
     def get_tensor_name(self, number):
         return ("x", "y")[number]
@@ -148,6 +164,8 @@ class Engine:
         return self.config
 
     def create_execution_context(self, argument):
+        if self.refuse("context"):
+            return None
         assert argument is Strategy.USER_MANAGED or argument.strategy is Strategy.USER_MANAGED
         if argument is self.config:
             self.config.cache.content += b"kernel"
@@ -160,7 +178,7 @@ def stand_in_backend(name, engine):
 
     class Runtime:
         def __init__(self, logger):
-            self.logger = logger
+            self.logger = engine.logger = logger
 
         def deserialize_cuda_engine(self, plan):
             if plan != b"plan":

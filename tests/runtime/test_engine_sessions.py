@@ -209,6 +209,35 @@ def test_an_engine_that_does_not_load_says_what_tensorrt_said(runtime, tmp_path)
         load_engine(path, backend=backend, cuda=Cuda(runtime))
 
 
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (
+            "context",
+            r"no execution context can be made for the engine \(the reason for the context\), most likely",
+        ),
+        ("shape", r"TensorRT refuses x \[4, 3\] \(the reason for the shape\); build the engine again"),
+        ("run", r"TensorRT could not queue the engine \(the reason for the run\); build it again"),
+    ],
+)
+def test_what_tensorrt_says_of_a_run_is_passed_on(runtime, what, words):
+    running, engine = session(runtime)
+    engine.refuses = [what]
+    with pytest.raises(EngineError, match=words):
+        running.run({"x": numbers(4)})
+    np.testing.assert_array_equal(running.run({"x": numbers(4)})["y"], 2 * numbers(4))
+
+
+def test_what_tensorrt_said_earlier_is_not_the_reason(runtime):
+    running, engine = session(runtime)
+    running.run({"x": numbers(4)})
+    engine.refuses = ["run"]
+    running.run({"x": numbers(4)})  # cannot be captured, for this reason, and runs
+    engine.refuses, engine.gives_reasons = ["run"], False
+    with pytest.raises(EngineError, match="no reason given"):
+        running.run({"x": numbers(4)})
+
+
 def test_an_engine_without_weights_gets_those_of_its_graph(runtime, tmp_path):
     _, engine = session(runtime, weights=b"of the vision branch")
     assert engine.weights == b"of the vision branch"

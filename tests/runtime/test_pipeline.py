@@ -6,15 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from goldens.model import formula_model
 
 from mghft_export.bundle import BRANCHES, load_bundle
-from mghft_export.errors import MGHFTError
+from mghft_export.errors import EngineError, MGHFTError
+from mghft_export.export.build import ExportOptions, Source, export_bundle
 from mghft_export.export.verify import synthetic_stickers
 from mghft_export.fused.mghft import fuse
+from mghft_export.model.checkpoint import class_names
+from mghft_export.model.mghft import MGHFT
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.runtime.profiles import text_lengths
 from mghft_export.runtime.session import DeviceArray
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.runtime.torch_session import torch_branches
@@ -39,6 +44,15 @@ class Watched(OnnxSession):
 @pytest.fixture(scope="module")
 def bundle(tiny_bundle):
     return load_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def masked_bundle(tiny_config, tmp_path_factory):
+    """A model whose texts are as long as they are: padding is not pooled."""
+    torch.manual_seed(5)
+    model = MGHFT(replace(tiny_config, pooling="masked")).eval()
+    source = Source(model, class_names(7), "random weights", None, trained=False)
+    return export_bundle(source, tmp_path_factory.mktemp("masked") / "bundle", ExportOptions())[0]
 
 
 @pytest.fixture
@@ -160,3 +174,47 @@ def test_wrong_inputs_are_named(bundle, tiny_model, make):
     on_gpu = DeviceArray(1, image.shape, image.dtype, "cuda", None)
     with pytest.raises(MGHFTError, match="is on cuda, the session runs on cpu"):
         session.run_device({"image": on_gpu}, None)
+
+
+class OfAnEngine(Watched):
+    """Takes the texts that an engine's profiles take."""
+
+    profiles = (range(1, 9), range(2, 65))
+
+    def batch_sizes(self, shapes):
+        batches, lengths = self.profiles
+        if shapes["input_ids"][1] not in lengths:
+            raise EngineError("no profile")
+        return (batches,)
+
+
+WORDS = ["a cat", "a sad cat " * 3, "a sad cat sits " * 5, "a cat that sleeps " * 40, "so happy"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "found"),
+    [
+        (range(2, 65), {16, 24, 64}),
+        (range(64, 65), {64}),
+        (range(2, 21), {16}),
+        (range(2, 33), {16, 24}),
+        (range(12, 14), {12}),
+    ],
+)
+def test_texts_of_an_engine_get_few_lengths_and_the_same_features(masked_bundle, lengths, found):
+    """An engine prepares itself for each shape anew, and keeps only a few."""
+    branches = onnx_branches(masked_bundle)
+    texts = [text for text in WORDS if max(lengths) == 64 or len(text.split()) < max(lengths) - 2]
+    expected = [Pipeline(masked_bundle, branches=branches).encode_texts([text]) for text in texts]
+    engine = OfAnEngine(masked_bundle.graph("text"))
+    engine.profiles = (range(1, 9), lengths)
+    pipeline = Pipeline(masked_bundle, branches=replace(branches, text=engine))
+    for text, features in zip(texts, expected, strict=True):
+        np.testing.assert_allclose(pipeline.encode_texts([text]), features, atol=2e-6)
+    assert {length for _, length in engine.shapes} == found
+
+
+def test_text_lengths_are_few():
+    assert list(text_lengths(2, 128))[:7] == [16, 24, 32, 48, 64, 96, 128]
+    assert list(text_lengths(33, 77))[:4] == [48, 64, 77, 33]
+    assert list(text_lengths(9, 12)) == [12, 9, 10, 11]

@@ -18,6 +18,8 @@ namespace stand_in {
 Counts counts;
 bool capture_fails = false;
 bool memory_is_full = false;
+bool run_fails = false;
+bool outputs_are_odd = false;
 
 }  // namespace stand_in
 
@@ -187,6 +189,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     std::strcpy(properties->name, "Orin");
     properties->major = 8;
     properties->minor = 7;
+    properties->multiProcessorCount = 16;
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+    *free = *total = std::size_t(1) << 35;
     return cudaSuccess;
 }
 

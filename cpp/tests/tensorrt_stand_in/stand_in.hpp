@@ -13,5 +13,7 @@ struct Counts {
 extern Counts counts;
 extern bool capture_fails;   // no stream can be captured
 extern bool memory_is_full;  // every allocation fails
+extern bool run_fails;       // TensorRT takes no run, and says why
+extern bool outputs_are_odd; // outputs have more dimensions than any of ours
 
 }  // namespace stand_in

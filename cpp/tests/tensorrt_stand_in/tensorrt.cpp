@@ -83,6 +83,12 @@ void compute_fusion(const Run& run) {
     }
 }
 
+// All runtimes write to the logger of the first, as long as there are any.
+struct Loggers {
+    nvinfer1::ILogger* first = nullptr;
+    int runtimes = 0;
+} loggers;
+
 class Context final : public nvinfer1::IExecutionContext {
   public:
     explicit Context(const std::string& name) : name_(name) { ++stand_in::counts.contexts; }
@@ -95,6 +101,7 @@ class Context final : public nvinfer1::IExecutionContext {
     }
     int32_t inferShapes(int32_t, char const**) noexcept override { return 0; }
     Dims getTensorShape(char const* name) const noexcept override {
+        if (stand_in::outputs_are_odd) return Dims{5, {}};
         for (const Tensor& tensor : kEngines.at(name_)) {
             if (tensor.name == name) return dims_of(tensor.shape, run_.batch(), kLongest);
         }
@@ -105,6 +112,10 @@ class Context final : public nvinfer1::IExecutionContext {
         return data != nullptr;
     }
     bool enqueueV3(cudaStream_t stream) noexcept override {
+        if (stand_in::run_fails) {
+            loggers.first->log(nvinfer1::ILogger::Severity::kERROR, "a kernel failed to launch");
+            return false;
+        }
         if (!has_memory_ || run_.addresses.size() != kEngines.at(name_).size()) return false;
         const auto compute = name_ == "vision" ? compute_vision : name_ == "text" ? compute_text : compute_fusion;
         stand_in::queue(stream, [compute, run = run_] { compute(run); });
@@ -151,12 +162,6 @@ class Engine final : public nvinfer1::ICudaEngine {
     std::string name_;
     std::vector<Tensor> tensors_;
 };
-
-// All runtimes write to the logger of the first, as long as there are any.
-struct Loggers {
-    nvinfer1::ILogger* first = nullptr;
-    int runtimes = 0;
-} loggers;
 
 class Runtime final : public nvinfer1::IRuntime {
   public:

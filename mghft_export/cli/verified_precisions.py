@@ -1,0 +1,49 @@
+"""Precisions that a command adds to a bundle, compared with its float32 graphs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mghft_export.bundle import Bundle
+from mghft_export.cli.progress_bar import Steps
+from mghft_export.precision.build import add_precisions
+from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.runtime.text_cache import TextCache
+from mghft_export.stickers.dataset import StickerSet
+from mghft_export.verification.record import record_verification
+from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verification.stickers import calibration_stickers, data_set_stickers
+from mghft_export.verification.verify import verify_precisions
+
+QUICK = 32
+"""Stickers that new precisions are verified on, in a minute for the paper's size; `mghft-export verify` takes all."""
+
+
+def verified_precisions(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    options: PrecisionOptions,
+    data: StickerSet | None,
+    shown: Steps,
+) -> tuple[Bundle, dict[str, PrecisionVerification]]:
+    """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set."""
+    # Stickers that do not fit the model are found before the work, not after; the calibration looks at its set itself.
+    if data is not None:
+        chosen = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
+    texts = TextCache()
+    bundle = add_precisions(bundle, precisions, options, shown.start, shown.stickers, texts)
+    stickers = (
+        chosen
+        if data is not None
+        else calibration_stickers(bundle.manifest, precisions=precisions, limit=QUICK)
+    )
+    shown.start(f"verifying {', '.join(precisions)}")
+    done = 0
+
+    def on_batch(count: int) -> None:
+        nonlocal done
+        done += count
+        shown.stickers(done, len(stickers.stickers))
+
+    verified = verify_precisions(bundle, precisions, stickers, on_batch=on_batch, texts=texts)
+    return record_verification(bundle, verified), verified
