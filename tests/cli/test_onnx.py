@@ -126,3 +126,20 @@ def test_new_precisions_are_verified_unless_told_not_to(
     assert f"Against fp32 on the CPU; {where}" in out
     assert found["fp16"].data == where
     assert (found["fp16"].remark is None) == bool(data)
+
+
+def test_int8_makes_both_its_forms(tiny_bundle, tiny_model, tmp_path, monkeypatch):
+    """One for CPUs and one for GPUs, with the same ranges; before, engines got ranges of their own."""
+
+    def copied(source, output, options, on_step):
+        return load_bundle(Path(shutil.copytree(tiny_bundle, output))), None
+
+    monkeypatch.setattr("mghft_export.cli.onnx.export_bundle", copied)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save_checkpoint(tmp_path / "tiny.safetensors", tiny_model, NAMES)
+    output = tmp_path / "bundle"
+    arguments = [tmp_path / "tiny.safetensors", "-o", output, "--precision", "int8", "--no-verify"]
+    assert run(cli, ["onnx", *map(str, arguments), "--calibration-stickers", "2"]) == 0
+    assert set(load_bundle(output).manifest.precisions) == {"fp32", "int8", "int8-fp16"}
+    recipes = [(output / precision / "recipe.json").read_bytes() for precision in ("int8", "int8-fp16")]
+    assert recipes[0] == recipes[1]
