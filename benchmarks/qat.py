@@ -30,9 +30,9 @@ from click.testing import CliRunner
 
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
 from mghft_export.cli.eval import evaluate
-from mghft_export.cli.onnx import checkpoint_source
 from mghft_export.cli.train import fine_tuning
-from mghft_export.export.build import ExportOptions, export_bundle
+from mghft_export.exporting.build import ExportOptions, export_bundle
+from mghft_export.exporting.sources import checkpoint_source
 from mghft_export.hashing import sha256
 from mghft_export.model.default_checkpoint import default_checkpoint_path
 from mghft_export.model.text_choice import CHECKPOINTS_WORD

@@ -12,7 +12,7 @@ class CheckpointError(MGHFTError):
     """A checkpoint cannot be read, or does not fit the model."""
 
 
-class StickerError(MGHFTError):
+class StickerError(MGHFTError, ValueError):
     """A sticker's image or text cannot be used."""
 
 

@@ -70,7 +70,7 @@ def tiny_model(tiny_config: MGHFTConfig) -> MGHFT:
 def tiny_bundle(tiny_model: MGHFT, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as a bundle of SER30K's classes, not verified; do not change it in place."""
     pytest.importorskip("onnxscript")
-    from mghft_export.export.build import ExportOptions, Source, export_bundle
+    from mghft_export.exporting.build import ExportOptions, Source, export_bundle
 
     output = tmp_path_factory.mktemp("tiny") / "bundle"
     source = Source(tiny_model, TINY_CLASSES, "random weights of tiny, seed 0", None, trained=False)

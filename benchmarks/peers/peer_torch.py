@@ -16,7 +16,7 @@ from torch import Tensor
 from mghft_export.atomic import replacing_file
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
-from mghft_export.export.trace import vision_outputs
+from mghft_export.exporting.trace import vision_outputs
 from mghft_export.fused.vision import FusedVision
 from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, load_checkpoint
@@ -55,7 +55,7 @@ def rebuild_weights(root: Path, target: Path, remark: Path) -> None:
 
 def _original(bundle: Bundle, config: MGHFTConfig) -> MGHFT | None:
     """mghft-mini, or random weights of a seed, as `mghft-export onnx` makes them."""
-    from mghft_export.cli.onnx import PRESETS, random_source
+    from mghft_export.exporting.sources import PRESETS, random_source
 
     changes = {"image_size": config.image_size, "views": config.views, "pooling": config.pooling}
     entry = bundle.manifest.checkpoint

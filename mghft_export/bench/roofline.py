@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mghft_export.bench.compare import Row
-from mghft_export.bench.flops import count_flops
 from mghft_export.bench.subjects import Copy, Gemm, Part, Subject
 from mghft_export.bundle import Bundle
+from mghft_export.graph.flops import count_flops
 
 BRANCHES_OF: dict[Part, tuple[str, ...]] = {
     "vision": ("vision",),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from mghft_export.api.export import export
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
@@ -19,31 +18,19 @@ from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.cli.verified_precisions import verified_precisions
-from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
-from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle
-from mghft_export.export.trace import DEFAULT_OPSET
-from mghft_export.export.verify import BATCHES, DEFAULT_TOLERANCE, Verification, synthetic_stickers
-from mghft_export.hashing import sha256
-from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
-from mghft_export.model.contents import WeightsChoice, summary
-from mghft_export.model.default_checkpoint import default_checkpoint_path
-from mghft_export.model.hub import is_hub_place, local_file, parse_hub_place
-from mghft_export.model.mghft import MGHFT
+from mghft_export.exporting.sources import PRESETS
+from mghft_export.exporting.trace import DEFAULT_OPSET
+from mghft_export.exporting.verify import DEFAULT_TOLERANCE, Verification
+from mghft_export.model.contents import WeightsChoice
 from mghft_export.model.text_choice import TextChoice
-from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.build import PRECISIONS
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.precision.ranges import Calibrator
 from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
-from mghft_export.stickers.dataset import StickerSet
-from mghft_export.stickers.image import open_sticker
-from mghft_export.stickers.tokens import default_tokenizer_path
 from mghft_export.terminal import Terminal
-from mghft_export.verification.result import PrecisionVerification
 
 DEFAULT_BUNDLE = Path("mghft-bundle")
-PRESETS = {"paper": MGHFTConfig.paper}
 
 
 def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -184,10 +171,10 @@ def onnx(
     """
     console = Terminal(stderr=as_json)
     start = time.perf_counter()
-    changes = {"image_size": image_size, "views": views, "pooling": pooling}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    both_forms = {"int8", "int8-fp16"} if "int8" in precisions else set()
-    wanted = [name for name in PRECISIONS if name in both_forms.union(precisions)]
+    if random_weights and arch is None:
+        raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
+    if arch is not None and not random_weights:
+        raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
     chosen = QuantizationRecipe(
         branches=BRANCHES if quantize_text else ("vision", "fusion"),
         calibrator=calibrator,
@@ -202,38 +189,39 @@ def onnx(
     )
     reading.refuse_without(stickers, "--stickers ROOT")
     data = None if stickers is None or no_verify else reading.load(stickers)
-    options = ExportOptions(
-        opset=opset,
-        single_file=single_file,
-        tokenizer=tokenizer or default_tokenizer_path(),
-        background=background,
-        verify_on=None if no_verify else verification_stickers(data, background, tolerance),
-    )
-    note = ""
     with steps("reading the checkpoint") as shown:
-        if random_weights:
-            source = random_source(arch, seed, changes)
-        elif arch is not None:
-            raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
-        else:
-            source, note = checkpoint_source(
-                checkpoint or default_checkpoint_path(), weights, changes, text_choice
-            )
-        bundle, verification = export_bundle(source, output, options, shown.start)
-        verified: dict[str, PrecisionVerification] = {}
-        if wanted and no_verify:
-            bundle = add_precisions(bundle, wanted, precision_options, shown.start, shown.stickers)
-        elif wanted:
-            bundle, verified = verified_precisions(bundle, wanted, precision_options, data, shown)
+        done = export(
+            checkpoint,
+            output,
+            precisions=precisions,
+            random_weights=arch,
+            seed=seed,
+            weights=weights,
+            text_weights=text_choice,
+            image_size=image_size,
+            views=views,
+            pooling=pooling,
+            tokenizer=tokenizer,
+            background=background,
+            opset=opset,
+            single_file=single_file,
+            stickers=data,
+            tolerance=tolerance,
+            verify=not no_verify,
+            calibration=precision_options,
+            on_step=shown.start,
+            on_stickers=shown.stickers,
+        )
+    bundle = done.bundle
     if as_json:
         echo_json(bundle.manifest.model_dump(mode="json"))
         return
-    if note:
-        say(console, note)
-    if verification is not None:
-        console.print(verification_table(verification))
-    if verified:
-        print_verifications(verified, console)
+    if done.note:
+        say(console, done.note)
+    if done.verification is not None:
+        console.print(verification_table(done.verification))
+    if done.precisions:
+        print_verifications(done.precisions, console)
     console.print(bundle_table(bundle))
     say(console, "Bundle written to ", (str(output), "bold"), f" in {time.perf_counter() - start:.0f} s.")
     if not bundle.manifest.trained:
@@ -244,54 +232,6 @@ def onnx(
         )
     words = f'mghft-export predict {output} STICKER.png --text "#The sticker\'s intention ..."'
     say(console, "Next: ", (words, "bold"))
-
-
-def random_source(arch: str | None, seed: int, changes: Mapping[str, object]) -> Source:
-    """A model with random weights, marked as untrained."""
-    if arch is None:
-        raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
-    torch.manual_seed(seed)
-    config = PRESETS[arch](**changes)
-    return Source(
-        MGHFT(config).eval(),
-        class_names(config.num_classes),
-        f"random weights of {arch}, seed {seed}",
-        None,
-        trained=False,
-    )
-
-
-def checkpoint_source(
-    place: Path, weights: WeightsChoice | None, changes: Mapping[str, object], text: TextChoice
-) -> tuple[Source, str]:
-    """The model of a checkpoint, and what is to be said of what its file holds."""
-    path = local_file(place)
-    checkpoint = load_checkpoint(place, weights=weights, text=text, **changes)
-    note = summary(checkpoint.taken, checkpoint.ignored) if checkpoint.taken else ""
-    name = parse_hub_place(place).place if is_hub_place(place) else path.name
-    source = Source(build_model(checkpoint), checkpoint.class_names, name, sha256(path), trained=True)
-    return source, note
-
-
-def verification_stickers(dataset: StickerSet | None, background: str, tolerance: float) -> VerifyOn:
-    """Stickers of a data set's last split (the test split, where there is one), or synthetic ones."""
-    count = sum(BATCHES)
-    if dataset is None:
-        images, texts = synthetic_stickers(count)
-        return VerifyOn(images, texts, f"{count} synthetic stickers", tolerance)
-    name, found = list(dataset.splits.items())[-1]
-    if len(found) < count:
-        raise MGHFTError(
-            f"{dataset.root} has {len(found)} stickers in its {name} split; the verification needs {count}"
-        )
-    chosen = found[:: len(found) // count][:count]
-    opened = [open_sticker(sticker.image, background=background) for sticker in chosen]
-    return VerifyOn(
-        opened,
-        [sticker.text for sticker in chosen],
-        f"{count} stickers of {dataset.root.name} ({name})",
-        tolerance,
-    )
 
 
 def verification_table(verification: Verification) -> Table:

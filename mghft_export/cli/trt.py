@@ -19,7 +19,6 @@ from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.sentences import say, say_warning
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.cli.verified_precisions import verified_precisions
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.engines.backend import choose_backend
 from mghft_export.engines.build import build_engines
@@ -38,6 +37,7 @@ from mghft_export.engines.profiles import Shapes, parse_profiles
 from mghft_export.precision.build import add_precisions
 from mghft_export.precision.own_recipe import own_options
 from mghft_export.terminal import Terminal
+from mghft_export.verification.added import add_verified_precisions
 from mghft_export.verification.result import PrecisionVerification
 
 
@@ -173,7 +173,9 @@ def _with_precision(bundle: Bundle, precision: str, console: Console, *, verify:
     verified: Mapping[str, PrecisionVerification] = {}
     with steps("reading the calibration set") as shown:
         if verify:
-            bundle, verified = verified_precisions(bundle, [precision], options, None, shown)
+            bundle, verified = add_verified_precisions(
+                bundle, [precision], options, None, shown.start, shown.stickers
+            )
         else:
             bundle = add_precisions(bundle, [precision], options, shown.start, shown.stickers)
     if verified:

@@ -9,13 +9,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.api.verify import chosen_precisions, chosen_stickers
+from mghft_export.bundle import load_bundle
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.evaluation.selection import Resample
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.datasets.readiness import small_set_note
@@ -23,7 +23,7 @@ from mghft_export.terminal import Terminal
 from mghft_export.verification.budget import default_budget
 from mghft_export.verification.record import record_verification
 from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verification.stickers import VerificationStickers, calibration_stickers, data_set_stickers
+from mghft_export.verification.stickers import VerificationStickers
 from mghft_export.verification.verify import BATCH, verify_precisions
 
 
@@ -94,13 +94,8 @@ def verify(
     opened = load_bundle(bundle)
     chosen = chosen_precisions(opened, precisions)
     reading.refuse_without(data, "--data ROOT")
-    if data is None and split is not None:
-        raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
-    if data is None:
-        stickers = calibration_stickers(opened.manifest, precisions=chosen, limit=limit)
-    else:
-        found = reading.load(data, skip_bad=skip_bad)
-        stickers = data_set_stickers(found, opened.manifest, split=split, limit=limit)
+    found = None if data is None else reading.load(data, skip_bad=skip_bad)
+    stickers = chosen_stickers(opened, chosen, found, split=split, limit=limit)
     budgets = {
         name: default_budget(
             name,
@@ -141,23 +136,3 @@ def show(
     skipped = len(stickers.stickers) - next(iter(verified.values())).stickers
     if skipped:
         console.print(Text(f"Left out: {skipped} stickers that could not be used.", "yellow"))
-
-
-def chosen_precisions(bundle: Bundle, wanted: tuple[str, ...]) -> list[str]:
-    """Those to verify.
-
-    Raises:
-        BundleError: the bundle lacks one, or has no other than fp32.
-        MGHFTError: fp32 was asked for.
-    """
-    others = [name for name in bundle.manifest.precisions if name != "fp32"]
-    if not others:
-        raise BundleError(
-            f"{bundle.root} has only fp32 graphs; add others with `mghft-export onnx --precision fp16`"
-        )
-    if "fp32" in wanted:
-        raise MGHFTError("fp32 is what the others are compared with; `mghft-export onnx` verified it itself")
-    missing = next((name for name in wanted if name not in others), None)
-    if missing is not None:
-        raise BundleError(f"{bundle.root} has no {missing} graphs, only {', '.join(others)}")
-    return list(dict.fromkeys(wanted)) or others

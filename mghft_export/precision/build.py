@@ -21,8 +21,8 @@ from mghft_export.bundle import (
 )
 from mghft_export.errors import ExportError
 from mghft_export.exclusive import exclusive
-from mghft_export.export.checks import check_graph, fusable_attentions
-from mghft_export.export.describe import graph_entry
+from mghft_export.graph.checks import check_graph, fusable_attentions
+from mghft_export.graph.describe import graph_entry
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.feeds import OnStickers, no_report

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mghft_export.export.graph import sort_topologically
+from mghft_export.graph.edits import sort_topologically
 
 LARGE = 16384
 """Elements from which a constant is worth a cast."""

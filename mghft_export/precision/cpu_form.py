@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from mghft_export.export.graph import drop_unread, sort_topologically
+from mghft_export.graph.edits import drop_unread, sort_topologically
 
 TOKENS = 1024
 """Longest slice of a sequence."""

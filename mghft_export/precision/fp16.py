@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 from onnxconverter_common import float16
 
-from mghft_export.export.graph import REATTENTION, sort_topologically
+from mghft_export.graph.edits import REATTENTION, sort_topologically
 
 LARGE = 1e4
 """Magnitudes above this are reported: FP16 ends at 65504, and other stickers may go further."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from mghft_export.export.graph import REATTENTION
+from mghft_export.graph.edits import REATTENTION
 
 
 @dataclass(frozen=True)

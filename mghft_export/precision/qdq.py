@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from mghft_export.export.graph import drop_unread, sort_topologically
+from mghft_export.graph.edits import drop_unread, sort_topologically
 from mghft_export.precision.products import WeightProduct
 from mghft_export.precision.saturation import PAIR_LIMIT, limit_pairs, pair_sums
 

@@ -87,6 +87,8 @@ def load_features(path: Path, bundle: Bundle, content: bytes | None = None) -> T
             ):
                 raise StickerError(f"{path} is damaged; make it again with `mghft-export encode-text`")
             names, features = arrays.read("names"), arrays.read("features")
+    except StickerError:  # a ValueError, as damage is
+        raise
     except FileNotFoundError as error:
         raise StickerError(
             f"there are no text features at {path}; make them with `mghft-export encode-text`"

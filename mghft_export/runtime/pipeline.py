@@ -138,6 +138,20 @@ class Pipeline:
             features[present] = found.reshape(-1, *self.no_text.shape)
         return features
 
+    @property
+    def feature_width(self) -> int:
+        """Numbers of a view's text features, C."""
+        width = self.fusion.inputs["text_features"].shape[-1]
+        assert width is not None
+        return width
+
+    def close(self) -> None:
+        """Give the memory of engines back; sessions of ONNX Runtime give theirs back with the last reference."""
+        for session in (self.vision, self._text, self.fusion):
+            close = getattr(session, "close", None)
+            if close is not None:
+                close()
+
     def preprocess(self, images: Sequence[Image.Image]) -> FloatArray:
         """RGB images -> [B, 3, H, W]."""
         return preprocess_batch(images, self.preprocessing)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mghft_export.errors import MGHFTError
-from mghft_export.export.trace import Branch, fusion_branch, text_branch, vision_branch
+from mghft_export.exporting.trace import Branch, fusion_branch, text_branch, vision_branch
 from mghft_export.fused.mghft import FusedMGHFT
 from mghft_export.runtime.branches import Branches
 from mghft_export.runtime.host_memory import array_at

@@ -67,12 +67,33 @@ def open_sticker(
         StickerError: the file is missing, unreadable, not an image, damaged or too large; there is no such
             frame; the background is no colour.
     """
-    colour = _colour(background, path)
-    with _named(path):
-        opened = _open(_content(path), path, max_pixels)
-        index = _reachable(frame, opened, path, max_pixels)
+    with named_errors(path):
+        content = _content(path)
+    return decode_sticker(content, str(path), background=background, frame=frame, max_pixels=max_pixels)
+
+
+def decode_sticker(
+    content: bytes,
+    name: str = "the image",
+    *,
+    background: str = "white",
+    frame: str | int = "middle",
+    max_pixels: int = MAX_ANIMATION_PIXELS,
+) -> Image.Image:
+    """:func:`open_sticker` of a file's content.
+
+    Args:
+        name: what errors call it.
+
+    Raises:
+        StickerError: as there.
+    """
+    colour = parse_background(background, name)
+    with named_errors(name):
+        opened = _open(content, name, max_pixels)
+        index = _reachable(frame, opened, name, max_pixels)
         image = in_srgb(opened.read(index), opened.profile)
-        return upright(_flatten(image, colour), opened.orientation)
+        return upright(flatten(image, colour), opened.orientation)
 
 
 def frame_count(path: Path) -> int:
@@ -81,16 +102,21 @@ def frame_count(path: Path) -> int:
     Raises:
         StickerError: the file is missing, unreadable, not an image, damaged or too large.
     """
-    with _named(path):
+    with named_errors(path):
         return _open(_content(path), path).frames
 
 
-def _colour(background: str, path: Path) -> tuple[int, int, int]:
+def parse_background(background: str, name: Path | str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour as :mod:`PIL.ImageColor` understands it, for the image of this name.
+
+    Raises:
+        StickerError: it is no colour.
+    """
     try:
         red, green, blue = ImageColor.getrgb(background)[:3]
     except ValueError as error:
         raise StickerError(
-            f"cannot put {path} on the background {background!r}; give a colour such as 'white' or '#ff8800'"
+            f"cannot put {name} on the background {background!r}; give a colour such as 'white' or '#ff8800'"
         ) from error
     return red, green, blue
 
@@ -118,7 +144,7 @@ def _content(path: Path) -> bytes:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named_errors(path: Path | str) -> Iterator[None]:
     """What goes wrong with a file becomes one sentence that names it."""
     with warnings.catch_warnings():
         # Pillow warns of images above a limit of its own and of blemishes in metadata; here a sticker is
@@ -139,7 +165,7 @@ def _named(path: Path) -> Iterator[None]:
             raise StickerError(f"{path} is damaged or cut short; save or download it again") from error
 
 
-def _open(content: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
+def _open(content: bytes, path: Path | str, max_pixels: int = MAX_PIXELS) -> Opened:
     """The header, of a size that may be decoded."""
     decoder = _decoder(content) or _extra_decoder(content, path)
     if decoder is None:
@@ -172,7 +198,7 @@ def _decoder(content: bytes) -> Callable[[bytes], Opened] | None:
     return None
 
 
-def _extra_decoder(content: bytes, path: Path) -> Callable[[bytes], Opened] | None:
+def _extra_decoder(content: bytes, path: Path | str) -> Callable[[bytes], Opened] | None:
     kind = kind_of(content)
     if kind is None:
         return None
@@ -182,11 +208,11 @@ def _extra_decoder(content: bytes, path: Path) -> Callable[[bytes], Opened] | No
     return partial(open_in_helper, kind)
 
 
-def _too_large(path: Path, size: str = "", most: int = MAX_PIXELS) -> str:
+def _too_large(path: Path | str, size: str = "", most: int = MAX_PIXELS) -> str:
     return f"{path} is too large{size}; scale it down to at most {most:,} pixels"
 
 
-def _reachable(frame: str | int, opened: Opened, path: Path, max_pixels: int) -> int:
+def _reachable(frame: str | int, opened: Opened, path: Path | str, max_pixels: int) -> int:
     """The frame's number, where what is decoded on the way to it has a bound."""
     index = _frame_index(frame, opened.frames, path)
     if index and opened.pixels_to(index) > max_pixels:
@@ -197,7 +223,7 @@ def _reachable(frame: str | int, opened: Opened, path: Path, max_pixels: int) ->
     return index
 
 
-def _frame_index(frame: str | int, frames: int, path: Path) -> int:
+def _frame_index(frame: str | int, frames: int, path: Path | str) -> int:
     if frame == "first":
         return 0
     if frame == "middle":
@@ -210,7 +236,7 @@ def _frame_index(frame: str | int, frames: int, path: Path) -> int:
     return frame
 
 
-def _flatten(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+def flatten(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
     """An image of any mode as RGB, its transparency replaced by ``colour``."""
     if image.mode.startswith("I"):  # grey of 16 bits: the upper 8 count
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from mghft_export.errors import BundleError
-from mghft_export.export.graph import REATTENTION
+from mghft_export.graph.edits import REATTENTION
 
 
 def with_selections(path: Path) -> tuple[bytes, Mapping[str, str]]:

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mghft_export.bench.flops import count_flops
+from mghft_export.graph.flops import count_flops
 
 
 @pytest.fixture

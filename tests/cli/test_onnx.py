@@ -103,7 +103,7 @@ def test_new_precisions_are_verified_unless_told_not_to(
     def copied(source, output, options, on_step):
         return load_bundle(Path(shutil.copytree(tiny_bundle, output))), None
 
-    monkeypatch.setattr("mghft_export.cli.onnx.export_bundle", copied)
+    monkeypatch.setattr("mghft_export.api.export.export_bundle", copied)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
     checkpoint, calibration = tmp_path / "tiny.safetensors", tmp_path / "set"
@@ -134,7 +134,7 @@ def test_int8_makes_both_its_forms(tiny_bundle, tiny_model, tmp_path, monkeypatc
     def copied(source, output, options, on_step):
         return load_bundle(Path(shutil.copytree(tiny_bundle, output))), None
 
-    monkeypatch.setattr("mghft_export.cli.onnx.export_bundle", copied)
+    monkeypatch.setattr("mghft_export.api.export.export_bundle", copied)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_checkpoint(tmp_path / "tiny.safetensors", tiny_model, NAMES)
     output = tmp_path / "bundle"

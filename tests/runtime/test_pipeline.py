@@ -11,8 +11,8 @@ from goldens.model import formula_model
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import EngineError, MGHFTError
-from mghft_export.export.build import ExportOptions, Source, export_bundle
-from mghft_export.export.verify import synthetic_stickers
+from mghft_export.exporting.build import ExportOptions, Source, export_bundle
+from mghft_export.exporting.verify import synthetic_stickers
 from mghft_export.fused.mghft import fuse
 from mghft_export.model.checkpoint import class_names
 from mghft_export.model.mghft import MGHFT

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from mghft_export.bundle import Bundle, load_bundle, write_manifest
-from mghft_export.export.describe import graph_entry
+from mghft_export.graph.describe import graph_entry
 from mghft_export.precision.products import WeightProduct, weight_products
 
 Damage = Callable[[onnx.GraphProto, list[WeightProduct]], None]

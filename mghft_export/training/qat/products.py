@@ -18,7 +18,7 @@ class NamedProducts(TorchFunctionMode):
     """While active, hands each linear layer's activation and weight to `quantise` before they are multiplied.
 
     A layer is traced as a MatMul where it reads a sequence and as a Gemm where it reads rows, and each further call of
-    the same kind is numbered (:func:`~mghft_export.export.graph.name_nodes`). Nothing is written to the layers, which
+    the same kind is numbered (:func:`~mghft_export.graph.edits.name_nodes`). Nothing is written to the layers, which
     the branch shares with the model that is trained.
     """
 

@@ -18,10 +18,10 @@ from transformers import PreTrainedModel
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
-from mghft_export.export.checks import check_graph
-from mghft_export.export.graph import tidy
 from mghft_export.fused.mghft import FusedMGHFT
 from mghft_export.fused.text import FusedText, PlainEncoder
+from mghft_export.graph.checks import check_graph
+from mghft_export.graph.edits import tidy
 
 DEFAULT_OPSET = 18
 """LayerNormalization is one operator from 17; every TensorRT from 10.3 reads 18."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from mghft_export.errors import ExportError, MGHFTError
-from mghft_export.export.trace import Branch, export_branch
+from mghft_export.exporting.trace import Branch, export_branch
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
     """Write the branch to `path` while the body runs; done when the context ends.
 
     Raises:
-        ExportError: as :func:`~mghft_export.export.trace.export_branch`.
+        ExportError: as :func:`~mghft_export.exporting.trace.export_branch`.
     """
     handed_over = path.with_suffix(".branch")
     _hand_over(branch, handed_over)

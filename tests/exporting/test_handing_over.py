@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from mghft_export.errors import ExportError  # noqa: E402
-from mghft_export.export import trace_process  # noqa: E402
+from mghft_export.exporting import trace_process  # noqa: E402
 
 
 class NamedBranch:

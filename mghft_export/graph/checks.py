@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from mghft_export.errors import ExportError
-from mghft_export.export.graph import REATTENTION
+from mghft_export.graph.edits import REATTENTION
 
 CONTROL_FLOW = {"Loop", "If", "Scan"}
 

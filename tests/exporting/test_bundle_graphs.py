@@ -13,9 +13,9 @@ from goldens.model import formula_model  # noqa: E402
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError  # noqa: E402
-from mghft_export.export import trace  # noqa: E402
-from mghft_export.export.checks import check_graph, fusable_attentions  # noqa: E402
+from mghft_export.exporting import trace  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
+from mghft_export.graph.checks import check_graph, fusable_attentions  # noqa: E402
 from mghft_export.model.mghft import as_released  # noqa: E402
 from mghft_export.runtime.onnx_session import OnnxSession  # noqa: E402
 

@@ -25,11 +25,11 @@ from mghft_export.bundle import (
 )
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
-from mghft_export.export import trace
-from mghft_export.export.describe import graph_entry
-from mghft_export.export.trace_process import traced_beside
-from mghft_export.export.verify import DEFAULT_TOLERANCE, Verification, verify
+from mghft_export.exporting import trace
+from mghft_export.exporting.trace_process import traced_beside
+from mghft_export.exporting.verify import DEFAULT_TOLERANCE, Verification, verify
 from mghft_export.fused.mghft import FusedMGHFT, fuse
+from mghft_export.graph.describe import graph_entry
 from mghft_export.model.mghft import MGHFT, as_released
 from mghft_export.runtime.features import save_features
 from mghft_export.runtime.pipeline import Pipeline

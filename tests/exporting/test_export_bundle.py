@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch")
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError  # noqa: E402
-from mghft_export.export import build, trace  # noqa: E402
-from mghft_export.export.build import ExportOptions, Source, VerifyOn, export_bundle  # noqa: E402
-from mghft_export.export.trace_process import traced_beside  # noqa: E402
-from mghft_export.export.verify import synthetic_stickers, verify  # noqa: E402
+from mghft_export.exporting import build, trace  # noqa: E402
+from mghft_export.exporting.build import ExportOptions, Source, VerifyOn, export_bundle  # noqa: E402
+from mghft_export.exporting.trace_process import traced_beside  # noqa: E402
+from mghft_export.exporting.verify import synthetic_stickers, verify  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
 from mghft_export.runtime.pipeline import Pipeline  # noqa: E402

@@ -1,0 +1,66 @@
+"""How good a model is on labelled stickers: what `mghft-export eval` does for one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mghft_export.bundle import Bundle
+from mghft_export.evaluation.metrics import measure
+from mghft_export.evaluation.predictions import predict_stickers
+from mghft_export.evaluation.predictors import open_predictor
+from mghft_export.evaluation.report import Evaluated
+from mghft_export.evaluation.selection import (
+    Resample,
+    bootstrap_groups,
+    choose_split,
+    choose_stickers,
+    require_same_classes,
+)
+from mghft_export.stickers.dataset import StickerSet, load_dataset
+
+
+def evaluate(
+    model: str | Path | Bundle,
+    data: str | Path | StickerSet,
+    *,
+    split: str | None = None,
+    topics: Sequence[str] = (),
+    precision: str = "fp32",
+    provider: str = "cpu",
+    engine: str | None = None,
+    batch: int = 16,
+    resample: Resample = "sticker",
+    seed: int = 0,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Evaluated:
+    """Evaluate a bundle or a checkpoint on labelled stickers.
+
+    Args:
+        data: a data set; see docs/training.md for the layouts that are read.
+        split: test by default, or all where there are no splits.
+        topics: only stickers of these packs or styles; all by default.
+        precision: of a bundle's graphs.
+        provider: of ONNX Runtime; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
+        engine: a folder of engines, or its name in the bundle's `engines/`.
+        batch: stickers that run together.
+        resample: what the bootstrap of the intervals draws.
+        seed: of the bootstrap.
+        on_batch: called with how many stickers more are done.
+
+    Returns:
+        `.metrics` has accuracy, macro-F1 and the confusion matrix, `.predictions` logits and labels.
+
+    Raises:
+        DataError: the data set cannot be read, or has other classes than the model.
+        MGHFTError: the model cannot be read, or cannot run like that.
+    """
+    stickers = data if isinstance(data, StickerSet) else load_dataset(Path(data))
+    place = model.root if isinstance(model, Bundle) else Path(model)
+    predictor = open_predictor(place, precision=precision, provider=provider, engine=engine)
+    require_same_classes(predictor.class_names, stickers.class_names, predictor.name)
+    chosen = choose_stickers(stickers, choose_split(stickers, split), tuple(topics))
+    predictions = predict_stickers(predictor, chosen, batch=batch, skip_bad=False, on_batch=on_batch)
+    groups = bootstrap_groups(predictions.stickers, resample)
+    metrics = measure(predictions.logits, predictions.labels, stickers.class_names, groups=groups, seed=seed)
+    return Evaluated(predictor, predictions, metrics)

@@ -1,0 +1,130 @@
+"""A checkpoint becomes a verified bundle: what `mghft-export onnx` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mghft_export.bundle import Bundle
+from mghft_export.errors import MGHFTError
+from mghft_export.exporting.build import ExportOptions, export_bundle
+from mghft_export.exporting.sources import checkpoint_source, random_source
+from mghft_export.exporting.trace import DEFAULT_OPSET
+from mghft_export.exporting.verification_stickers import verification_stickers
+from mghft_export.exporting.verify import DEFAULT_TOLERANCE, Verification
+from mghft_export.model.contents import WeightsChoice
+from mghft_export.model.default_checkpoint import default_checkpoint_path
+from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
+from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.feeds import OnStickers, no_report
+from mghft_export.stickers.dataset import StickerSet, load_dataset
+from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.verification.added import add_verified_precisions
+from mghft_export.verification.result import PrecisionVerification
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export made.
+
+    Attributes:
+        bundle: the bundle that was written.
+        note: what was taken of the checkpoint's file, and what was not; empty where there is nothing to say.
+        verification: float32 against PyTorch as released; None where it was skipped.
+        precisions: other precisions against float32, by name; empty where that was skipped.
+    """
+
+    bundle: Bundle
+    note: str
+    verification: Verification | None
+    precisions: Mapping[str, PrecisionVerification]
+
+
+def export(
+    checkpoint: str | Path | None = None,
+    output: str | Path = "mghft-bundle",
+    *,
+    precisions: Sequence[str] = (),
+    random_weights: str | None = None,
+    seed: int = 0,
+    weights: WeightsChoice | None = None,
+    text_weights: TextChoice = CHECKPOINTS_WORD,
+    image_size: tuple[int, int] | None = None,
+    views: str | None = None,
+    pooling: str | None = None,
+    tokenizer: str | Path | None = None,
+    background: str = "white",
+    opset: int = DEFAULT_OPSET,
+    single_file: bool = False,
+    stickers: str | Path | StickerSet | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    verify: bool = True,
+    calibration: PrecisionOptions | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
+) -> Exported:
+    """Export a checkpoint as a bundle of ONNX graphs, and verify it.
+
+    Args:
+        checkpoint: a file, or `hf://owner/name`; mghft-mini, the trained model that comes along, by default.
+        output: the bundle's folder; a bundle that is there is replaced.
+        precisions: beside fp32: `fp16`, `int8` (which makes `int8-fp16`, too) or `int8-fp16`.
+        random_weights: no checkpoint, but an architecture (`paper`) with random weights, to measure speed with.
+        seed: of the random weights.
+        weights: of a checkpoint with both: `model`, or `ema`, the moving average.
+        text_weights: what you say of a checkpoint's text weights.
+        image_size: height and width, multiples of 32; as trained by default.
+        views: `joined` or `separate`; as trained by default.
+        pooling: `all` or `masked` text positions; as trained by default.
+        tokenizer: a tokenizer.json, a vocab.txt or a folder with one; BERT-base-uncased's by default.
+        background: the colour that transparent stickers are put on.
+        opset: ONNX operator set.
+        single_file: also write `mghft.onnx`, all branches as one graph.
+        stickers: a data set to verify on; synthetic stickers by default.
+        tolerance: the largest difference of a logit from PyTorch's.
+        verify: compare fp32 with PyTorch, and other precisions with fp32.
+        calibration: how other precisions are made.
+        on_step: called with what starts.
+        on_stickers: called with how many stickers of that step are done, and how many there are.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ExportError: a graph is not what it must be, or differs from PyTorch; nothing is written then.
+        MGHFTError: an option is not known, or the disk is full.
+    """
+    unknown = [name for name in precisions if name not in (*PRECISIONS, "fp32")]
+    if unknown:
+        raise MGHFTError(f"there is no precision {unknown[0]!r}; choose among fp32, {', '.join(PRECISIONS)}")
+    wanted = [name for name in PRECISIONS if name in both_forms(precisions)]
+    changes = {"image_size": image_size, "views": views, "pooling": pooling}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    options = calibration or PrecisionOptions()
+    data = stickers if isinstance(stickers, StickerSet) or stickers is None else load_dataset(Path(stickers))
+    export_options = ExportOptions(
+        opset=opset,
+        single_file=single_file,
+        tokenizer=default_tokenizer_path() if tokenizer is None else Path(tokenizer),
+        background=background,
+        verify_on=verification_stickers(data, background, tolerance) if verify else None,
+    )
+    on_step("reading the checkpoint")
+    note = ""
+    if random_weights is not None:
+        source = random_source(random_weights, seed, changes)
+    else:
+        place = default_checkpoint_path() if checkpoint is None else Path(checkpoint)
+        source, note = checkpoint_source(place, weights, changes, text_weights)
+    bundle, verification = export_bundle(source, Path(output), export_options, on_step)
+    verified: Mapping[str, PrecisionVerification] = {}
+    if wanted and verify:
+        bundle, verified = add_verified_precisions(bundle, wanted, options, data, on_step, on_stickers)
+    elif wanted:
+        bundle = add_precisions(bundle, wanted, options, on_step, on_stickers)
+    return Exported(bundle, note, verification, verified)
+
+
+def both_forms(precisions: Sequence[str]) -> set[str]:
+    """INT8 has two forms, for CPUs and for GPUs, of the same ranges; the first one brings the second."""
+    return {*precisions, *(("int8-fp16",) if "int8" in precisions else ())}

@@ -1,0 +1,254 @@
+"""A bundle ready to classify stickers: what a back end holds on to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.cpu_features import cpu_flags
+from mghft_export.errors import MGHFTError, StickerError
+from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
+from mghft_export.runtime.read_ahead import read_ahead
+from mghft_export.stickers.any_image import AnyImage, is_one_image, rgb_image
+from mghft_export.verification.warning import precision_warning, saturation_warning
+
+Images = Sequence[AnyImage]
+
+BATCH = 32
+"""Stickers that run together, unless a caller says another number."""
+
+
+def load(
+    bundle: str | Path | Bundle,
+    *,
+    precision: str = "fp32",
+    provider: str = "cpu",
+    engine: str | Path | None = None,
+    threads: int | None = None,
+) -> Model:
+    """Open a bundle.
+
+    Args:
+        bundle: the folder that `mghft-export onnx` or :func:`mghft_export.export` wrote.
+        precision: which of the bundle's graphs to run: `fp32`, `fp16`, `int8` or `int8-fp16`.
+        provider: what runs them: `cpu`, `cuda` or `tensorrt` (ONNX Runtime), `openvino` or `openvino-bf16`.
+        engine: run TensorRT engines instead: a folder, or its name in the bundle's `engines/`. Engines have a precision
+            of their own.
+        threads: CPU threads of one operator; all cores by default.
+
+    Raises:
+        BundleError: there is no such bundle, or one of its files was changed.
+        MGHFTError: the provider or the engine cannot be used on this machine.
+
+    >>> model = load(bundle)
+    >>> model.class_names[:3]
+    ('anger', 'disgust', 'fear')
+    """
+    opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
+    return Model(
+        Pipeline(opened, precision=precision, provider=provider, engine=engine, threads=threads), opened
+    )
+
+
+class Model:
+    """Classifies stickers. Made by :func:`load`.
+
+    Several threads may call one model: images are read in the calling thread, and runs take turns behind a lock.
+
+    Attributes:
+        class_names: the emotions, in the order of the probabilities.
+        precision: of the graphs or engines that run.
+        trained: False for a model of random weights, whose predictions mean nothing.
+        takes_no_text: the model was trained to judge an image without a text, too.
+        warnings: sentences on this precision, as that it missed its accuracy budget.
+    """
+
+    def __init__(self, pipeline: Pipeline, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        self.class_names: tuple[str, ...] = tuple(manifest.class_names)
+        self.precision: str = pipeline.precision
+        self.trained: bool = manifest.trained
+        self.takes_no_text: bool = manifest.no_text is not None
+        found = (
+            precision_warning(manifest, pipeline.precision),
+            saturation_warning(manifest, pipeline.precision, cpu_flags()),
+        )
+        self.warnings: tuple[str, ...] = tuple(sentence for sentence in found if sentence is not None)
+        self._background = manifest.image.background
+        self._pipeline: Pipeline | None = pipeline
+        self._lock = threading.Lock()
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too; it is taken for a path
+        self,
+        images: AnyImage,
+        text: str | None = None,
+        *,
+        features: npt.ArrayLike | None = None,
+        frame: str | int = "middle",
+        batch: int = BATCH,
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        images: Images,
+        text: Sequence[str] | None = None,
+        *,
+        features: npt.ArrayLike | None = None,
+        frame: str | int = "middle",
+        batch: int = BATCH,
+    ) -> list[Prediction]: ...
+
+    def predict(
+        self,
+        images: AnyImage | Images,
+        text: str | Sequence[str] | None = None,
+        *,
+        features: npt.ArrayLike | None = None,
+        frame: str | int = "middle",
+        batch: int = BATCH,
+    ) -> Prediction | list[Prediction]:
+        """Classify a sticker, or a list of them.
+
+        Args:
+            images: a path, the bytes of a file, a PIL image, or a uint8 array [H, W], [H, W, 3] or [H, W, 4] (RGB or
+                RGBA); or a list of any of these.
+            text: of the sticker; for a list, a list with one text for each. None, or an empty text, where the model
+                judges images alone, too.
+            features: in place of texts, what :meth:`encode_texts` made of them: [4, C] for one sticker, [N, 4, C]
+                for N.
+            frame: of an animation: `first`, `middle`, or a number from 0.
+            batch: stickers that run together.
+
+        Raises:
+            StickerError: an image cannot be read, the numbers of images and texts differ, or a text is missing.
+        """
+        single = is_one_image(images)
+        many: list[Any] = [images] if single else list(images)  # type: ignore[arg-type]
+        rows = self._features(features, len(many), single) if features is not None else None
+        texts = self._texts(text, len(many), single) if rows is None else []
+        if features is not None and text is not None:
+            raise StickerError("give either texts or features, not both")
+        if batch < 1:
+            raise StickerError(f"a batch of {batch} cannot be run; give 1 or more")
+        predictions: list[Prediction] = []
+        for start in range(0, len(many), batch):
+            part = slice(start, start + batch)
+            pixels = self._pixels(many[part], start, single, frame)
+            with self._lock:
+                predictions += self._opened().classify(pixels, texts[part] if rows is None else rows[part])
+        return predictions[0] if single else predictions
+
+    def encode_texts(self, texts: str | Sequence[str]) -> FloatArray:
+        """Encode texts once, to classify many images with them: [4, C] for one text, [N, 4, C] for N.
+
+        Raises:
+            StickerError: a text is empty, and the model has learned nothing for that.
+        """
+        single = isinstance(texts, str)
+        many = self._texts(texts, 1 if single else len(texts), single)
+        with self._lock:
+            found = self._opened().encode_texts(many) if many else self._no_features()
+        return found[0] if single else found
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run a plain image once with a batch of this size, so that the first request does not wait for it."""
+        images = [np.zeros((8, 8, 3), np.uint8)] * batch
+        texts = None if self.takes_no_text else ["a sticker"] * batch
+        self.predict(images, texts, batch=batch)
+
+    def close(self) -> None:
+        """Give memory back. The model cannot be used any more; a second call does nothing."""
+        with self._lock:
+            if self._pipeline is not None:
+                self._pipeline.close()
+                self._pipeline = None
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _opened(self) -> Pipeline:
+        if self._pipeline is None:
+            raise MGHFTError("the model is closed; load it again")
+        return self._pipeline
+
+    def _texts(self, text: str | Sequence[str] | None, count: int, single: bool) -> list[str]:
+        """One text for each sticker."""
+        if text is None:
+            texts = [""] * count
+        elif isinstance(text, str):
+            if not single:
+                raise StickerError(f"one text for {count} images; give a list with one text for each")
+            texts = [text]
+        else:
+            texts = list(text)
+        if len(texts) != count:
+            raise StickerError(
+                f"{_number(len(texts), 'text')} for {_number(count, 'image')}; give one text for each"
+            )
+        for item in texts:
+            if not isinstance(item, str):
+                raise StickerError(f"a text is of type {type(item).__name__}; give strings")
+        if not self.takes_no_text and (
+            empty := [number for number, item in enumerate(texts) if not item.strip()]
+        ):
+            which = "the sticker" if single else f"sticker {empty[0]}"
+            raise StickerError(
+                f"{which} has no text, and this model was not trained to do without; give its text, or its features"
+            )
+        return texts
+
+    def _features(self, features: npt.ArrayLike, count: int, single: bool) -> FloatArray:
+        """[count, 4, C]."""
+        try:
+            found = np.asarray(features, np.float32)
+        except (TypeError, ValueError) as error:
+            raise StickerError(
+                "the features are no array of numbers; give what encode_texts returned"
+            ) from error
+        if single and found.ndim == 2:
+            found = found[None]
+        wanted = (count, 4, self._opened().feature_width)
+        if found.shape != wanted:
+            raise StickerError(
+                f"the features have the shape {list(found.shape)}; {_number(count, 'image')} of this model need "
+                f"{list(wanted)}"
+            )
+        return found
+
+    def _no_features(self) -> FloatArray:
+        return np.zeros((0, 4, self._opened().feature_width), np.float32)
+
+    def _pixels(self, images: list[Any], first: int, single: bool, frame: str | int) -> FloatArray:
+        """[B, 3, H, W]; images are read in several threads."""
+        pipeline = self._opened()
+
+        def read(number: int) -> FloatArray:
+            name = "the image" if single else f"image {first + number}"
+            image = rgb_image(images[number], name, background=self._background, frame=frame)
+            pixels: FloatArray = pipeline.preprocess([image])[0]
+            return pixels
+
+        rows = []
+        for _, found in read_ahead(range(len(images)), read, ahead=len(images)):
+            if isinstance(found, StickerError):
+                raise found
+            rows.append(found)
+        return np.stack(rows)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)

@@ -1,0 +1,93 @@
+"""What a bundle's precisions cost, against its float32 graphs: what `mghft-export verify` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.stickers.dataset import StickerSet, load_dataset
+from mghft_export.verification.record import record_verification
+from mghft_export.verification.result import PrecisionVerification
+from mghft_export.verification.stickers import VerificationStickers, calibration_stickers, data_set_stickers
+from mghft_export.verification.verify import BATCH, verify_precisions
+
+
+def verify(
+    bundle: str | Path | Bundle,
+    precisions: Sequence[str] = (),
+    *,
+    data: str | Path | StickerSet | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    batch: int = BATCH,
+    provider: str = "cpu",
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Mapping[str, PrecisionVerification]:
+    """Compare precisions with float32 on stickers, and note the result in the bundle's manifest.
+
+    Args:
+        precisions: all but fp32 by default.
+        data: a data set; the calibration set that the bundle was made with by default.
+        split: of the data set: test by default, or all where there are no splits.
+        limit: at most so many stickers.
+        batch: stickers that run together.
+        provider: what runs the precisions; float32 runs on the CPU.
+        on_batch: called with how many stickers more are done.
+
+    Returns:
+        By precision; `.passed` says whether its accuracy budget is held.
+
+    Raises:
+        BundleError: the bundle has no such precision.
+        DataError: the stickers do not fit the model.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
+    chosen = chosen_precisions(opened, precisions)
+    stickers = chosen_stickers(opened, chosen, data, split=split, limit=limit)
+    verified = verify_precisions(opened, chosen, stickers, batch=batch, provider=provider, on_batch=on_batch)
+    record_verification(opened, verified)
+    return verified
+
+
+def chosen_precisions(bundle: Bundle, wanted: Sequence[str]) -> list[str]:
+    """Those to verify.
+
+    Raises:
+        BundleError: the bundle lacks one, or has no other than fp32.
+        MGHFTError: fp32 was asked for.
+    """
+    others = [name for name in bundle.manifest.precisions if name != "fp32"]
+    if not others:
+        raise BundleError(
+            f"{bundle.root} has only fp32 graphs; add others with `mghft-export onnx --precision fp16`"
+        )
+    if "fp32" in wanted:
+        raise MGHFTError("fp32 is what the others are compared with; `mghft-export onnx` verified it itself")
+    missing = next((name for name in wanted if name not in others), None)
+    if missing is not None:
+        raise BundleError(f"{bundle.root} has no {missing} graphs, only {', '.join(others)}")
+    return list(dict.fromkeys(wanted)) or others
+
+
+def chosen_stickers(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    data: str | Path | StickerSet | None,
+    *,
+    split: str | None,
+    limit: int | None,
+) -> VerificationStickers:
+    """The stickers to verify on.
+
+    Raises:
+        MGHFTError: a split of no data set, or the precisions were calibrated with different sets.
+        DataError: they do not fit the model.
+    """
+    if data is None:
+        if split is not None:
+            raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
+        return calibration_stickers(bundle.manifest, precisions=precisions, limit=limit)
+    found = data if isinstance(data, StickerSet) else load_dataset(Path(data))
+    return data_set_stickers(found, bundle.manifest, split=split, limit=limit)
