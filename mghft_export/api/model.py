@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -191,10 +191,14 @@ class Model:
             texts = [""] * count
         elif isinstance(text, str):
             if not single:
-                raise StickerError(f"one text for {count} images; give a list with one text for each")
+                raise StickerError(
+                    f"one text for {_number(count, 'image')}; give a list with one text for each"
+                )
             texts = [text]
-        else:
+        elif isinstance(text, Iterable):
             texts = list(text)
+        else:
+            raise StickerError(f"the text is of type {type(text).__name__}; give a string, or a list of them")
         if len(texts) != count:
             raise StickerError(
                 f"{_number(len(texts), 'text')} for {_number(count, 'image')}; give one text for each"

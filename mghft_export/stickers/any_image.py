@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ AnyImage = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
 def is_one_image(images: object) -> bool:
-    """Whether this is one image, and no list of them."""
+    """Whether this is one image, or nothing that can be, and no list of images."""
     if isinstance(images, np.ndarray):
         return images.ndim != 4
-    return isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview, Image.Image))
+    return isinstance(images, (str, bytes, bytearray, memoryview)) or not isinstance(images, Sequence)
 
 
 def rgb_image(
