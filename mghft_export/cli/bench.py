@@ -138,7 +138,12 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--iterations", default=10, show_default=True, type=positive, help="Rounds; least runs of a row."
         ),
         click.option("--lengths", type=Numbers(), help="Tokens of texts, for --part text; a row for each."),
-        click.option("--precision", "precisions", multiple=True, help="Of the bundle's.  [default: all]"),
+        click.option(
+            "--precision",
+            "precisions",
+            multiple=True,
+            help="Precision of the bundle to measure; may be given several times.  [default: all]",
+        ),
         click.option(
             "--provider", "providers", type=click.Choice(PROVIDERS), multiple=True, help="[default: all]"
         ),

@@ -32,7 +32,7 @@ MOST_TOPICS = 12
     "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data set whose train split is sampled."
 )
 @click.option("--size", type=click.IntRange(1), help=f"Stickers to sample.  [default: {DEFAULT_SIZE}]")
-@click.option("--seed", type=int, help="Of the sampling.  [default: 0]")
+@click.option("--seed", type=int, help="Seed of the sampling.  [default: 0]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option(
     "-o",

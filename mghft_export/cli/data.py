@@ -75,7 +75,7 @@ def check(
     help="Stickers with the same value of this column stay in one split, as one character's drawings should; "
     "topic where a column is called so.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the division.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
 def split(
     root: Path,

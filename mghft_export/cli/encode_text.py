@@ -35,7 +35,13 @@ BATCH = 8
 )
 @columns_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="cpu",
+    show_default=True,
+    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
+)
 def encode_text(
     bundle: Path,
     output: Path,

@@ -54,19 +54,30 @@ MOST_LISTED = 20
 @click.option("--split", help="The split to evaluate on.  [default: test, or all where there are no splits]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
-@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="cpu",
+    show_default=True,
+    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
+)
 @click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
 @trust_engine_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="Of a checkpoint with its own vocabulary.")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    help="Tokenizer of a checkpoint with its own vocabulary: tokenizer.json or vocab.txt.",
+)
 @click.option("--compare", "other", type=click.Path(path_type=Path), help="A second bundle or checkpoint.")
 @click.option(
-    "--compare-precision", help="Of the second model.  [default: the first's; fp32 for a checkpoint]"
+    "--compare-precision",
+    help="Precision of the second model.  [default: the first's; fp32 for a checkpoint]",
 )
 @click.option(
     "--compare-provider",
     type=click.Choice(PROVIDERS),
-    help="Of the second model.  [default: the first's]",
+    help="Provider of the second model.  [default: the first's]",
 )
 @click.option("--compare-engine", help="Engines of the second model.")
 @click.option(
@@ -76,7 +87,7 @@ MOST_LISTED = 20
     show_default=True,
     help="What the bootstrap draws; stem: files of one name in several topics together.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
 @click.option(
     "--ablate",

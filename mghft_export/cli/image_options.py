@@ -51,5 +51,5 @@ frame_option = click.option(
     callback=parse_frame,
     default="middle",
     show_default=True,
-    help="Of an animation: first, middle or a number.",
+    help="Frame of an animation: first, middle or a number.",
 )

@@ -86,14 +86,24 @@ interpret.add_command(merge)
     "--journal", type=click.Path(path_type=Path), help="What is done so far.  [default: OUTPUT.journal.jsonl]"
 )
 @click.option("--endpoint", metavar="URL", help="OpenAI-compatible server, such as http://localhost:8000/v1.")
-@click.option("--model", default="", metavar="NAME", help="Of the endpoint.  [default: its only one]")
+@click.option(
+    "--model", default="", metavar="NAME", help="Model of the endpoint to ask.  [default: its only one]"
+)
 @click.option("--local", metavar="MODEL", help="Instead: a model of transformers, by folder or hub name.")
-@click.option("--device", help="Of a local model, as PyTorch names it.  [default: a GPU, if any]")
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Of a local model.")
+@click.option("--device", help="Device for a local model, as PyTorch names it.  [default: a GPU, if any]")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Stickers that a local model describes at a time.",
+)
 @click.option(
     "--key-variable", default=KEY_VARIABLE, show_default=True, help="Environment variable with the key."
 )
-@click.option("--language", default="English", show_default=True, help="Of the texts.")
+@click.option(
+    "--language", default="English", show_default=True, help="Language that the texts are written in."
+)
 @click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
 @click.option(
     "--labels", help="Names, with commas, that texts must not use.  [default: the data set's classes]"
@@ -109,12 +119,14 @@ interpret.add_command(merge)
     type=click.IntRange(0),
     default=RETRIES,
     show_default=True,
-    help="Of a request that got no answer.",
+    help="Attempts to repeat a request that got no answer.",
 )
 @click.option(
     "--timeout", type=click.FloatRange(1), default=120, show_default=True, help="Seconds a request."
 )
-@click.option("--max-tokens", type=click.IntRange(64), default=1024, show_default=True, help="Of an answer.")
+@click.option(
+    "--max-tokens", type=click.IntRange(64), default=1024, show_default=True, help="Most tokens of an answer."
+)
 @click.option(
     "--image-size",
     type=click.IntRange(56, 4096),
@@ -125,8 +137,15 @@ interpret.add_command(merge)
 @background_option
 @click.option("--shard", metavar="I/N", help="Describe the I-th of N parts, for a job array.")
 @click.option("--retry-failed", is_flag=True, help="Try again what has failed before.")
-@click.option("--price-in", type=click.FloatRange(0), default=0.0, help="Of a million tokens sent.")
-@click.option("--price-out", type=click.FloatRange(0), default=0.0, help="Of a million tokens received.")
+@click.option(
+    "--price-in",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Price of a million tokens sent, to estimate costs.",
+)
+@click.option(
+    "--price-out", type=click.FloatRange(0), default=0.0, help="Price of a million tokens received."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.pass_context
 def run(

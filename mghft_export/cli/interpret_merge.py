@@ -32,7 +32,11 @@ from mghft_export.terminal import Terminal
 @dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="As of `mghft-export interpret`."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File of texts to write, as of `mghft-export interpret`.",
 )
 @click.option("--partial", is_flag=True, help="Leave out stickers that no journal describes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -57,13 +57,20 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--weights",
     type=click.Choice(["model", "ema"]),
-    help="Of a checkpoint with both: as trained, or their moving average.  [default: model]",
+    help="Which weights of a checkpoint with both: as trained, or their moving average.  [default: model]",
 )
 @text_weights_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_BUNDLE,
+    show_default=True,
+    help="Folder of the bundle.",
+)
 @click.option("--arch", type=click.Choice(list(PRESETS)), help="With --random-weights: what to build.")
 @click.option("--random-weights", is_flag=True, help="No checkpoint: random weights, for latency work only.")
-@click.option("--seed", default=0, show_default=True, help="Of the random weights.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
 @click.option(
     "--image-size", callback=image_size, help="448 or 256x384; multiples of 32.  [default: as trained]"
 )
@@ -79,7 +86,13 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
 )
 @background_option
-@click.option("--opset", default=DEFAULT_OPSET, show_default=True, type=click.IntRange(18, 23))
+@click.option(
+    "--opset",
+    default=DEFAULT_OPSET,
+    show_default=True,
+    type=click.IntRange(18, 23),
+    help="ONNX operator set.",
+)
 @click.option("--single-file", is_flag=True, help="Also write mghft.onnx, all branches as one graph.")
 @click.option(
     "--stickers", type=click.Path(path_type=Path), help="Data set to verify on.  [default: synthetic]"
@@ -97,7 +110,11 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     "CPUs and int8-fp16 for GPUs.",
 )
 @click.option(
-    "--io", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="Of fp16 graphs."
+    "--io",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Input and output type of fp16 graphs.",
 )
 @click.option(
     "--calibration",
@@ -119,7 +136,12 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     show_default=True,
     help="How INT8 ranges are found.",
 )
-@click.option("--percentile", default=99.99, show_default=True, help="Of that calibrator.")
+@click.option(
+    "--percentile",
+    default=99.99,
+    show_default=True,
+    help="Share of values, in percent, that the percentile calibrator keeps.",
+)
 @click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
 @click.option("--quantize-text", is_flag=True, help="INT8 in the text branch too; it costs accuracy.")
 @click.option(

@@ -57,10 +57,13 @@ BATCH = 8
 @click.option(
     "--endpoint",
     metavar="URL",
-    help="Of --interpret: an OpenAI-compatible server, to which the images are sent; its key is in OPENAI_API_KEY.",
+    help="With --interpret: an OpenAI-compatible server, to which the images are sent; its key is in OPENAI_API_KEY.",
 )
 @click.option(
-    "--interpreter-model", default="", metavar="NAME", help="Of the endpoint.  [default: its only one]"
+    "--interpreter-model",
+    default="",
+    metavar="NAME",
+    help="Model of the endpoint to ask.  [default: its only one]",
 )
 @click.option(
     "--background",
@@ -70,7 +73,13 @@ BATCH = 8
 @frame_option
 @max_pixels_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option("--provider", type=click.Choice(PROVIDERS), default="cpu", show_default=True)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="cpu",
+    show_default=True,
+    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
+)
 @click.option(
     "--engine",
     help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",

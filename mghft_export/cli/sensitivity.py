@@ -51,7 +51,7 @@ DEFAULT_STICKERS = 256
     help="Data set to measure on.  [default: every fourth sticker of the calibration set, which then gives no ranges]",
 )
 @dataset_options
-@click.option("--split", help="Of --data.  [default: val, or all where there are no splits]")
+@click.option("--split", help="Split of --data.  [default: val, or all where there are no splits]")
 @click.option(
     "--branch",
     "branches",
@@ -72,7 +72,7 @@ DEFAULT_STICKERS = 256
 @click.option(
     "--percentile",
     type=click.FloatRange(50, 100, min_open=True),
-    help="Of that calibrator.  [default: 99.99]",
+    help="Share of values, in percent, that the percentile calibrator keeps.  [default: 99.99]",
 )
 @click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
 @click.option(

@@ -26,13 +26,24 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
 @click.option(
     "--recipe", default="ser30k", show_default=True, help="A shipped recipe (ser30k, mini) or a file."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("run"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("run"),
+    show_default=True,
+    help="Folder of the run: checkpoints and log.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
-@click.option("--epochs", type=int)
+@click.option("--epochs", type=int, help="How often to see all stickers.  [default: the recipe's]")
 @click.option("--batch-size", type=int, help="Stickers of one process and step.")
 @click.option("--lr", "base_lr", type=float, help="For a global batch of 512; scaled in proportion.")
-@click.option("--seed", type=int)
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]))
+@click.option("--seed", type=int, help="Seed of weights and order.  [default: the recipe's]")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Arithmetic of the training.  [default: the recipe's]",
+)
 @click.option("--text-weights", help="minilm, a folder, a .safetensors file or a hub name.")
 @click.option("--imagenet", help="PVT-small's ImageNet weights.")
 @click.option("--tune-text", is_flag=True, help="Train the text encoder, too.")

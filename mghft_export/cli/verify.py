@@ -39,7 +39,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
     help="Data set to verify on.  [default: the calibration set of the bundle]",
 )
 @dataset_options
-@click.option("--split", help="Of the data set.  [default: test, or all where there are no splits]")
+@click.option("--split", help="Split of the data set.  [default: test, or all where there are no splits]")
 @click.option("--limit", type=click.IntRange(1), help="At most so many stickers.  [default: all]")
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers at a time.")
 @click.option(
@@ -47,7 +47,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
     type=click.Choice(PROVIDERS),
     default="cpu",
     show_default=True,
-    help="Of the precisions; fp32 runs on the CPU.",
+    help="What runs the precisions; fp32 runs on the CPU.",
 )
 @click.option(
     "--min-agreement",
@@ -67,7 +67,7 @@ from mghft_export.verification.verify import BATCH, verify_precisions
     show_default=True,
     help="What the bootstrap draws; stem: files of one name in several topics together.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def verify(
