@@ -28,7 +28,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;     // of mghft-bench's JSON
-constexpr double kLimit = 60;  // seconds of timed runs after which a row sits out the rounds that are left
+constexpr double kLimit = 60;  // seconds of timed runs after which a row is not run in later rounds
 
 struct Row {
     std::string name, precision;

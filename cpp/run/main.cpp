@@ -77,7 +77,7 @@ int run(int argc, char** argv) {
     bench_command->add_option("--iterations", bench.iterations, "Rounds; least runs of a row.")
         ->check(CLI::Range(1, 1000000))
         ->capture_default_str();
-    bench_command->add_option("--duration", bench.duration, "Least seconds of each row.")
+    bench_command->add_option("--duration", bench.duration, "Minimum seconds to measure each row.")
         ->check(CLI::Range(0.0, 3600.0))
         ->capture_default_str();
     bench_command->add_option("--stickers", bench.stickers, "A calibration set; made-up stickers without one.");

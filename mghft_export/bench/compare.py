@@ -45,7 +45,7 @@ PHASE_RUNS = 10
 ENERGY_SECONDS = 3.0
 
 LIMIT = 60.0
-"""Seconds of timed runs after which a row sits out the rounds that are left."""
+"""Seconds of timed runs after which a row is not run in later rounds."""
 
 AT_ONCE = max(2, os.cpu_count() or 1)
 """Processes that load at the same time."""
@@ -158,7 +158,7 @@ def compare(
         iterations: rounds, and least timed runs of each.
         duration: least seconds of timed runs of each, over all rounds.
         timeout: seconds that one step of a row may take.
-        limit: seconds of timed runs after which a row sits out the rounds that are left, once it had one.
+        limit: seconds of timed runs after which a row is not run in later rounds, once it had one.
         budget: seconds for everything. A row that takes too long to load or to run once is dropped; where the rounds of
             the others do not fit, slow rows have fewer of them (:func:`~mghft_export.bench.budget.who_goes_on`).
         memory: bytes that a row may have resident.

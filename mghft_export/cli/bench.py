@@ -113,8 +113,12 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-o", "--output", type=path, help="Write the JSON to a file."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
         click.option("--stickers", type=path, help="A calibration set.  [default: the one that comes along]"),
-        click.option("--memory", type=click.FloatRange(0, min_open=True), help="GB that a row may use."),
-        click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds a row may be silent."),
+        click.option(
+            "--memory", type=click.FloatRange(0, min_open=True), help="Memory in GB that a row may use."
+        ),
+        click.option(
+            "--timeout", default=TIMEOUT, show_default=True, help="Seconds after which a silent row is ended."
+        ),
         click.option(
             "--io-transfers/--no-io-transfers", default=True, help="Copy inputs and outputs in runs."
         ),
@@ -131,13 +135,24 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--all", "emulated", is_flag=True, help="Also rows whose number format this CPU only emulates."
         ),
         click.option(
-            "--limit", default=LIMIT, show_default=True, help="Seconds of runs after which a row sits out."
+            "--limit",
+            default=LIMIT,
+            show_default=True,
+            help="Seconds of runs after which a row is not run in later rounds.",
         ),
-        click.option("--duration", default=3.0, show_default=True, help="Least seconds of each row."),
         click.option(
-            "--iterations", default=10, show_default=True, type=positive, help="Rounds; least runs of a row."
+            "--duration", default=3.0, show_default=True, help="Minimum seconds to measure each row."
         ),
-        click.option("--lengths", type=Numbers(), help="Tokens of texts, for --part text; a row for each."),
+        click.option(
+            "--iterations",
+            default=10,
+            show_default=True,
+            type=positive,
+            help="Rounds; also the minimum runs of each row.",
+        ),
+        click.option(
+            "--lengths", type=Numbers(), help="Text lengths in tokens, for --part text; each becomes a row."
+        ),
         click.option(
             "--precision",
             "precisions",
@@ -145,7 +160,11 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Precision of the bundle to measure; may be given several times.  [default: all]",
         ),
         click.option(
-            "--provider", "providers", type=click.Choice(PROVIDERS), multiple=True, help="[default: all]"
+            "--provider",
+            "providers",
+            type=click.Choice(PROVIDERS),
+            multiple=True,
+            help="What runs the graphs; may be given several times.  [default: all]",
         ),
         trust_engine_option,
         click.option("--only", type=click.Choice(KINDS), multiple=True, help="Leave the other rows out."),
@@ -157,6 +176,7 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             default=DEFAULT_PARTS,
             show_default=True,
+            help="Part of the model to measure; may be given several times.",
         ),
         click.argument("bundle", type=path, default=Path("mghft-bundle")),
     ):

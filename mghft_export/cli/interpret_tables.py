@@ -118,7 +118,7 @@ def report_tables(report: TextReport) -> list[Table]:
 
 def influence_table(report: InfluenceReport, *, trained: bool) -> Table:
     """A row a view."""
-    note = "" if trained else "; UNTRAINED MODEL: random weights, believe nothing here"
+    note = "" if trained else "; UNTRAINED MODEL: random weights, these numbers mean nothing"
     table = Table(
         box=SIMPLE_HEAD,
         title=f"What taking a view away changes, {report.stickers} stickers{note}",

@@ -7,12 +7,13 @@ import importlib
 import click
 import pytest
 
+from mghft_export.cli.bench import bench
 from mghft_export.cli.main import COMMANDS
 
 
 def commands():
     pytest.importorskip("torch")
-    waiting = []
+    waiting = [("mghft-bench", bench)]
     for name, (module, attribute, _) in COMMANDS.items():
         waiting.append((f"mghft-export {name}", getattr(importlib.import_module(module), attribute)))
     found = []
