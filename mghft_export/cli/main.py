@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup)
 @click.version_option(__version__, prog_name="mghft-export")
 def cli() -> None:
-    """Take MGHFT, the sticker emotion transformer, from a checkpoint to the fastest form that gives the same answers."""
+    """Take MGHFT, a sticker emotion model, from a checkpoint to the fastest form that gives the same answers."""
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:

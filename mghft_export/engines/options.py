@@ -32,8 +32,7 @@ class BuildOptions:
         workspace: bytes that a kernel may use beside its tensors; None for half of what is free (TensorRT), or the
             package's own limit (TensorRT-RTX, whose engines run elsewhere).
         level: 0 to 5, how long the builder looks for better kernels.
-        tf32: float32 products in TF32. Off by default: layers that are kept in float32 need
-            its full precision.
+        tf32: float32 products in TF32. Off by default: layers kept in float32 need its full precision.
         version_compatible: the engine loads in later versions too.
         hardware_compatible: the engine loads on other GPUs too.
         refittable, strip_weights: weights can be replaced, or are left out to be put in later.
