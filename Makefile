@@ -38,6 +38,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leave the machine alone)
 	$(BIN)/mghft-export onnx $(ALL) -o $(BUNDLE)
