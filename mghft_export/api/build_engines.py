@@ -86,8 +86,8 @@ def build_engines(
         level=level,
         hardware_compatible=hardware_compatible,
     )
-    for span in [profile.batch for profile in options.profiles] + [length] * (length is not None):
-        if span is not None and not 1 <= span.least <= span.best <= span.most:
+    for span in (*(profile.batch for profile in options.profiles), length):
+        if span is not None and not span.rises:
             raise EngineError(f"{span} is not minimum, optimum, maximum; give three rising numbers from 1")
     gpu = find_gpu()
     package = choose_backend(backend, gpu)

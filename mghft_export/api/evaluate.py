@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mghft_export.bundle import Bundle
-from mghft_export.evaluation.metrics import measure
-from mghft_export.evaluation.predictions import predict_stickers
+from mghft_export.evaluation.evaluated import evaluate_predictor
 from mghft_export.evaluation.predictors import open_predictor
 from mghft_export.evaluation.report import Evaluated
 from mghft_export.evaluation.selection import (
     Resample,
-    bootstrap_groups,
     choose_split,
     choose_stickers,
     require_same_classes,
@@ -60,7 +58,13 @@ def evaluate(
     predictor = open_predictor(place, precision=precision, provider=provider, engine=engine)
     require_same_classes(predictor.class_names, stickers.class_names, predictor.name)
     chosen = choose_stickers(stickers, choose_split(stickers, split), tuple(topics))
-    predictions = predict_stickers(predictor, chosen, batch=batch, skip_bad=False, on_batch=on_batch)
-    groups = bootstrap_groups(predictions.stickers, resample)
-    metrics = measure(predictions.logits, predictions.labels, stickers.class_names, groups=groups, seed=seed)
-    return Evaluated(predictor, predictions, metrics)
+    return evaluate_predictor(
+        predictor,
+        chosen,
+        stickers.class_names,
+        batch=batch,
+        skip_bad=False,
+        resample=resample,
+        seed=seed,
+        on_batch=on_batch,
+    )

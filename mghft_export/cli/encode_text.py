@@ -10,12 +10,12 @@ from rich.progress import track
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.columns_option import columns_option
+from mghft_export.cli.provider_option import provider_option
 from mghft_export.cli.sentences import say
 from mghft_export.cli.texts import warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import save_features
-from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.text_file import read_texts
 from mghft_export.terminal import Terminal
@@ -35,13 +35,7 @@ BATCH = 8
 )
 @columns_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    default="cpu",
-    show_default=True,
-    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
-)
+@provider_option
 def encode_text(
     bundle: Path,
     output: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,19 +20,19 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.provider_option import provider_option
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
-from mghft_export.evaluation.metrics import Metrics, measure
+from mghft_export.evaluation.evaluated import evaluate_predictor
+from mghft_export.evaluation.metrics import Metrics
 from mghft_export.evaluation.packages import evaluation_module
-from mghft_export.evaluation.predictions import predict_stickers
 from mghft_export.evaluation.predictors import Predictor, open_predictor
 from mghft_export.evaluation.report import Evaluated, Evaluation, prepare_folder, write_report
 from mghft_export.evaluation.selection import (
     Resample,
-    bootstrap_groups,
     choose_split,
     choose_stickers,
     require_same_classes,
@@ -54,13 +55,7 @@ MOST_LISTED = 20
 @click.option("--split", help="The split to evaluate on.  [default: test, or all where there are no splits]")
 @click.option("--topics", help="Only stickers of these topics (packs, styles), separated by commas.")
 @click.option("--precision", default="fp32", show_default=True, help="Which of a bundle's precisions.")
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    default="cpu",
-    show_default=True,
-    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
-)
+@provider_option
 @click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
 @trust_engine_option
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
@@ -260,16 +255,18 @@ def _evaluate_all(
     with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
         for predictor in predictors:
             task = progress.add_task(predictor.name, total=len(stickers))
-            predictions = predict_stickers(
-                predictor,
-                stickers,
-                batch=batch,
-                skip_bad=skip_bad,
-                on_batch=lambda done, task=task: progress.advance(task, done),  # type: ignore[misc]
+            evaluated.append(
+                evaluate_predictor(
+                    predictor,
+                    stickers,
+                    class_names,
+                    batch=batch,
+                    skip_bad=skip_bad,
+                    resample=resample,
+                    seed=seed,
+                    on_batch=partial(progress.advance, task),
+                )
             )
-            groups = bootstrap_groups(predictions.stickers, resample)
-            metrics = measure(predictions.logits, predictions.labels, class_names, groups=groups, seed=seed)
-            evaluated.append(Evaluated(predictor, predictions, metrics))
     return evaluated
 
 

@@ -21,12 +21,12 @@ from mghft_export.cli.image_options import frame_option, max_pixels_option, pars
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.progress_bar import progress_bar
+from mghft_export.cli.provider_option import provider_option
 from mghft_export.cli.sentences import say_error, say_note
 from mghft_export.cli.texts import shared_text_note, texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.features import TextFeatures, load_features
-from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.image import open_sticker
@@ -73,13 +73,7 @@ BATCH = 8
 @frame_option
 @max_pixels_option
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    default="cpu",
-    show_default=True,
-    help="What runs the graphs: ONNX Runtime (cpu, cuda, tensorrt) or OpenVINO.",
-)
+@provider_option
 @click.option(
     "--engine",
     help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",

@@ -30,6 +30,11 @@ class Span:
     def __str__(self) -> str:
         return f"{self.least},{self.best},{self.most}"
 
+    @property
+    def rises(self) -> bool:
+        """Whether the numbers are what they are called, from 1."""
+        return 1 <= self.least <= self.best <= self.most
+
 
 @dataclass(frozen=True)
 class ProfileChoice:
@@ -63,9 +68,9 @@ def parse_span(text: str, option: str) -> Span:
     """
     parts = text.split(",")
     if len(parts) == 3 and all(part.strip().isdecimal() for part in parts):
-        least, best, most = (int(part) for part in parts)
-        if 1 <= least <= best <= most:
-            return Span(least, best, most)
+        span = Span(*(int(part) for part in parts))
+        if span.rises:
+            return span
     raise EngineError(
         f"{option} {text!r} is not min,opt,max; give three rising numbers, as {option} {_EXAMPLES[option]}"
     )
