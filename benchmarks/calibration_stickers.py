@@ -16,8 +16,8 @@ import numpy as np
 import onnx
 
 from mghft_export.bundle import load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.feeds import run_images
 from mghft_export.precision.observe import observe_histograms
 from mghft_export.precision.products import weight_products

@@ -17,10 +17,9 @@ import numpy as np
 from int8_accuracy import compared, read, run
 
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.ranges import Calibrator
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import load_dataset

@@ -17,13 +17,13 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from mghft_export.atomic import replacing_file
 from mghft_export.bench.compare import WARM_UP_RUNS, Row, compare
 from mghft_export.bench.subjects import Gemm, Subject
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import IMPLEMENTATIONS, machine, row_dict, table
 from mghft_export.cli.main import run
 from mghft_export.errors import MGHFTError
+from mghft_export.files.atomic import replacing_file
 from mghft_export.graph.flops import count_flops
 
 BATCHES = (1, 4)

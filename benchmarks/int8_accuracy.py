@@ -19,12 +19,11 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score
 
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime.onnx_session import OnnxSession
-from mghft_export.runtime.pipeline import FloatArray, Pipeline
-from mghft_export.runtime.softmax import softmax
+from mghft_export.runtime.pipeline import FloatArray, Pipeline, softmax
 from mghft_export.stickers.dataset import Sticker, load_dataset
 from mghft_export.stickers.image import open_sticker
 

@@ -26,8 +26,8 @@ from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
 from mghft_export.training.recipe import load_recipe
-from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
 RESULTS = Path(__file__).parent / "results" / "linear_probe.json"
 SIDE, CELL, DIRECTIONS, FOLDS = 64, 8, 9, 5

@@ -30,8 +30,8 @@ from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
+from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
 from mghft_export.training.recipe import Recipe, load_recipe
-from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 from mghft_export.training.validation import predict_logits
 
 RESULTS = Path(__file__).parent / "results" / "mini_protocols.json"

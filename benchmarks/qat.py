@@ -29,17 +29,16 @@ import torch
 from click.testing import CliRunner
 
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe, read_recipe
 from mghft_export.cli.eval import evaluate
 from mghft_export.cli.train import fine_tuning
-from mghft_export.exporting.build import ExportOptions, export_bundle
+from mghft_export.exporting.export_bundle import ExportOptions, export_bundle
 from mghft_export.exporting.sources import checkpoint_source
-from mghft_export.hashing import sha256
-from mghft_export.model.default_checkpoint import default_checkpoint_path
-from mghft_export.model.text_choice import CHECKPOINTS_WORD
-from mghft_export.precision.build import add_precisions
+from mghft_export.files.hashing import sha256
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, default_checkpoint_path
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.products import weight_products
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.training.loop import STATE_FILE, train
 from mghft_export.training.recipe import load_recipe

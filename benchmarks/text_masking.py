@@ -20,14 +20,14 @@ import numpy as np
 import onnx
 
 from mghft_export.bundle import Bundle, load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.engines.attentions import count_fused
 from mghft_export.engines.backend import open_backend
 from mghft_export.engines.build import build_branch
 from mghft_export.engines.gpu import NoGpu
 from mghft_export.engines.options import BuildOptions
 from mghft_export.engines.plan import plan_engines
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.stickers.tokens import load_tokenizer
 from mghft_export.stickers.views import view_texts
 

@@ -31,9 +31,9 @@ from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
+from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.step import TrainingModel
-from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
 RESULTS = Path(__file__).parent / "results" / "without_text.json"
 ROWS = {

@@ -28,8 +28,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from mghft_export.atomic import replacing_file
 from mghft_export.errors import DataError, MGHFTError
+from mghft_export.files.atomic import replacing_file
 
 HERE = Path(__file__).resolve().parent
 ANNOTATIONS = HERE / "emoji"

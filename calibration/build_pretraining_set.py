@@ -34,7 +34,7 @@ from build_emoji_set import (
 from PIL import Image
 from rich.progress import track
 
-from mghft_export.atomic import replacing_file
+from mghft_export.files.atomic import replacing_file
 
 SIZE = 112
 STYLES = (

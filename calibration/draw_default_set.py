@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from mghft_export.calibration.build import write_calibration_set
-from mghft_export.calibration.sampling import sample_stickers
 from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibration.sampling import sample_stickers
+from mghft_export.precision.calibration.write_set import write_calibration_set
 from mghft_export.stickers.dataset import load_dataset
 
 SEED = 0

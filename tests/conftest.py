@@ -70,7 +70,7 @@ def tiny_model(tiny_config: MGHFTConfig) -> MGHFT:
 def tiny_bundle(tiny_model: MGHFT, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as a bundle of SER30K's classes, not verified; do not change it in place."""
     pytest.importorskip("onnxscript")
-    from mghft_export.exporting.build import ExportOptions, Source, export_bundle
+    from mghft_export.exporting.export_bundle import ExportOptions, Source, export_bundle
 
     output = tmp_path_factory.mktemp("tiny") / "bundle"
     source = Source(tiny_model, TINY_CLASSES, "random weights of tiny, seed 0", None, trained=False)
@@ -84,7 +84,7 @@ def no_text_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) 
     import numpy as np
 
     from mghft_export.bundle import Bundle, file_entry, load_bundle, write_manifest
-    from mghft_export.runtime.features import save_features
+    from mghft_export.bundle.text_features import save_features
 
     root = tmp_path_factory.mktemp("no_text") / "bundle"
     shutil.copytree(tiny_bundle, root)
@@ -99,7 +99,7 @@ def no_text_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def quantised_tiny_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny bundle with FP16 and INT8, said to be trained, so that measures count; do not change it in place."""
-    from verification.quantised import quantised_bundle
+    from evaluation.quantised import quantised_bundle
 
     return quantised_bundle(tiny_bundle, tmp_path_factory.mktemp("quantised") / "bundle").root
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mghft_export.atomic import replacing_file, replacing_folder
+from mghft_export.files.atomic import replacing_file, replacing_folder
 
 WRITER = """
 import sys
 from pathlib import Path
-from mghft_export.atomic import replacing_file, replacing_folder
+from mghft_export.files.atomic import replacing_file, replacing_folder
 output = Path(sys.argv[2])
 with {"file": replacing_file, "folder": replacing_folder}[sys.argv[1]](output) as partial:
     (partial / "x" if partial.is_dir() else partial).write_text("half")

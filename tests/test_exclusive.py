@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
-from mghft_export.exclusive import exclusive
+from mghft_export.files.exclusive import exclusive
 
 HOLD = """
 import sys
 from pathlib import Path
-from mghft_export.exclusive import exclusive
+from mghft_export.files.exclusive import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

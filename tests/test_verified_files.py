@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mghft_export import verified_files
 from mghft_export.bundle import load_bundle
 from mghft_export.errors import BundleError
-from mghft_export.verified_files import verified_sha256
+from mghft_export.files import verified_files
+from mghft_export.files.verified_files import verified_sha256
 
 PLANTED = "0" * 64
 """What no file has, so it came out of the memory."""

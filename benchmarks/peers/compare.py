@@ -26,15 +26,15 @@ from peer_verdict import verdicts
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from mghft_export.atomic import replacing_file
 from mghft_export.bench.compare import LIMIT, WARM_UP_RUNS, Row, compare
 from mghft_export.bench.provenance import installed_version, machine
 from mghft_export.bundle import Bundle, load_bundle
-from mghft_export.cache_folder import cache_folder
 from mghft_export.cli.main import run
 from mghft_export.config import MGHFTConfig
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.errors import MGHFTError
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.cache_folder import cache_folder
 
 RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 SCHEMA = 1

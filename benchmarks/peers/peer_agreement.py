@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mghft_export.verification.differences import index_agreement, selected_agreement
+from mghft_export.evaluation.verification.differences import index_agreement, selected_agreement
 
 STICKERS = 8
 CLASS_TOKEN, TOKENS = "_class_token", "_tokens"

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from mghft_export.bench.inputs import pixel_batches, preprocessing, sticker_batches
 from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import preprocess_batch
 

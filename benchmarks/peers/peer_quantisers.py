@@ -6,9 +6,9 @@ from pathlib import Path
 
 from peer_inputs import Images, images
 
-from mghft_export.atomic import replacing_file, replacing_folder
 from mghft_export.bundle import load_bundle
 from mghft_export.errors import MGHFTError
+from mghft_export.files.atomic import replacing_file, replacing_folder
 
 NNCF_STICKERS = {"small": 64, "large": 16}
 """64 stickers settle the ranges; one of 448 pixels has 49 times the pixels of mini's, so 16 there."""

@@ -20,8 +20,8 @@ from mghft_export.bench.subjects import SelfOpening, Subject
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.verification.observed_branches import with_selections
 from mghft_export.runtime.graph_session import open_graph
-from mghft_export.verification.selections import with_selections
 
 Side = Literal["ours", "peer"]
 Number = Literal["float32", "bfloat16", "INT8"]

@@ -13,14 +13,14 @@ from peer_inputs import Images, images
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mghft_export.atomic import replacing_file
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
-from mghft_export.exporting.trace import vision_outputs
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.hashing import sha256
+from mghft_export.fused.branches import vision_outputs
 from mghft_export.fused.vision import FusedVision
-from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, load_checkpoint
-from mghft_export.model.default_checkpoint import default_checkpoint_path
+from mghft_export.model.checkpoint_choice import default_checkpoint_path
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import Pyramid
 from mghft_export.runtime.graph_session import open_graph

@@ -1,7 +1,7 @@
 // What a bundle's ONNX files may contain: nothing that reads other files or decides how long it runs.
 //
 // mghft-export writes weights inside of the file, and neither control flow nor functions, so whatever has them comes from
-// elsewhere. `mghft_export/graph_contents.py` refuses the same.
+// elsewhere. `mghft_export/bundle/graph_contents.py` refuses the same.
 #pragma once
 
 #include <filesystem>

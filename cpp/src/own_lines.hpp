@@ -1,7 +1,7 @@
 // Lines in a file of the user's cache that nobody else can have written.
 //
 // The file is used only where it and its folder, $XDG_CACHE_HOME/mghft-export/verified, belong to the user and nobody else
-// can write them. mghft-export reads and writes the same files (mghft_export/own_lines.py).
+// can write them. mghft-export reads and writes the same files (mghft_export/files/own_lines.py).
 #pragma once
 
 #include <functional>

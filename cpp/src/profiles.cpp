@@ -139,7 +139,7 @@ std::vector<std::int64_t> split_batch(std::int64_t count, const std::vector<Batc
         }
         throw Error(text("a batch of ", count, " cannot be made of the engines' batches (",
                          listed.empty() ? "none" : listed,
-                         "); build them with a least batch of 1, `mghft-export trt --batch 1,8,32`"));
+                         "); build them with a minimum batch of 1, `mghft-export trt --batch 1,8,32`"));
     }
     return parts;
 }

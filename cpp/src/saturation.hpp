@@ -10,7 +10,7 @@
 namespace mghft {
 
 // One sentence where products of a bundle's INT8 graphs can overflow on a CPU; empty where they cannot. As Python's
-// mghft_export/verification/warning.py.
+// mghft_export/evaluation/verification/precision_warning.py.
 std::optional<std::string> saturation_warning(const Manifest& manifest, const std::string& precision,
                                               const CpuFeatures& cpu);
 

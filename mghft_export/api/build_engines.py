@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from mghft_export.api.add_precisions import add_verified_precisions
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
-from mghft_export.engines.backend import choose_backend
+from mghft_export.bundle.build_info import BuildFlags, BuildInfo
+from mghft_export.bundle.verifications import PrecisionVerification
+from mghft_export.engines.backend import Backend, choose_backend
 from mghft_export.engines.build import build_engines as build_planned
-from mghft_export.engines.build_info import BuildInfo
-from mghft_export.engines.gpu import find_gpu
-from mghft_export.engines.options import BuildOptions, HardwareLevel, parse_targets
+from mghft_export.engines.capabilities import refit_warning
+from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
+from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
+from mghft_export.engines.options import BuildOptions, check_options, parse_targets
 from mghft_export.engines.plan import EnginePlan, plan_engines
-from mghft_export.engines.profiles import DEFAULT, ProfileChoice, Span
+from mghft_export.engines.profiles import ProfileChoice
 from mghft_export.errors import EngineError
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration_run import PrecisionOptions
+from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.precision.own_recipe import own_options
-from mghft_export.verification.added import add_verified_precisions
-from mghft_export.verification.result import PrecisionVerification
 
 Three = tuple[int, int, int]
 """Minimum, optimum, maximum."""
@@ -39,6 +44,30 @@ class BuiltEngines:
     added: Mapping[str, PrecisionVerification]
 
 
+@dataclass(frozen=True)
+class Build:
+    """A build that this machine can do.
+
+    Attributes:
+        missing: how the graphs of a precision that the bundle lacks are made, and that for people; None where it has
+            them.
+    """
+
+    bundle: Bundle
+    options: BuildOptions
+    backend: Backend
+    gpu: Gpu | NoGpu
+    missing: tuple[PrecisionOptions, str] | None
+
+    def plan(self) -> EnginePlan:
+        """What is built, where the bundle has the graphs.
+
+        Raises:
+            EngineError: the bundle lacks them, or they do not take what is asked for.
+        """
+        return plan_engines(self.bundle, self.options, self.backend, self.gpu)
+
+
 def build_engines(
     bundle: str | Path | Bundle,
     precision: str = "fp16",
@@ -46,12 +75,13 @@ def build_engines(
     targets: Sequence[str] = (),
     backend: Literal["auto", "tensorrt", "rtx"] = "auto",
     branches: Sequence[str] = BRANCHES,
-    batches: Sequence[Three] = ((1, 8, 32),),
+    batches: Sequence[Three] = (DEFAULT_BATCH,),
     text_length: Three | None = None,
     workspace: int | None = None,
-    level: int | None = None,
-    hardware_compatible: HardwareLevel | None = None,
+    flags: BuildFlags | None = None,
+    verify: bool = True,
     on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
     on_progress: Callable[[str, str, float], None] = lambda *_: None,
     on_warning: Callable[[str], None] = lambda _: None,
 ) -> BuiltEngines:
@@ -65,36 +95,77 @@ def build_engines(
         batches: minimum, optimum and maximum of stickers, once for each profile.
         text_length: minimum, optimum and maximum of tokens; all that the model takes by default.
         workspace: bytes; half of what is free by default (TensorRT).
-        level: 0 to 5, how long the builder looks for better kernels.
-        hardware_compatible: TensorRT: `ampere+` or `same-sm`.
+        flags: builder level, TF32, compatibility, refitting.
+        verify: compare graphs that are made first with float32.
         on_step: called with what starts.
+        on_stickers: called with how many stickers of that step are done, and how many there are.
         on_progress: called with a branch, the builder's phase and the part of it that is done, 0 to 1.
         on_warning: called with a sentence.
 
     Raises:
         EngineError: the package, the version or this machine cannot build it; nothing is written then.
     """
-    opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
-    name = {"int8": "int8-fp16"}.get(precision, precision)
-    length = None if text_length is None else Span(*text_length)
+    length = None if text_length is None else MinOptMax(*text_length)
     options = BuildOptions(
-        precision=name,
+        precision={"int8": "int8-fp16"}.get(precision, precision),
         branches=tuple(branches),
-        profiles=tuple(ProfileChoice(Span(*batch), length) for batch in batches) or (DEFAULT,),
+        profiles=tuple(ProfileChoice(MinOptMax(*batch), length) for batch in batches),
         targets=parse_targets(",".join(targets)) if targets else (),
         workspace=workspace,
-        level=level,
-        hardware_compatible=hardware_compatible,
+        flags=flags or BuildFlags(),
     )
     for span in (*(profile.batch for profile in options.profiles), length):
         if span is not None and not span.rises:
             raise EngineError(f"{span} is not minimum, optimum, maximum; give three rising numbers from 1")
-    gpu = find_gpu()
-    package = choose_backend(backend, gpu)
-    added: Mapping[str, PrecisionVerification] = {}
-    if name not in opened.manifest.precisions and name in ("fp16", "int8-fp16"):
-        how, _ = own_options(opened, name)
-        opened, added = add_verified_precisions(opened, [name], how, None, on_step)
-    plan: EnginePlan = plan_engines(opened, options, package, gpu)
+    build = prepare_build(bundle, options, backend, on_warning)
+    build, added = add_missing(build, verify=verify, on_step=on_step, on_stickers=on_stickers)
+    plan = build.plan()
     info = build_planned(plan, on_progress, on_warning)
     return BuiltEngines(plan.folder, info, added)
+
+
+def prepare_build(
+    bundle: str | Path | Bundle,
+    options: BuildOptions,
+    backend: Literal["auto", "tensorrt", "rtx"] = "auto",
+    on_warning: Callable[[str], None] = lambda _: None,
+) -> Build:
+    """Choose the package, and check what is asked for against it and this machine; nothing is written.
+
+    Raises:
+        EngineError: they cannot build it.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
+    gpu = find_gpu()
+    package = choose_backend(backend, gpu)
+    check_options(options, package, gpu)
+    if options.flags.refittable and (known := refit_warning(package)) is not None:
+        on_warning(known)
+    missing = None
+    if options.precision not in opened.manifest.precisions and options.precision in ("fp16", "int8-fp16"):
+        missing = own_options(opened, options.precision)
+    return Build(opened, options, package, gpu, missing)
+
+
+def add_missing(
+    build: Build,
+    *,
+    verify: bool = True,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
+) -> tuple[Build, Mapping[str, PrecisionVerification]]:
+    """Make the graphs that the bundle lacks, as its others were made, and compare them with float32.
+
+    Raises:
+        MGHFTError: the calibration set cannot be used.
+    """
+    if build.missing is None:
+        return build, {}
+    how, _ = build.missing
+    wanted = [build.options.precision]
+    verified: Mapping[str, PrecisionVerification] = {}
+    if verify:
+        bundle, verified = add_verified_precisions(build.bundle, wanted, how, None, on_step, on_stickers)
+    else:
+        bundle = add_precisions(build.bundle, wanted, how, on_step, on_stickers)
+    return replace(build, bundle=bundle, missing=None), verified

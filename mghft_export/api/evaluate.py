@@ -9,7 +9,7 @@ from mghft_export.bundle import Bundle
 from mghft_export.evaluation.evaluated import evaluate_predictor
 from mghft_export.evaluation.predictors import open_predictor
 from mghft_export.evaluation.report import Evaluated
-from mghft_export.evaluation.selection import (
+from mghft_export.stickers.choosing import (
     Resample,
     choose_split,
     choose_stickers,

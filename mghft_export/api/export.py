@@ -6,23 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mghft_export.api.add_precisions import add_verified_precisions
 from mghft_export.bundle import Bundle
+from mghft_export.bundle.verifications import PrecisionVerification, ReleasedVerification
 from mghft_export.errors import MGHFTError
-from mghft_export.exporting.build import ExportOptions, export_bundle
+from mghft_export.evaluation.verification.released import (
+    DEFAULT_TOLERANCE,
+    against_released,
+    verification_stickers,
+)
+from mghft_export.exporting.export_bundle import ExportOptions, export_bundle
 from mghft_export.exporting.sources import checkpoint_source, random_source
 from mghft_export.exporting.trace import DEFAULT_OPSET
-from mghft_export.exporting.verification_stickers import verification_stickers
-from mghft_export.exporting.verify import DEFAULT_TOLERANCE, Verification
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice, default_checkpoint_path
 from mghft_export.model.contents import WeightsChoice
-from mghft_export.model.default_checkpoint import default_checkpoint_path
-from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
-from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.stickers.tokens import default_tokenizer_path
-from mghft_export.verification.added import add_verified_precisions
-from mghft_export.verification.result import PrecisionVerification
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Exported:
 
     bundle: Bundle
     note: str
-    verification: Verification | None
+    verification: ReleasedVerification | None
     precisions: Mapping[str, PrecisionVerification]
 
 
@@ -107,7 +109,7 @@ def export(
         single_file=single_file,
         tokenizer=default_tokenizer_path() if tokenizer is None else Path(tokenizer),
         background=background,
-        verify_on=verification_stickers(data, background, tolerance) if verify else None,
+        verify=against_released(verification_stickers(data, background, tolerance)) if verify else None,
     )
     on_step("reading the checkpoint")
     note = ""

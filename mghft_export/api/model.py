@@ -14,10 +14,10 @@ import numpy.typing as npt
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.errors import MGHFTError, StickerError
+from mghft_export.evaluation.verification.precision_warning import precision_warning, saturation_warning
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.any_image import AnyImage, is_one_image, rgb_image
-from mghft_export.verification.warning import precision_warning, saturation_warning
 
 Images = Sequence[AnyImage]
 

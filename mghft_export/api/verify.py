@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bundle.recorded_verifications import record_verification
+from mghft_export.bundle.verifications import PrecisionVerification
 from mghft_export.errors import BundleError, MGHFTError
+from mghft_export.evaluation.verification.precisions import BATCH, verify_precisions
+from mghft_export.evaluation.verification.verification_stickers import (
+    VerificationStickers,
+    calibration_stickers,
+    data_set_stickers,
+)
 from mghft_export.stickers.dataset import StickerSet, load_dataset
-from mghft_export.verification.record import record_verification
-from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verification.stickers import VerificationStickers, calibration_stickers, data_set_stickers
-from mghft_export.verification.verify import BATCH, verify_precisions
 
 
 def verify(

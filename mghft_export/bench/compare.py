@@ -11,7 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from mghft_export.bench.budget import (
+from mghft_export.bench.gpu_times import GpuTimes
+from mghft_export.bench.power import IDLE_SECONDS, Energy
+from mghft_export.bench.statistics import Latency, SpeedUp, latency, speed_up
+from mghft_export.bench.subjects import Copy, Gemm, Subject
+from mghft_export.bench.time_budget import (
     LEAST_ROUNDS,
     LOADING_SHARE,
     WARM_UP_SHARE,
@@ -21,10 +25,6 @@ from mghft_export.bench.budget import (
     warm_up_order,
     who_goes_on,
 )
-from mghft_export.bench.gpu_times import GpuTimes
-from mghft_export.bench.power import IDLE_SECONDS, Energy
-from mghft_export.bench.statistics import Latency, SpeedUp, latency, speed_up
-from mghft_export.bench.subjects import Copy, Gemm, Subject
 from mghft_export.bench.warm_up import MOST_SECONDS, WarmUp
 from mghft_export.bench.worker import (
     ENDING_SECONDS,
@@ -160,7 +160,7 @@ def compare(
         timeout: seconds that one step of a row may take.
         limit: seconds of timed runs after which a row is not run in later rounds, once it had one.
         budget: seconds for everything. A row that takes too long to load or to run once is dropped; where the rounds of
-            the others do not fit, slow rows have fewer of them (:func:`~mghft_export.bench.budget.who_goes_on`).
+            the others do not fit, slow rows have fewer of them (:func:`~mghft_export.bench.time_budget.who_goes_on`).
         memory: bytes that a row may have resident.
         why_not: asked before a row starts; its answer is why it does not.
         on_round: called after each round with its number.

@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 
 from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle
-from mghft_export.calibration.calibration_set import CalibrationSet
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.calibration.manifest import read_manifest
+from mghft_export.bundle.calibration_manifest import read_manifest
 from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibration.calibration_set import CalibrationSet
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch

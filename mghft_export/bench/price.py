@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from mghft_export.bench.subjects import RUN_GRAPHS, Subject
 from mghft_export.bundle import Bundle
-from mghft_export.engines.build_info import ENGINES, read_build_info
+from mghft_export.bundle.build_info import ENGINES, read_build_info
+from mghft_export.bundle.verifications import PrecisionVerification
 from mghft_export.errors import EngineError
-from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verification.warning import unjudged
+from mghft_export.evaluation.verification.precision_warning import unjudged
 
 
 @dataclass(frozen=True)

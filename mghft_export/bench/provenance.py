@@ -13,8 +13,8 @@ import psutil
 
 from mghft_export import __version__
 from mghft_export.bundle import Bundle
+from mghft_export.bundle.build_info import read_build_info
 from mghft_export.cpu_features import cpu_flags
-from mghft_export.engines.build_info import read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
 from mghft_export.errors import EngineError

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from mghft_export.bench.emulation import emulation
 from mghft_export.bench.memory import free_bytes, too_large
 from mghft_export.bench.notes import NO_GPU, NO_OPENVINO
 from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
 from mghft_export.bench.worker import LeftOut, RowFailed
 from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig
+from mghft_export.cpu_features import has_bf16, is_x86
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import engine_folders
 from mghft_export.runtime.graph_session import OPENVINO_PROVIDERS
@@ -110,4 +110,34 @@ def _not_of_runner(subject: Subject) -> str | None:
         return "mghft-run always uses CUDA graphs and copies inputs and outputs"
     if subject.on_gpu and subject.part == "vision":
         return "mghft-run leaves vision's tokens on the GPU, where fusion reads them"
+    return None
+
+
+BF16_MODES = ("autocast", "compile-bf16")
+"""PyTorch's modes that compute in bfloat16 on a CPU. Where it lacks the instructions, autocast is slower than float32,
+by much without AVX-512 (github.com/pytorch/pytorch/issues/118499)."""
+
+NATIVE_FP16 = "asimdhp"
+"""Arm's vectors of half precision, the only ones that ONNX Runtime's CPU kernels for FP16 are written for
+(github.com/microsoft/onnxruntime/pull/29709). Elsewhere it puts a cast before and after each product."""
+
+
+def emulation(subject: Subject, flags: Set[str], *, machine: str | None = None) -> str | None:
+    """What a CPU with these flags only emulates of a row; None where it does not, and where the flags are not known.
+
+    Args:
+        flags: as :func:`~mghft_export.cpu_features.cpu_flags` gives them.
+        machine: as `platform.machine()` says it; by default this one.
+    """
+    if subject.on_gpu or not flags:
+        return None
+    if subject.implementation in ("as-released", "fused"):
+        if subject.mode in BF16_MODES and not has_bf16(flags):
+            return "this CPU only emulates bfloat16"
+        return None
+    if subject.provider == "openvino-bf16" and not has_bf16(flags):
+        return "this CPU only emulates bfloat16"
+    if "fp16" in subject.precision.split("-") and (is_x86(machine) or NATIVE_FP16 not in flags):
+        runtime = "OpenVINO" if subject.provider.startswith("openvino") else "ONNX Runtime"
+        return f"{runtime} only emulates FP16 on this CPU"
     return None

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from mghft_export.bench.subjects import Subject
-from mghft_export.calibration.default_set import default_calibration_set
 from mghft_export.errors import MGHFTError
+from mghft_export.precision.calibration.default_set import default_calibration_set
 
 
 def runner_version(program: Path) -> str:

@@ -17,9 +17,10 @@ from mghft_export.bench.inputs import (
 )
 from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.config import MGHFTConfig
-from mghft_export.runtime.branches import TENSORRT_BATCH, Branches, onnx_branches
-from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
+from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
+from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.runtime.session import Array, DeviceArray, Session, Stream
@@ -166,7 +167,7 @@ def _open(subject: Subject, bundle: Bundle) -> _Sessions:
         branches = _engines(subject, bundle)
         return _Sessions(**{branch: getattr(branches, branch) for branch in NEEDS[subject.part]})
     longest = bundle.manifest.text.max_length
-    sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
+    sizes = {"batch": DEFAULT_BATCH, "length": MinOptMax(2, longest, longest)}
     sessions = {}
     for branch in NEEDS[subject.part]:
         with bundle.opening(branch, subject.precision) as path:

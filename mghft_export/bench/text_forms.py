@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mghft_export.bench.notes import REMARKED, contradiction_lines, cut_lines, remark_lines
-from mghft_export.bench.record import is_noisy
+from mghft_export.bench.records import is_noisy
 
 LATENCY = ("median", "mean", "minimum", "p90", "p95", "p99", "variation", "iterations", "stickers_per_second")
 COLUMNS = (

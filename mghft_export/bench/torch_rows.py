@@ -22,13 +22,13 @@ from mghft_export.bench.inputs import (
 )
 from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.fused.fusion import FusedFusion
 from mghft_export.fused.mghft import fuse
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.mghft import MGHFT, MGHFTOutput
-from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import preprocess_batch
 

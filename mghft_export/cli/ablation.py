@@ -11,7 +11,6 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from mghft_export.atomic import replacing_file
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.json_output import json_text
@@ -21,11 +20,12 @@ from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.evaluation.ablation import BLANK, MEAN, OWN, Ablation, AblationRow, ablate
 from mghft_export.evaluation.bootstrap import Interval
 from mghft_export.evaluation.relevance import can_judge, cannot_judge
-from mghft_export.evaluation.selection import Resample, require_same_classes
+from mghft_export.evaluation.verification.budget import INT8
+from mghft_export.files.atomic import replacing_file
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.stickers.choosing import Resample, require_same_classes
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.terminal import Terminal
-from mghft_export.verification.budget import INT8
 
 ABLATION = "ablation.json"
 

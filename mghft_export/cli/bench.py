@@ -18,22 +18,20 @@ import click
 from rich.text import Text
 
 from mghft_export import __version__
-from mghft_export.atomic import replacing_file
-from mghft_export.bench.budget import COMPARISON_SECONDS, default_seconds, share
 from mghft_export.bench.compare import LIMIT, AnySubject, Row, compare
 from mghft_export.bench.diff import Change, differences, machine_changes
 from mghft_export.bench.inputs import distinct_views, sticker_batches, text_batches
 from mghft_export.bench.notes import left_out_lines
 from mghft_export.bench.provenance import machine, provenance
-from mghft_export.bench.record import SCHEMA, comparison_dict, read_record, row_dict
+from mghft_export.bench.records import SCHEMA, comparison_dict, read_record, row_dict
 from mghft_export.bench.rows import PROVIDERS, all_rows, obstacle
 from mghft_export.bench.runner_rows import runner_version
 from mghft_export.bench.subjects import Copy, Gemm, Implementation, Part, Subject
 from mghft_export.bench.text_forms import as_csv, as_markdown
+from mghft_export.bench.time_budget import COMPARISON_SECONDS, default_seconds, share
 from mghft_export.bench.worker import TIMEOUT, RowFailed
 from mghft_export.bundle import Bundle, load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.cli.bench_progress import shown_progress
 from mghft_export.cli.bench_tables import comparison_tables, diff_notes, diff_table, table
 from mghft_export.cli.default_group import DefaultGroup
@@ -44,7 +42,9 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.engines.gpu import NoGpu, find_gpu
 from mghft_export.errors import MGHFTError
-from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
+from mghft_export.files.atomic import replacing_file
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.terminal import Terminal
 
 __all__ = ["IMPLEMENTATIONS", "bench", "machine", "row_dict", "table"]

@@ -12,7 +12,7 @@ from rich.text import Text
 from mghft_export.bench.compare import Row
 from mghft_export.bench.diff import Change, least_rounds
 from mghft_export.bench.notes import table_notes
-from mghft_export.bench.record import FEW, NOISY, is_noisy, row_dict
+from mghft_export.bench.records import FEW, NOISY, is_noisy, row_dict
 from mghft_export.bench.subjects import Subject
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mghft_export.stickers.datasets.tables import ROLES
+from mghft_export.stickers.datasets.table_files import ROLES
 
 
 def parse_columns(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

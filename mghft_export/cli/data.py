@@ -21,9 +21,9 @@ from mghft_export.stickers.datasets.dividing import (
     stickers_to_divide,
     write_division,
 )
+from mghft_export.stickers.datasets.overview import BERT_TOKENS, DatasetStatistics, Lengths, describe
 from mghft_export.stickers.datasets.readiness import readiness, small_set_note
-from mghft_export.stickers.datasets.rows import WHOLE
-from mghft_export.stickers.datasets.statistics import BERT_TOKENS, DatasetStatistics, Lengths, describe
+from mghft_export.stickers.datasets.table import WHOLE
 from mghft_export.stickers.tokens import default_tokenizer_path
 from mghft_export.terminal import Terminal
 

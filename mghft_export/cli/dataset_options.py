@@ -12,7 +12,7 @@ import click
 
 from mghft_export.cli.columns_option import columns_option
 from mghft_export.errors import MGHFTError
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.foreign_json import parse_json
 from mghft_export.stickers.dataset import Format, StickerSet, load_dataset, scan_dataset
 
 Result = TypeVar("Result")

@@ -31,14 +31,14 @@ from mghft_export.evaluation.metrics import Metrics
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.predictors import Predictor, open_predictor
 from mghft_export.evaluation.report import Evaluated, Evaluation, prepare_folder, write_report
-from mghft_export.evaluation.selection import (
+from mghft_export.model.checkpoint_choice import TextChoice
+from mghft_export.runtime.graph_session import PROVIDERS
+from mghft_export.stickers.choosing import (
     Resample,
     choose_split,
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.model.text_choice import TextChoice
-from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.terminal import Terminal

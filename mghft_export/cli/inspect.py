@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.engines.attentions import FUSED_KERNELS
-from mghft_export.engines.layers import Layer, read_layers, read_times
+from mghft_export.engines.engine_layers import Layer, read_layers, read_times
 from mghft_export.errors import EngineError
 from mghft_export.terminal import Terminal
 

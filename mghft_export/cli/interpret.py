@@ -22,7 +22,7 @@ from mghft_export.cli.interpret_tables import print_result, usage_words
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.backend import Backend
+from mghft_export.interpretation.ask import ATTEMPTS, Manner
 from mghft_export.interpretation.corpus import (
     Corpus,
     Item,
@@ -34,13 +34,13 @@ from mghft_export.interpretation.corpus import (
     read_corpus,
 )
 from mghft_export.interpretation.cost import Prices
-from mghft_export.interpretation.describe import ATTEMPTS, Manner
 from mghft_export.interpretation.endpoint import RETRIES, Endpoint
 from mghft_export.interpretation.endpoint_address import KEY_VARIABLE, key_from_environment
 from mghft_export.interpretation.frames import LARGEST_SIDE
 from mghft_export.interpretation.interpret import Result
 from mghft_export.interpretation.interpret import interpret as interpret_corpus
 from mghft_export.interpretation.local_model import LocalModel
+from mghft_export.interpretation.protocol import Backend
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.running import Progress as RunProgress
 from mghft_export.interpretation.text_outputs import check_output, default_journal

@@ -40,8 +40,8 @@ def interpreted_texts(
     """
     import asyncio
 
+    from mghft_export.interpretation.ask import Manner
     from mghft_export.interpretation.corpus import printable
-    from mghft_export.interpretation.describe import Manner
     from mghft_export.interpretation.endpoint import Endpoint
     from mghft_export.interpretation.endpoint_address import KEY_VARIABLE, key_from_environment
     from mghft_export.interpretation.interpret import describe_images

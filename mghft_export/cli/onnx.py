@@ -11,6 +11,8 @@ from rich.table import Table
 
 from mghft_export.api.export import export
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe
+from mghft_export.bundle.verifications import ReleasedVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.json_output import echo_json
@@ -19,15 +21,13 @@ from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.verification.released import DEFAULT_TOLERANCE
 from mghft_export.exporting.sources import PRESETS
 from mghft_export.exporting.trace import DEFAULT_OPSET
-from mghft_export.exporting.verify import DEFAULT_TOLERANCE, Verification
+from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.contents import WeightsChoice
-from mghft_export.model.text_choice import TextChoice
-from mghft_export.precision.build import PRECISIONS
+from mghft_export.precision.add_graphs import PRECISIONS
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
-from mghft_export.precision.ranges import Calibrator
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
 from mghft_export.terminal import Terminal
 
 DEFAULT_BUNDLE = Path("mghft-bundle")
@@ -256,7 +256,7 @@ def onnx(
     say(console, "Next: ", (words, "bold"))
 
 
-def verification_table(verification: Verification) -> Table:
+def verification_table(verification: ReleasedVerification) -> Table:
     """PyTorch as released against ONNX Runtime."""
     table = Table(
         box=SIMPLE_HEAD,

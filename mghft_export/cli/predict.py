@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mghft_export.bundle import Manifest, load_bundle
+from mghft_export.bundle.text_features import TextFeatures, load_features
 from mghft_export.cli.columns_option import columns_option
 from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.image_options import frame_option, max_pixels_option, parse_colour
@@ -26,7 +27,6 @@ from mghft_export.cli.sentences import say_error, say_note
 from mghft_export.cli.texts import shared_text_note, texts_of_images, warn_of_missing_views
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
-from mghft_export.runtime.features import TextFeatures, load_features
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.image import open_sticker

@@ -7,30 +7,29 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from mghft_export.atomic import replacing_file
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
-from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.files.atomic import replacing_file
+from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
 from mghft_export.precision.calibrated_set import calibrated_set, given_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
-from mghft_export.precision.ranges import Calibrator
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.sensitivity.layers import find_layers, text_size
 from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
-from mghft_export.sensitivity.report import Study, write_study
 from mghft_export.sensitivity.search import Budget, check_reachable, quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
-from mghft_export.sensitivity.stickers import StudyStickers, part_of_calibration_set, split_of_data
 from mghft_export.sensitivity.study_recipe import study_recipe
-from mghft_export.sensitivity.tables import print_study
+from mghft_export.sensitivity.study_report import Study, write_study
+from mghft_export.sensitivity.study_stickers import StudyStickers, part_of_calibration_set, split_of_data
+from mghft_export.sensitivity.study_tables import print_study
 from mghft_export.sensitivity.whole_model import WholeModel
 from mghft_export.stickers.dataset import StickerSet
-from mghft_export.stickers.datasets.rows import WHOLE
+from mghft_export.stickers.datasets.table import WHOLE
 from mghft_export.terminal import Terminal
 
 DEFAULT_STICKERS = 256

@@ -25,7 +25,7 @@ def text_weights_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_choice(*arguments: Any, text_weights: str | None, allow_hub: bool, **options: Any) -> Any:
-        from mghft_export.model.text_choice import TextChoice
+        from mghft_export.model.checkpoint_choice import TextChoice
 
         return command(*arguments, text_choice=TextChoice(text_weights, allow_hub), **options)
 

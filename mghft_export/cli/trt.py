@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -14,31 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.api.build_engines import add_missing, prepare_build
+from mghft_export.bundle.build_info import BuildFlags, BuildInfo
 from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.model_options import model_options
 from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.sentences import say, say_warning
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.cli.warnings import warn_of_precision
-from mghft_export.engines.backend import choose_backend
 from mghft_export.engines.build import build_engines
-from mghft_export.engines.build_info import BuildInfo
-from mghft_export.engines.capabilities import refit_warning
-from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
-from mghft_export.engines.options import (
-    BuildOptions,
-    HardwareLevel,
-    check_options,
-    parse_size,
-    parse_targets,
-)
-from mghft_export.engines.plan import EnginePlan, build_command, plan_engines
+from mghft_export.engines.gpu import Gpu, NoGpu
+from mghft_export.engines.options import BuildOptions, parse_size, parse_targets
+from mghft_export.engines.plan import EnginePlan, build_command
 from mghft_export.engines.profiles import Shapes, parse_profiles
-from mghft_export.precision.build import add_precisions
-from mghft_export.precision.own_recipe import own_options
 from mghft_export.terminal import Terminal
-from mghft_export.verification.added import add_verified_precisions
-from mghft_export.verification.result import PrecisionVerification
 
 
 @click.command()
@@ -73,16 +62,7 @@ from mghft_export.verification.result import PrecisionVerification
     help="Tokens, once or for each profile.  [default: all that the model takes]",
 )
 @click.option("--workspace", help="As 4G.  [default: half of what is free; RTX: no limit]")
-@click.option("--level", type=click.IntRange(0, 5), help="How long to look for better kernels.")
-@click.option("--tf32", is_flag=True, help="Float32 products in TF32: faster, and other tokens get selected.")
-@click.option("--version-compatible", is_flag=True, help="TensorRT: loads in later versions too.")
-@click.option(
-    "--hardware-compatible",
-    type=click.Choice(["ampere+", "same-sm"]),
-    help="TensorRT: loads on other GPUs too, at some cost of speed.",
-)
-@click.option("--refittable", is_flag=True, help="Weights can be replaced later.")
-@click.option("--strip-weights", is_flag=True, help="Leave the weights out; they are refitted on the device.")
+@model_options(BuildFlags)
 @click.option("--no-verify", is_flag=True, help="Do not compare graphs that are made first with fp32.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built.")
 @click.option("--json", "as_json", is_flag=True, help="Print build.json (with --dry-run: the plan).")
@@ -95,15 +75,10 @@ def trt(
     batches: tuple[str, ...],
     lengths: tuple[str, ...],
     workspace: str | None,
-    level: int | None,
-    tf32: bool,
-    version_compatible: bool,
-    hardware_compatible: HardwareLevel | None,
-    refittable: bool,
-    strip_weights: bool,
     no_verify: bool,
     dry_run: bool,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Build TensorRT or TensorRT-RTX engines of BUNDLE (default: mghft-bundle), beside its graphs.
 
@@ -113,45 +88,42 @@ def trt(
     """
     console = Terminal(stderr=as_json)
     start = time.perf_counter()
-    opened = load_bundle(bundle)
     options = BuildOptions(
         precision=precision,
         branches=tuple(dict.fromkeys(branches)) or BuildOptions.branches,
         profiles=parse_profiles(batches, lengths),
         targets=parse_targets(target) if target is not None else (),
         workspace=parse_size(workspace) if workspace is not None else None,
-        level=level,
-        tf32=tf32,
-        version_compatible=version_compatible,
-        hardware_compatible=hardware_compatible,
-        refittable=refittable,
-        strip_weights=strip_weights,
+        flags=BuildFlags(**flags),
     )
-    gpu = find_gpu()
-    package = choose_backend(backend, gpu)
-    check_options(options, package, gpu)
-    if refittable and (known := refit_warning(package)) is not None:
-        say_warning(Terminal(stderr=True), known)
-    missing = precision not in opened.manifest.precisions
-    if missing and dry_run:
-        command = build_command(bundle, package.name, options)
+    warnings = Terminal(stderr=True)
+    build = prepare_build(bundle, options, backend, lambda known: say_warning(warnings, known))
+    if build.missing is not None and dry_run:
+        command = build_command(bundle, build.backend.name, options)
         if as_json:
             click.echo(json.dumps({"missing_precision": precision, "command": command}, indent=1))
         else:
-            _, how = own_options(opened, precision)
-            say(console, f"Would first make the {precision} graphs of {bundle}, {how}; then: {command}")
+            say(
+                console,
+                f"Would first make the {precision} graphs of {bundle}, {build.missing[1]}; then: {command}",
+            )
         return
-    if missing:
-        opened = _with_precision(opened, precision, console, verify=not no_verify)
-    warn_of_precision(opened.manifest, precision)
-    plan = plan_engines(opened, options, package, gpu)
+    if build.missing is not None:
+        say(console, f"The bundle has no {precision} graphs yet; they are made first, {build.missing[1]}.")
+        with steps("reading the calibration set") as shown:
+            build, verified = add_missing(
+                build, verify=not no_verify, on_step=shown.start, on_stickers=shown.stickers
+            )
+        if verified:
+            print_verifications(verified, console)
+    warn_of_precision(build.bundle.manifest, precision)
+    plan = build.plan()
     if dry_run:
-        _show_plan(plan, gpu, console, as_json=as_json)
+        _show_plan(plan, build.gpu, console, as_json=as_json)
         return
     with Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console
     ) as progress:
-        warnings = Terminal(stderr=True)
         info = build_engines(plan, _on_progress(progress), lambda sentence: say_warning(warnings, sentence))
         for task in progress.task_ids:
             progress.update(task, completed=1.0)
@@ -159,28 +131,11 @@ def trt(
         echo_json(info.model_dump(mode="json"))
     else:
         console.print(engine_table(plan, info))
-    _warn_of_missing(info, Terminal(stderr=True))
+    _warn_of_missing(info, warnings)
     seconds = time.perf_counter() - start
     say(console, "Engines written to ", (str(plan.folder), "bold"), f" in {seconds:.0f} s.")
     first = info.engines[plan.branches[0].branch].file.path
     say(console, "Next: ", (f"mghft-export inspect {plan.folder / first}", "bold"))
-
-
-def _with_precision(bundle: Bundle, precision: str, console: Console, *, verify: bool) -> Bundle:
-    """Make the graphs of a precision as the bundle's others were made, and compare them with fp32."""
-    options, how = own_options(bundle, precision)
-    say(console, f"The bundle has no {precision} graphs yet; they are made first, {how}.")
-    verified: Mapping[str, PrecisionVerification] = {}
-    with steps("reading the calibration set") as shown:
-        if verify:
-            bundle, verified = add_verified_precisions(
-                bundle, [precision], options, None, shown.start, shown.stickers
-            )
-        else:
-            bundle = add_precisions(bundle, [precision], options, shown.start, shown.stickers)
-    if verified:
-        print_verifications(verified, console)
-    return bundle
 
 
 def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:
@@ -231,7 +186,7 @@ def _warn_of_missing(info: BuildInfo, console: Console) -> None:
         if not entry.attentions.missing:
             continue
         blocks = ", ".join(entry.attentions.missing)
-        fixed = any(most[0] == 1 for profile in entry.profiles for _, _, most in profile.values())
+        fixed = any(maximum[0] == 1 for profile in entry.profiles for _, _, maximum in profile.values())
         remedy = (
             "a profile whose batch is always 1 loses those of one head; use --batch 1,1,2 for latency"
             if fixed

@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mghft_export.cli.drawn import DRAWN
-from mghft_export.verification.budget import stickers_needed
-from mghft_export.verification.neutral import PLACES
-from mghft_export.verification.result import (
+from mghft_export.bundle.verifications import (
     BranchVerification,
     MeasureChange,
     OutputChange,
     PrecisionVerification,
 )
-from mghft_export.verification.warning import missed, unjudged
+from mghft_export.cli.drawn import DRAWN
+from mghft_export.evaluation.verification.budget import stickers_needed
+from mghft_export.evaluation.verification.neutral import PLACES
+from mghft_export.evaluation.verification.precision_warning import missed, unjudged
 
 SHORT = {PLACES["vision"]: "mean text", PLACES["text"]: "blank image"}
 """What takes the other modality's place, in a narrow column."""

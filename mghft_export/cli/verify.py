@@ -11,20 +11,20 @@ from rich.text import Text
 
 from mghft_export.api.verify import chosen_precisions, chosen_stickers
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.recorded_verifications import record_verification
+from mghft_export.bundle.verifications import PrecisionVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.evaluation.selection import Resample
+from mghft_export.evaluation.verification.budget import default_budget
+from mghft_export.evaluation.verification.precisions import BATCH, verify_precisions
+from mghft_export.evaluation.verification.verification_stickers import VerificationStickers
 from mghft_export.runtime.graph_session import PROVIDERS
+from mghft_export.stickers.choosing import Resample
 from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.terminal import Terminal
-from mghft_export.verification.budget import default_budget
-from mghft_export.verification.record import record_verification
-from mghft_export.verification.result import PrecisionVerification
-from mghft_export.verification.stickers import VerificationStickers
-from mghft_export.verification.verify import BATCH, verify_precisions
 
 
 @click.command()

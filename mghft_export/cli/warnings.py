@@ -5,8 +5,12 @@ from __future__ import annotations
 from mghft_export.bundle import Manifest
 from mghft_export.cli.sentences import say_note, say_warning
 from mghft_export.cpu_features import cpu_flags
+from mghft_export.evaluation.verification.precision_warning import (
+    judgement_note,
+    precision_warning,
+    saturation_warning,
+)
 from mghft_export.terminal import Terminal
-from mghft_export.verification.warning import judgement_note, precision_warning, saturation_warning
 
 
 def warn_of_precision(manifest: Manifest, precision: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx
 
-from mghft_export.engines.layers import Layer
-from mghft_export.graph.checks import fusable_attentions
+from mghft_export.engines.engine_layers import Layer
+from mghft_export.graph.promises import fusable_attentions
 
 LARGEST_HEAD = 256
 """Channels of a head up to which fused kernels exist (found with TensorRT-RTX 1.7.1: 256 fuses, 512 does not). Above it

@@ -12,21 +12,19 @@ from functools import partial
 from pathlib import Path
 
 from mghft_export import __version__
-from mghft_export.atomic import replacing_folder
 from mghft_export.bundle import file_entry
-from mghft_export.engines.attentions import block_name, count_fused
-from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
-from mghft_export.engines.build_info import (
+from mghft_export.bundle.build_info import (
     AttentionsEntry,
     BuildInfo,
     EngineEntry,
-    Flags,
     GpuEntry,
     read_build_info,
     write_build_info,
 )
+from mghft_export.engines.attentions import block_name, count_fused
+from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
 from mghft_export.engines.build_log import BuildLog
-from mghft_export.engines.layers import Layer, engine_layers, layers_path, read_layers, write_layers
+from mghft_export.engines.engine_layers import Layer, engine_layers, layers_path, read_layers, write_layers
 from mghft_export.engines.loading import check_file, is_same_gpu
 from mghft_export.engines.network import parse_network
 from mghft_export.engines.plan import BranchPlan, EnginePlan, build_command
@@ -35,7 +33,8 @@ from mghft_export.engines.progress import OnProgress, Stop, progress_monitor, st
 from mghft_export.engines.timing_cache import timing_cache_path
 from mghft_export.engines.trust import remember_built
 from mghft_export.errors import EngineError, MGHFTError
-from mghft_export.exclusive import exclusive
+from mghft_export.files.atomic import replacing_folder
+from mghft_export.files.exclusive import exclusive
 
 
 @dataclass(frozen=True)
@@ -196,14 +195,10 @@ def _build_info(plan: EnginePlan, entries: dict[str, EngineEntry]) -> BuildInfo:
             multiprocessors=gpu.multiprocessors,
             memory=gpu.memory,
         ),
-        flags=_flags(plan),
+        flags=options.flags,
         command=build_command(plan.bundle.root, plan.backend.name, options),
         engines={branch: entries[branch] for branch in order if branch in entries},
     )
-
-
-def _flags(plan: EnginePlan) -> Flags:
-    return Flags(**{name: getattr(plan.options, name) for name in Flags.model_fields})
 
 
 def _kept_engines(
@@ -217,7 +212,7 @@ def _kept_engines(
     same = (info.version, info.targets, info.flags) == (
         plan.backend.version,
         plan.options.targets,
-        _flags(plan),
+        plan.options.flags,
     ) and (info.gpu is None or (plan.gpu is not None and is_same_gpu(info.gpu, plan.gpu)))
     graphs = plan.bundle.manifest.precisions[plan.options.precision]
     kept = {}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mghft_export.bundle import Bundle, FileEntry, load_bundle
+from mghft_export.bundle.build_info import ENGINES, BuildInfo, GpuEntry, read_build_info
 from mghft_export.engines.backend import TITLES, Backend, open_backend
-from mghft_export.engines.build_info import ENGINES, BuildInfo, GpuEntry, read_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu, find_gpu
 from mghft_export.engines.trust import check_trust
 from mghft_export.environment import is_on
 from mghft_export.errors import EngineError
-from mghft_export.verified_files import verified_sha256
+from mghft_export.files.verified_files import verified_sha256
 
 ALLOW_HOST_CODE = "MGHFT_ALLOW_HOST_CODE"
 """The environment variable by which a user lets engines bring code for the host; `mghft-run` reads it, too."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from mghft_export.bundle import BRANCHES
+from mghft_export.bundle.build_info import BuildFlags, HardwareLevel
 from mghft_export.engines.backend import Backend
 from mghft_export.engines.capabilities import Feature, has, require
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.profiles import DEFAULT, ProfileChoice
 from mghft_export.errors import EngineError
-
-HardwareLevel = Literal["ampere+", "same-sm"]
 
 LEVEL_FEATURES: dict[HardwareLevel, Feature] = {"ampere+": "hardware_compatible", "same-sm": "same_sm"}
 
@@ -31,11 +29,7 @@ class BuildOptions:
             (TensorRT-RTX: Ampere and later), or for the GPU at hand (TensorRT).
         workspace: bytes that a kernel may use beside its tensors; None for half of what is free (TensorRT), or the
             package's own limit (TensorRT-RTX, whose engines run elsewhere).
-        level: 0 to 5, how long the builder looks for better kernels.
-        tf32: float32 products in TF32. Off by default: layers kept in float32 need its full precision.
-        version_compatible: the engine loads in later versions too.
-        hardware_compatible: the engine loads on other GPUs too.
-        refittable, strip_weights: weights can be replaced, or are left out to be put in later.
+        flags: all else that the builder is told. TF32 is off by default: layers kept in float32 need full precision.
     """
 
     precision: str = "fp16"
@@ -43,12 +37,7 @@ class BuildOptions:
     profiles: tuple[ProfileChoice, ...] = (DEFAULT,)
     targets: tuple[int, ...] = ()
     workspace: int | None = None
-    level: int | None = None
-    tf32: bool = False
-    version_compatible: bool = False
-    hardware_compatible: HardwareLevel | None = None
-    refittable: bool = False
-    strip_weights: bool = False
+    flags: BuildFlags = field(default_factory=BuildFlags)
 
 
 def check_options(options: BuildOptions, backend: Backend, gpu: Gpu | NoGpu) -> None:
@@ -66,15 +55,16 @@ def check_options(options: BuildOptions, backend: Backend, gpu: Gpu | NoGpu) -> 
                 raise EngineError(
                     f"{backend.title} does not build for sm{sm}, only for {listed}; choose among these"
                 )
-    if options.version_compatible:
+    flags = options.flags
+    if flags.version_compatible:
         require(backend, "version_compatible", gpu)
-    if options.hardware_compatible is not None:
-        require(backend, LEVEL_FEATURES[options.hardware_compatible], gpu)
-    if options.refittable:
+    if flags.hardware_compatible is not None:
+        require(backend, LEVEL_FEATURES[flags.hardware_compatible], gpu)
+    if flags.refittable:
         require(backend, "refit", gpu)
-    if options.strip_weights:
+    if flags.strip_weights:
         require(backend, "strip", gpu)
-    if options.tf32 and not has(backend, "tf32"):
+    if flags.tf32 and not has(backend, "tf32"):
         raise EngineError(f"{backend.title} has no TF32; leave out --tf32")
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mghft_export.bundle import Bundle, FileEntry
+from mghft_export.bundle.build_info import ENGINES
 from mghft_export.engines.attentions import attentions_to_fuse
 from mghft_export.engines.backend import Backend
-from mghft_export.engines.build_info import ENGINES
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.options import FLAGS, BuildOptions, check_options
 from mghft_export.engines.profiles import Shapes, profile_shapes
 from mghft_export.errors import EngineError
+from mghft_export.option_words import option_words
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,4 @@ def build_command(bundle: Path, backend: str, options: BuildOptions) -> str:
         parts += ["--target", ",".join(f"sm{sm}" for sm in options.targets)]
     if options.workspace is not None:
         parts += ["--workspace", f"{options.workspace // 2**20}M"]
-    if options.level is not None:
-        parts += ["--level", str(options.level)]
-    if options.hardware_compatible is not None:
-        parts += ["--hardware-compatible", options.hardware_compatible]
-    for name in ("tf32", "version_compatible", "refittable", "strip_weights"):
-        if getattr(options, name):
-            parts.append("--" + name.replace("_", "-"))
-    return shlex.join(parts)
+    return shlex.join([*parts, *option_words(options.flags)])

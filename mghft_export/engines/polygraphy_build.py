@@ -60,7 +60,7 @@ def build_plan(
         configured.append(config)
         if has(backend, "tf32"):  # on by default in both packages, and Polygraphy clears it for TensorRT only
             flag = backend.trt.BuilderFlag.TF32
-            (config.set_flag if options.tf32 else config.clear_flag)(flag)
+            (config.set_flag if options.flags.tf32 else config.clear_flag)(flag)
         return config
 
     build = loaders.EngineBytesFromNetwork(parsed, config=configure)
@@ -90,28 +90,30 @@ def _create_config(
         "profiles": [_profile(loaders, shapes) for shapes in profiles],
         "profiling_verbosity": trt.ProfilingVerbosity.DETAILED,
         "progress_monitor": monitor,
-        "builder_optimization_level": options.level,
-        "version_compatible": options.version_compatible,
-        "refittable": options.refittable,
-        "strip_plan": options.strip_weights,
+        "builder_optimization_level": options.flags.level,
+        "version_compatible": options.flags.version_compatible,
+        "refittable": options.flags.refittable,
+        "strip_plan": options.flags.strip_weights,
     }
     if workspace is not None:
         arguments["memory_pool_limits"] = {trt.MemoryPoolType.WORKSPACE: workspace}
-    if options.hardware_compatible is not None:
+    if options.flags.hardware_compatible is not None:
         levels = trt.HardwareCompatibilityLevel
-        level = {"ampere+": "AMPERE_PLUS", "same-sm": "SAME_COMPUTE_CAPABILITY"}[options.hardware_compatible]
+        level = {"ampere+": "AMPERE_PLUS", "same-sm": "SAME_COMPUTE_CAPABILITY"}[
+            options.flags.hardware_compatible
+        ]
         arguments["hardware_compatibility_level"] = getattr(levels, level)
     if backend.name == "rtx":
         rtx = importlib.import_module("polygraphy.backend.tensorrt_rtx")
         targets = [divmod(sm, 10) for sm in options.targets] or None
         return rtx.CreateConfigRTX(compute_capabilities=targets, **arguments)
-    return loaders.CreateConfig(tf32=options.tf32, **arguments)
+    return loaders.CreateConfig(tf32=options.flags.tf32, **arguments)
 
 
 def _profile(loaders: Any, shapes: Shapes) -> Any:
     profile = loaders.Profile()
-    for name, (least, best, most) in shapes.items():
-        profile.add(name, min=least, opt=best, max=most)
+    for name, (minimum, optimum, maximum) in shapes.items():
+        profile.add(name, min=minimum, opt=optimum, max=maximum)
     return profile
 
 

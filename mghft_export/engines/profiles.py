@@ -1,4 +1,4 @@
-"""Optimisation profiles: the least, best and most of every dynamic dimension that an engine is built for."""
+"""Optimisation profiles: minimum, optimum and maximum of every dynamic dimension that an engine is built for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mghft_export.bundle import GraphEntry, Manifest
+from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
 from mghft_export.errors import EngineError
 
 BATCH, LENGTH = "batch", "length"
@@ -16,24 +17,7 @@ MOST_NUMBERS = 2**31 - 1
 """That TensorRT takes in one tensor."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
-"""By input name: its least, best and most shape."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """Least, best and most of one dimension."""
-
-    least: int
-    best: int
-    most: int
-
-    def __str__(self) -> str:
-        return f"{self.least},{self.best},{self.most}"
-
-    @property
-    def rises(self) -> bool:
-        """Whether the numbers are what they are called, from 1."""
-        return 1 <= self.least <= self.best <= self.most
+"""By input name: its minimum, optimum and maximum shape."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +29,22 @@ class ProfileChoice:
         text_length: tokens of a text; None for what the model allows.
     """
 
-    batch: Span
-    text_length: Span | None = None
+    batch: MinOptMax
+    text_length: MinOptMax | None = None
 
     def halved(self) -> ProfileChoice | None:
         """The same for half the batch; None where it cannot be less."""
-        least, best, most = self.batch.least, self.batch.best, self.batch.most
-        if most <= max(least, 2):
+        low, best, high = self.batch
+        if high <= max(low, 2):
             return None
-        most = max(most // 2, least)
-        return replace(self, batch=Span(least, min(best, most), most))
+        high = max(high // 2, low)
+        return replace(self, batch=MinOptMax(low, min(best, high), high))
 
 
-DEFAULT = ProfileChoice(Span(1, 8, 32))
+DEFAULT = ProfileChoice(DEFAULT_BATCH)
 
 
-def parse_span(text: str, option: str) -> Span:
+def parse_span(text: str, option: str) -> MinOptMax:
     """`1,8,32`.
 
     Raises:
@@ -68,7 +52,7 @@ def parse_span(text: str, option: str) -> Span:
     """
     parts = text.split(",")
     if len(parts) == 3 and all(part.strip().isdecimal() for part in parts):
-        span = Span(*(int(part) for part in parts))
+        span = MinOptMax(*(int(part) for part in parts))
         if span.rises:
             return span
     raise EngineError(
@@ -107,34 +91,34 @@ def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: P
     per_sticker = 4 if branch == "text" and manifest.text.views == "separate" else 1
     batch, length = choice.batch, _text_length(manifest, choice.text_length)
     spans = {
-        BATCH: (batch.least, batch.best * per_sticker, batch.most * per_sticker),
-        LENGTH: (length.least, length.best, length.most),
+        BATCH: (batch.minimum, batch.optimum * per_sticker, batch.maximum * per_sticker),
+        LENGTH: length,
     }
 
     def at(number: int, shape: Sequence[int | str]) -> tuple[int, ...]:
         return tuple(size if isinstance(size, int) else spans[size][number] for size in shape)
 
     shapes = {item.name: (at(0, item.shape), at(1, item.shape), at(2, item.shape)) for item in graph.inputs}
-    for name, (_, _, most) in shapes.items():
-        if math.prod(most) > MOST_NUMBERS:
+    for name, (_, _, largest) in shapes.items():
+        if math.prod(largest) > MOST_NUMBERS:
             raise EngineError(
-                f"--batch {batch} is too large: {name} would have {math.prod(most):,} numbers, and TensorRT takes "
+                f"--batch {batch} is too large: {name} would have {math.prod(largest):,} numbers, and TensorRT takes "
                 f"{MOST_NUMBERS:,}; lower its last number"
             )
     return shapes
 
 
-def _text_length(manifest: Manifest, wanted: Span | None) -> Span:
+def _text_length(manifest: Manifest, wanted: MinOptMax | None) -> MinOptMax:
     longest = manifest.text.max_length
     if manifest.text.pooling == "all":  # padding is pooled, so every text is padded to the end
-        if wanted is not None and wanted != Span(longest, longest, longest):
+        if wanted is not None and wanted != MinOptMax(longest, longest, longest):
             raise EngineError(
                 f"this model pools padding, so every text has {longest} tokens; leave out --text-length"
             )
-        return Span(longest, longest, longest)
+        return MinOptMax(longest, longest, longest)
     if wanted is None:
-        return Span(2, max(longest // 2, 2), longest)
-    if wanted.least < 2 or wanted.most > longest:
+        return MinOptMax(2, max(longest // 2, 2), longest)
+    if wanted.minimum < 2 or wanted.maximum > longest:
         raise EngineError(
             f"--text-length {wanted} does not work: this model's texts have 2 to {longest} tokens"
         )

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mghft_export.atomic import replacing_file
-from mghft_export.cache_folder import cache_folder
 from mghft_export.engines.backend import Backend
 from mghft_export.engines.capabilities import has
 from mghft_export.engines.gpu import Gpu
 from mghft_export.errors import MGHFTError
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.cache_folder import cache_folder
 
 if TYPE_CHECKING:
     import tensorrt

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from mghft_export.environment import is_on
 from mghft_export.errors import EngineError
-from mghft_export.own_lines import change_own_lines, read_own_lines
+from mghft_export.files.own_lines import change_own_lines, read_own_lines
 
 NAME = "engines.txt"
 FIRST_LINE = "mghft-export built engines 1"

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from mghft_export.evaluation.comparison import Comparison, Flip, Guess
-from mghft_export.evaluation.names import image_name
+from mghft_export.stickers.choosing import image_name
 from mghft_export.stickers.image import open_sticker
 
 THUMBNAIL = 192

@@ -12,8 +12,7 @@ from PIL import Image
 
 from mghft_export.errors import DataError, MGHFTError, StickerError
 from mghft_export.evaluation.predictors import Predictor
-from mghft_export.runtime.pipeline import FloatArray
-from mghft_export.runtime.softmax import softmax
+from mghft_export.runtime.pipeline import FloatArray, softmax
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mghft_export.bundle import load_bundle
 from mghft_export.errors import MGHFTError
-from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.text_cache import TextCache
 

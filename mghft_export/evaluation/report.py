@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, Flip
 from mghft_export.evaluation.confusion_plot import plot_confusion
 from mghft_export.evaluation.flips_page import flips_page
 from mghft_export.evaluation.metrics import Metrics
-from mghft_export.evaluation.names import image_name
 from mghft_export.evaluation.predictions import Predictions, Throughput
 from mghft_export.evaluation.predictors import Predictor
-from mghft_export.evaluation.selection import Resample
+from mghft_export.files.atomic import replacing_file
+from mghft_export.stickers.choosing import Resample, image_name
 
 METRICS, CONFUSION, PREDICTIONS, FLIPS = "metrics.json", "confusion.png", "predictions.jsonl", "flips.html"
 

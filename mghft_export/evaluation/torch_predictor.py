@@ -12,7 +12,7 @@ from mghft_export.errors import CheckpointError, MGHFTError
 from mghft_export.evaluation.predictors import Predictor
 from mghft_export.fused.mghft import fuse
 from mghft_export.model.checkpoint import build_model, load_checkpoint
-from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer

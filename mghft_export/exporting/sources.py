@@ -9,13 +9,13 @@ import torch
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
-from mghft_export.exporting.build import Source
-from mghft_export.hashing import sha256
+from mghft_export.exporting.export_bundle import Source
+from mghft_export.files.hashing import sha256
 from mghft_export.model.checkpoint import build_model, class_names, load_checkpoint
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.model.contents import WeightsChoice, summary
 from mghft_export.model.hub import is_hub_place, local_file, parse_hub_place
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
 
 PRESETS = {"paper": MGHFTConfig.paper}
 """Architectures that can be built with random weights."""

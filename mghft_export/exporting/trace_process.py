@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from mghft_export.errors import ExportError, MGHFTError
-from mghft_export.exporting.trace import Branch, export_branch
+from mghft_export.exporting.trace import export_branch
+from mghft_export.fused.branches import Branch
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.foreign_json import parse_json
 from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.stickers.views import VIEWS, split_views, view_body
 

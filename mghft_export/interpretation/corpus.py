@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mghft_export.errors import InterpreterError
-from mghft_export.hashing import sha256
+from mghft_export.files.hashing import sha256
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image_files import images_below
 

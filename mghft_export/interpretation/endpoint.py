@@ -13,11 +13,11 @@ from typing import Any
 
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.answer import json_schema
-from mghft_export.interpretation.backend import Answer, Request, Unanswered
+from mghft_export.interpretation.data_url import data_url
 from mghft_export.interpretation.endpoint_address import checked_address
 from mghft_export.interpretation.endpoint_client import BodyRefusedError, open_client
 from mghft_export.interpretation.packages import interpreter_module
-from mghft_export.interpretation.picture import data_url
+from mghft_export.interpretation.protocol import Answer, Request, Unanswered
 
 RETRIES = 6
 """Of one request; with the waits below, a server may be away for half a minute."""
@@ -138,7 +138,7 @@ class Endpoint:
         self.model = names[0]
 
     async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
-        """Answer each request; see :class:`~mghft_export.interpretation.backend.Backend`."""
+        """Answer each request; see :class:`~mghft_export.interpretation.protocol.Backend`."""
         return list(await asyncio.gather(*map(self._answer, requests)))
 
     async def close(self) -> None:

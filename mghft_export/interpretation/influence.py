@@ -13,8 +13,7 @@ import numpy as np
 
 from mghft_export.errors import StickerError
 from mghft_export.interpretation.texts_to_check import TextOfImage
-from mghft_export.runtime.pipeline import FloatArray, Pipeline
-from mghft_export.runtime.softmax import softmax
+from mghft_export.runtime.pipeline import FloatArray, Pipeline, softmax
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.views import VIEWS, split_views
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mghft_export.interpretation.backend import Backend
+from mghft_export.interpretation.ask import Manner, Work
 from mghft_export.interpretation.corpus import Corpus, find_images, read_corpus
 from mghft_export.interpretation.cost import Usage
-from mghft_export.interpretation.describe import Manner, Work
 from mghft_export.interpretation.journal import Journal
+from mghft_export.interpretation.protocol import Backend
 from mghft_export.interpretation.record import Record, Source
 from mghft_export.interpretation.running import Progress, plan, run
 from mghft_export.interpretation.text_outputs import write_texts

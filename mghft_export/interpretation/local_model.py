@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.interpretation.protocol import Answer, Request, Unanswered
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.backend import Backend
+from mghft_export.interpretation.ask import Manner, Outcome, Work, describe
 from mghft_export.interpretation.corpus import Corpus
 from mghft_export.interpretation.cost import Usage
-from mghft_export.interpretation.describe import Manner, Outcome, Work, describe
 from mghft_export.interpretation.journal import Journal
+from mghft_export.interpretation.protocol import Backend
 from mghft_export.interpretation.record import Record, good_views
 
 STOP_AFTER = 20

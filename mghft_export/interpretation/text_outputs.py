@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mghft_export import __version__
-from mghft_export.atomic import replacing_file, replacing_folder
 from mghft_export.errors import InterpreterError
+from mghft_export.files.atomic import replacing_file, replacing_folder
 from mghft_export.interpretation.corpus import Corpus, Item
 from mghft_export.interpretation.record import Source
 from mghft_export.stickers.dataset import StickerSet
-from mghft_export.stickers.datasets.rows import WHOLE
 from mghft_export.stickers.datasets.ser30k import MULTI_VIEW, annotation_files, read_annotations
+from mghft_export.stickers.datasets.table import WHOLE
 
 PROVENANCE = "interpretation.json"
 """In a data set's folder: model, prompt version, language, counts. A folder that has it was made here."""

@@ -19,16 +19,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from mghft_export.atomic import replacing_file
 from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.foreign_json import parse_json
+from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.model.contents import Found, WeightsChoice, find_parameters, require_finite
 from mghft_export.model.hub import is_hub_place, local_file
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pickles import read_pickle
 from mghft_export.model.pyramid import Pyramid, Reattention
-from mghft_export.model.text_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.model.text_weights import PREFIX, TextWeights, checkpoint_text_weights, load_text_weights
 
 FORMAT = "mghft-checkpoint"

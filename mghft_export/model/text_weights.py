@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mghft_export.errors import CheckpointError
-from mghft_export.hashing import sha256
+from mghft_export.files.hashing import sha256
+from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.hub import WEIGHTS_FILE, HubFile, cached_commit, fetch, is_hub_place, parse_hub_place
-from mghft_export.model.text_choice import TextChoice
 
 PREFIX = "text_model."
 

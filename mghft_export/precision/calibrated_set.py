@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mghft_export.bundle import Manifest
-from mghft_export.calibration.calibration_set import CalibrationSet
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.calibration.manifest import read_manifest
+from mghft_export.bundle.calibration_manifest import read_manifest
 from mghft_export.errors import DataError, MGHFTError
+from mghft_export.precision.calibration.calibration_set import CalibrationSet
+from mghft_export.precision.calibration.default_set import default_calibration_set
 
 
 @dataclass(frozen=True)

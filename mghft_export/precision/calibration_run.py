@@ -11,11 +11,12 @@ from typing import Any
 import onnx
 
 from mghft_export.bundle import BRANCHES, Bundle
-from mghft_export.calibration.calibration_set import CalibrationSet, load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe, belongs_to
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.precision.calibrated_set import set_entry
+from mghft_export.precision.calibration.calibration_set import CalibrationSet, load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.feeds import OnStickers, no_report, run_images, run_texts
 from mghft_export.precision.fp16 import too_large
 from mghft_export.precision.histogram import Histogram
@@ -28,7 +29,6 @@ from mghft_export.precision.observe import (
 )
 from mghft_export.precision.products import weight_products
 from mghft_export.precision.ranges import range_of
-from mghft_export.precision.recipe import QuantizationRecipe, belongs_to
 from mghft_export.precision.smooth import smooth, smoothable_norms
 from mghft_export.precision.statistics_cache import (
     cached_arrays,

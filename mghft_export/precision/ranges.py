@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
+from mghft_export.bundle.quantization_recipe import Calibrator
 from mghft_export.precision.histogram import Histogram
-
-Calibrator = Literal["max", "entropy", "percentile"]
 
 ENTROPY_BINS = 1024
 """Of either sign, at least, that the entropy is computed over, as ONNX Runtime's own calibrators often have."""

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mghft_export.atomic import replacing_file
-from mghft_export.cache_folder import cache_folder
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.precision.histogram import HALF, SMALLEST_EXPONENT, Histogram
 from mghft_export.runtime.session import Array
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
 from mghft_export.errors import BundleError
 from mghft_export.runtime.graph_session import CPU_PROVIDERS, open_graph, runtime_name
-from mghft_export.runtime.onnx_providers import Sizes
 from mghft_export.runtime.session import Session, TensorInfo
-
-TENSORRT_BATCH: Sizes = (1, 8, 32)
-"""Least, best and most stickers of a run through ONNX Runtime's TensorRT provider."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ def onnx_branches(
         MGHFTError: the provider is not usable on this machine.
     """
     longest = bundle.manifest.text.max_length
-    sizes = {"batch": TENSORRT_BATCH, "length": (2, longest, longest)}
+    sizes = {"batch": DEFAULT_BATCH, "length": MinOptMax(2, longest, longest)}
 
     def opened(branch: str) -> Session:
         with bundle.opening(branch, precision) as path:

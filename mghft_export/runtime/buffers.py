@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mghft_export.runtime.cuda import Cuda
-from mghft_export.runtime.host_memory import array_at
-from mghft_export.runtime.session import Array, DeviceArray, Shape, Stream
+from mghft_export.runtime.session import Array, DeviceArray, Shape, Stream, array_at
 
 
 class DeviceBuffer:

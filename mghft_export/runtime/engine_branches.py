@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mghft_export.bundle import BRANCHES, Bundle
-from mghft_export.engines.build_info import ENGINES
+from mghft_export.bundle.build_info import ENGINES
 from mghft_export.engines.loading import engine_folders, load_engine_folder
 from mghft_export.errors import EngineError
 from mghft_export.runtime.branches import Branches

@@ -22,7 +22,7 @@ from mghft_export.errors import EngineError
 from mghft_export.runtime.buffers import DeviceBuffer, PinnedBuffer
 from mghft_export.runtime.cuda import Cuda, CudaStream
 from mghft_export.runtime.engine_runs import EngineRuns
-from mghft_export.runtime.profiles import Extent, Profile, batch_sizes, choose_profile
+from mghft_export.runtime.profile_choice import Extent, Profile, batch_sizes, choose_profile
 from mghft_export.runtime.rtx_cache import RuntimeCache
 from mghft_export.runtime.session import (
     Array,

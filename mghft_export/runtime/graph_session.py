@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mghft_export.engines.min_opt_max import MinOptMax
 from mghft_export.errors import MGHFTError
 from mghft_export.runtime.onnx_providers import PROVIDERS as ONNX_RUNTIME_PROVIDERS
-from mghft_export.runtime.onnx_providers import Sizes
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.openvino_session import OpenVinoSession
 from mghft_export.runtime.session import Session
@@ -25,7 +25,7 @@ def open_graph(
     *,
     provider: str = "cpu",
     threads: int | None = None,
-    sizes: Mapping[str, Sizes] | None = None,
+    sizes: Mapping[str, MinOptMax] | None = None,
 ) -> Session:
     """A graph ready to run.
 
@@ -33,7 +33,7 @@ def open_graph(
         path: the ONNX file, or a serialised model.
         provider: one of :data:`PROVIDERS`.
         threads: CPU threads of one operator; all cores by default.
-        sizes: least, best and most of each dynamic dimension, for the TensorRT provider.
+        sizes: minimum, optimum and maximum of each dynamic dimension, for the TensorRT provider.
 
     Raises:
         MGHFTError: the provider is not usable on this machine.

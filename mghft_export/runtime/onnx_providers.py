@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import onnxruntime
 
-from mghft_export.cache_folder import cache_folder
+from mghft_export.engines.min_opt_max import MinOptMax
 from mghft_export.errors import MGHFTError
+from mghft_export.files.cache_folder import cache_folder
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -19,12 +20,9 @@ PROVIDERS = {
 FALLBACKS = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
 """Who runs the operators that a provider lacks."""
 
-Sizes = tuple[int, int, int]
-"""Of a dynamic dimension: least, best, most."""
-
 
 def provider_chain(
-    provider: str, inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, Sizes]
+    provider: str, inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, MinOptMax]
 ) -> list[tuple[str, dict[str, str]]]:
     """The provider and its fallbacks with their options, as ONNX Runtime takes them.
 
@@ -47,7 +45,7 @@ def provider_chain(
 
 
 def _options(
-    provider: str, inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, Sizes]
+    provider: str, inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, MinOptMax]
 ) -> dict[str, str]:
     if provider == "cuda":
         # TF32 keeps 10 bits of a product's operands; the token selection hangs on smaller differences.
@@ -69,8 +67,10 @@ def tensorrt_cache() -> dict[str, str]:
     }
 
 
-def tensorrt_profile(inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, Sizes]) -> dict[str, str]:
-    """One optimisation profile, `name:1x3x448x448,...` for the least, best and most; empty if a size is not known."""
+def tensorrt_profile(
+    inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, MinOptMax]
+) -> dict[str, str]:
+    """One optimisation profile, `name:1x3x448x448,...` for each of its three shapes; empty if a size is not known."""
     unknown = {size for shape in inputs.values() for size in shape if isinstance(size, str)} - sizes.keys()
     if unknown:
         return {}

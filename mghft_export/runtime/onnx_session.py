@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from mghft_export.engines.min_opt_max import MinOptMax
 from mghft_export.errors import BundleError, MGHFTError
-from mghft_export.runtime.host_memory import array_at
-from mghft_export.runtime.onnx_providers import PROVIDERS, Sizes, provider_chain
+from mghft_export.runtime.onnx_providers import PROVIDERS, provider_chain
 from mghft_export.runtime.onnx_weights import without_weights
 from mghft_export.runtime.session import (
     Array,
@@ -22,6 +22,7 @@ from mghft_export.runtime.session import (
     Shape,
     Stream,
     TensorInfo,
+    array_at,
     as_inputs,
     require_device_input,
     require_inputs,
@@ -43,7 +44,7 @@ class OnnxSession:
         path: the ONNX file, or a serialised model.
         provider: `cpu`, `cuda` or `tensorrt`.
         threads: CPU threads of one operator; all cores by default.
-        sizes: least, best and most of each dynamic dimension, for the TensorRT provider.
+        sizes: minimum, optimum and maximum of each dynamic dimension, for the TensorRT provider.
 
     Raises:
         MGHFTError: the provider is not usable on this machine.
@@ -56,7 +57,7 @@ class OnnxSession:
         *,
         provider: str = "cpu",
         threads: int | None = None,
-        sizes: Mapping[str, Sizes] | None = None,
+        sizes: Mapping[str, MinOptMax] | None = None,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL

@@ -6,7 +6,7 @@ file. All other fields are copied as they are. `cpp/src/onnx_weights.cpp` does t
 
 from __future__ import annotations
 
-from mghft_export.protobuf import BYTES, VARINT, Field, fields
+from mghft_export.files.protobuf import BYTES, VARINT, Field, fields
 
 LARGE_WEIGHT = 1 << 16
 """Bytes from which a weight is mapped; ONNX Runtime infers shapes from small ones."""

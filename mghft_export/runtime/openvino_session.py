@@ -12,7 +12,6 @@ import numpy as np
 
 from mghft_export.cpu_features import cpu_flags, has_bf16
 from mghft_export.errors import BundleError, MGHFTError
-from mghft_export.runtime.host_memory import array_at
 from mghft_export.runtime.session import (
     Array,
     Device,
@@ -20,6 +19,7 @@ from mghft_export.runtime.session import (
     Shape,
     Stream,
     TensorInfo,
+    array_at,
     as_inputs,
     require_device_input,
     require_inputs,

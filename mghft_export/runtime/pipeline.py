@@ -12,13 +12,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from mghft_export.bundle import Bundle
+from mghft_export.bundle.text_features import load_features, text_branch_id
+from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
-from mghft_export.runtime.bundle_tokenizer import bundle_tokenizer
-from mghft_export.runtime.features import load_features, text_branch_id
-from mghft_export.runtime.profiles import common_sizes, split_batch, text_lengths
+from mghft_export.runtime.profile_choice import common_sizes, split_batch, text_lengths
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
-from mghft_export.runtime.softmax import softmax
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.tokens import encode
@@ -271,3 +270,10 @@ class Pipeline:
         if self.vision.device == self.fusion.device:
             return tokens
         return self.fusion.upload(self.vision.download(tokens, self._vision_stream), self._vision_stream)
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities of logits, over the last dimension."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: npt.NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return result

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mghft_export.atomic import replacing_file
-from mghft_export.cache_folder import cache_folder
 from mghft_export.errors import MGHFTError
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.cache_folder import cache_folder
 
 if TYPE_CHECKING:
     import tensorrt_rtx

@@ -6,6 +6,7 @@ and PyTorch (:mod:`.torch_session`).
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -163,3 +164,11 @@ def _require(tensor: TensorInfo, shape: Shape, dtype: np.dtype[Any]) -> None:
         raise MGHFTError(
             f"the input {tensor.name!r} must be {tensor.dtype} [{wanted}], not {dtype} {list(shape)}"
         )
+
+
+def array_at(address: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Host memory at an address, as an array that is valid as long as the memory is."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = (ctypes.c_byte * size).from_address(address)
+    flat: Array = np.ctypeslib.as_array(memory).view(dtype)
+    return flat.reshape(shape)

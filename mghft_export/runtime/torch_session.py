@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from mghft_export.errors import MGHFTError
-from mghft_export.exporting.trace import Branch, fusion_branch, text_branch, vision_branch
+from mghft_export.fused.branches import Branch, fusion_branch, text_branch, vision_branch
 from mghft_export.fused.mghft import FusedMGHFT
 from mghft_export.runtime.branches import Branches
-from mghft_export.runtime.host_memory import array_at
 from mghft_export.runtime.session import (
     Array,
     Device,
@@ -25,6 +24,7 @@ from mghft_export.runtime.session import (
     Shape,
     Stream,
     TensorInfo,
+    array_at,
     as_inputs,
     require_device_input,
     require_inputs,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.errors import MGHFTError
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.sensitivity.effect import Effect, effect_of, macro_f1
 from mghft_export.sensitivity.layers import Layer
 from mghft_export.sensitivity.measure import by_branch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from mghft_export.precision.recipe import QuantizationRecipe
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.sensitivity.layers import BranchLayers
 
 

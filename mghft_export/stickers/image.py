@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from mghft_export.errors import StickerError
-from mghft_export.stickers.decoding.colour import in_srgb
 from mghft_export.stickers.decoding.gif import SIGNATURES as GIF_SIGNATURES
 from mghft_export.stickers.decoding.gif import open_gif
 from mghft_export.stickers.decoding.helper import open_in_helper
+from mghft_export.stickers.decoding.icc_profile import in_srgb
 from mghft_export.stickers.decoding.jpeg import SIGNATURE as JPEG_SIGNATURE
 from mghft_export.stickers.decoding.jpeg import open_jpeg
 from mghft_export.stickers.decoding.messengers import kind_of, missing

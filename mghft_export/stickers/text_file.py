@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from mghft_export.errors import StickerError
 from mghft_export.stickers.datasets.files import String, parse
-from mghft_export.stickers.datasets.tables import TABLES, Roles, read_table
+from mghft_export.stickers.datasets.table_files import TABLES, Roles, read_table
 
 PLAIN = (".txt", ".text", ".md", "")
 """Ends of names of plain text; a file without one is plain, too."""
@@ -25,7 +25,7 @@ def read_texts(path: Path, columns: Mapping[str, str] | None = None) -> dict[str
     """Texts by the image as the file names it; or one text for all images, if the file is plain text.
 
     Args:
-        path: a table (:data:`~mghft_export.stickers.datasets.tables.TABLES`), SER30K's annotations (`.json`) among
+        path: a table (:data:`~mghft_export.stickers.datasets.table_files.TABLES`), SER30K's annotations (`.json`) among
             them, with the columns image (or file_name) and text; or plain text.
         columns: the columns' names in this file, where they are others: `{"text": "caption"}`.
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from mghft_export.config import LEAST_TEXT_LENGTH
 from mghft_export.errors import MGHFTError, StickerError
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.foreign_json import parse_json
 
 PAD_ID = 0
 """Of BERT's vocabularies; the model's embedding has it as its padding index."""

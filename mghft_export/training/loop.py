@@ -19,9 +19,9 @@ from timm.scheduler import create_scheduler_v2
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mghft_export.atomic import replacing_file
 from mghft_export.errors import MGHFTError
-from mghft_export.hashing import sha256
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.hashing import sha256
 from mghft_export.model.checkpoint import class_names, save_checkpoint
 from mghft_export.model.text_weights import pinned
 from mghft_export.stickers.dataset import StickerSet
@@ -29,9 +29,9 @@ from mghft_export.training.data import Batch, EpochBatches, Item, StickerData, c
 from mghft_export.training.distributed import mean_over_processes
 from mghft_export.training.losses import class_weights, step_losses
 from mghft_export.training.prototypes import class_prototypes
-from mghft_export.training.qat.plan import read_plan
-from mghft_export.training.qat.ranges import LearnedRanges
+from mghft_export.training.qat.learned_ranges import LearnedRanges
 from mghft_export.training.qat.run import quantised, restore_ranges, write_learned
+from mghft_export.training.qat.start import read_plan
 from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe, parse_recipe
 from mghft_export.training.setup import build, load_start, make_accelerator, prepare_data, standardize_input

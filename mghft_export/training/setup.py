@@ -16,15 +16,15 @@ from mghft_export.model.checkpoint import (
     load_state,
     read_safetensors,
 )
+from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_choice import TextChoice
 from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 from mghft_export.training.data import StickerData, choose, tokenize
+from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
 from mghft_export.training.recipe import Recipe
-from mghft_export.training.text_cache import default_cache_folder, frozen_text_features
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mghft_export.atomic import replacing_file
 from mghft_export.errors import CheckpointError
+from mghft_export.files.atomic import replacing_file
 
 FORMAT = "mghft-training-state"
 

@@ -9,8 +9,8 @@ import pytest
 
 import mghft_export as mghft
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.recorded_verifications import recorded_verification
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.verification.record import recorded_verification
 
 torch = pytest.importorskip("torch")
 

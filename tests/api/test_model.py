@@ -201,7 +201,7 @@ assert {"load", "export", "predict"} & set(dir(mghft)) == {"load", "export"}
 assert not {"torch", "numpy", "onnxruntime", "PIL"} & set(sys.modules), "too early"
 mghft.load, mghft.Prediction, mghft.verify, mghft.build_engines, mghft.evaluate, mghft.rgb_image
 assert not {"torch", "tensorrt_rtx", "polygraphy", "matplotlib"} & set(sys.modules), "too much"
-import mghft_export.exporting.build  # a package, which must not take the function's place
+import mghft_export.exporting.export_bundle  # a package, which must not take the function's place
 assert callable(mghft.export)
 try:
     mghft.nothing

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mghft_export.bench.budget import COMPARISON_SECONDS, LEAST_SHARE, default_seconds, share
 from mghft_export.bench.subjects import Subject
+from mghft_export.bench.time_budget import COMPARISON_SECONDS, LEAST_SHARE, default_seconds, share
 from mghft_export.cli import bench as command
 from mghft_export.cli.bench import bench
 from mghft_export.cli.main import run

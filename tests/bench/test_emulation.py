@@ -2,8 +2,7 @@
 
 import pytest
 
-from mghft_export.bench.emulation import emulation
-from mghft_export.bench.rows import obstacle
+from mghft_export.bench.rows import emulation, obstacle
 from mghft_export.bench.subjects import Copy, Subject
 from mghft_export.bench.worker import LeftOut
 from mghft_export.config import MGHFTConfig

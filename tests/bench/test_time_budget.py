@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from mghft_export.bench.budget import Budget, Turns, first_run_limit, warm_up_order, who_goes_on
 from mghft_export.bench.compare import compare
 from mghft_export.bench.subjects import Copy, Subject
+from mghft_export.bench.time_budget import Budget, Turns, first_run_limit, warm_up_order, who_goes_on
 from mghft_export.bench.warm_up import warm_up
 
 

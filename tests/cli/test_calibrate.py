@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mghft_export.calibration.calibration_set import load_calibration_set
 from mghft_export.cli.main import cli, run
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.stickers.dataset import load_dataset
 
 Invoke = Callable[..., tuple[int, str, str]]

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.cli.main import COMMANDS, cli, run  # noqa: E402
-from mghft_export.hashing import sha256  # noqa: E402
+from mghft_export.files.hashing import sha256  # noqa: E402
 from mghft_export.model.checkpoint import save_checkpoint  # noqa: E402
 
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mghft_export.bundle import BRANCHES, load_bundle
-from mghft_export.calibration.build import write_calibration_set
-from mghft_export.calibration.sampling import sample_stickers
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.cli.main import cli, run
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration.sampling import sample_stickers
+from mghft_export.precision.calibration.write_set import write_calibration_set
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.stickers.dataset import load_dataset
 
 pytest.importorskip("matplotlib")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from verification.quantised import with_negated_head
+from evaluation.quantised import with_negated_head
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import bench

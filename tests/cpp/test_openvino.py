@@ -11,7 +11,7 @@ import pytest
 from cpp.conftest import Programs, call
 from cpp.stickers import cpp_rows, small_set_stickers
 
-from mghft_export.bench.record import read_record
+from mghft_export.bench.records import read_record
 from mghft_export.cpu_features import cpu_flags, has_bf16
 
 LIMITS = {"fp32": 2e-3, "fp16": 0.02, "int8": 0.1}

@@ -11,8 +11,8 @@ from cpp.conftest import call
 from cpp.stickers import cpp_rows, small_set_stickers
 
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.text_features import load_features
 from mghft_export.cli.main import cli, run
-from mghft_export.runtime.features import load_features
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.image import open_sticker
 

@@ -11,7 +11,7 @@ import pytest
 from cpp.conftest import call
 from PIL import Image
 
-from mghft_export.bench.record import read_record
+from mghft_export.bench.records import read_record
 from mghft_export.bench.text_forms import as_csv, as_markdown
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.bench import bench
@@ -20,9 +20,9 @@ from mghft_export.cli.main import cli
 from mghft_export.cli.main import run as run_command
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.errors import BundleError
+from mghft_export.evaluation.verification.precision_warning import saturation_warning
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.image import open_sticker
-from mghft_export.verification.warning import saturation_warning
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cpp.conftest import ROOT, call
 
-from mghft_export.hashing import sha256
-from mghft_export.verified_files import verified_sha256
+from mghft_export.files.hashing import sha256
+from mghft_export.files.verified_files import verified_sha256
 
 FILE = ROOT / "LICENSE"
 PLANTED = "0" * 64

@@ -7,7 +7,7 @@ from strangers.bundles import ESCAPE, unshown, write_bundle_of_names, write_host
 from strangers.feature_files import write_hostile
 
 from mghft_export.bundle import load_bundle
-from mghft_export.runtime.features import text_branch_id
+from mghft_export.bundle.text_features import text_branch_id
 
 
 def test_features(programs, tiny_bundle, small_set, tmp_path):

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.bundle.build_info import BuildFlags
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.engines.backend import Backend, open_backend
 from mghft_export.engines.build import build_engines
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.options import BuildOptions
 from mghft_export.engines.plan import EnginePlan, plan_engines
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.recipe import QuantizationRecipe
 
 NO_GPU = NoGpu("this test has none")
 
@@ -50,7 +51,9 @@ def plan(rtx: Backend) -> Callable[..., EnginePlan]:
     """Plan a build without a GPU, by the fields of its options."""
 
     def make(bundle: Bundle, *branches: str, **options: object) -> EnginePlan:
-        return plan_engines(bundle, BuildOptions(branches=branches or BRANCHES, **options), rtx, NO_GPU)  # type: ignore[arg-type]
+        flags = BuildFlags(**{name: options.pop(name) for name in BuildFlags.model_fields if name in options})
+        chosen = BuildOptions(branches=branches or BRANCHES, flags=flags, **options)  # type: ignore[arg-type]
+        return plan_engines(bundle, chosen, rtx, NO_GPU)
 
     return make
 

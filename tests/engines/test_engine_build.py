@@ -7,17 +7,18 @@ import signal
 
 import pytest
 
+from mghft_export.bundle.build_info import GpuEntry, read_build_info, write_build_info
 from mghft_export.engines import build
 from mghft_export.engines.build import build_engines
 from mghft_export.engines.build_errors import EngineMemoryError, NoKernelError, build_error
-from mghft_export.engines.build_info import GpuEntry, read_build_info, write_build_info
+from mghft_export.engines.engine_layers import read_layers
 from mghft_export.engines.gpu import Gpu
-from mghft_export.engines.layers import read_layers
 from mghft_export.engines.loading import engine_folders, load_engine_folder
-from mghft_export.engines.profiles import ProfileChoice, Span
+from mghft_export.engines.min_opt_max import MinOptMax
+from mghft_export.engines.profiles import ProfileChoice
 from mghft_export.engines.progress import Phases
 from mghft_export.errors import EngineError
-from mghft_export.hashing import sha256
+from mghft_export.files.hashing import sha256
 from mghft_export.stopping import SIGNALS, Stopped
 
 
@@ -182,7 +183,7 @@ def short_of_memory(monkeypatch):
 @pytest.mark.usefixtures("short_of_memory")
 def test_short_memory_halves_the_batch_and_says_so(bundle, plan):
     said = []
-    profiles = (ProfileChoice(Span(1, 1, 2)), ProfileChoice(Span(1, 20, 40)))
+    profiles = (ProfileChoice(MinOptMax(1, 1, 2)), ProfileChoice(MinOptMax(1, 20, 40)))
     info = build_engines(plan(bundle, "fusion", profiles=profiles), on_warning=said.append)
     assert len(said) == 2
     assert "--batch 1,1,2 and 1,10,10" in said[-1]
@@ -218,7 +219,7 @@ def test_half_the_batch_tells_short_memory_from_a_missing_kernel(bundle, plan, m
 @pytest.mark.usefixtures("short_of_memory")
 def test_a_batch_that_must_be_large_is_not_halved(bundle, plan):
     with pytest.raises(EngineMemoryError):
-        build_engines(plan(bundle, "fusion", profiles=(ProfileChoice(Span(32, 32, 32)),)))
+        build_engines(plan(bundle, "fusion", profiles=(ProfileChoice(MinOptMax(32, 32, 32)),)))
 
 
 def test_progress_never_goes_back():

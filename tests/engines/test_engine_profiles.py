@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import pytest
 
+from mghft_export.engines.min_opt_max import MinOptMax
 from mghft_export.engines.options import parse_size, parse_targets
-from mghft_export.engines.profiles import DEFAULT, ProfileChoice, Span, parse_profiles, profile_shapes
+from mghft_export.engines.profiles import DEFAULT, ProfileChoice, parse_profiles, profile_shapes
 from mghft_export.errors import EngineError
 
 
 def test_one_profile_by_default():
-    assert parse_profiles([], []) == (DEFAULT,) == (ProfileChoice(Span(1, 8, 32)),)
+    assert parse_profiles([], []) == (DEFAULT,) == (ProfileChoice(MinOptMax(1, 8, 32)),)
 
 
 def test_repeated_options_are_several_profiles():
-    latency, throughput = Span(1, 1, 2), Span(1, 8, 32)
-    length = Span(2, 32, 64)
+    latency, throughput = MinOptMax(1, 1, 2), MinOptMax(1, 8, 32)
+    length = MinOptMax(2, 32, 64)
     assert parse_profiles(["1,1,2", "1,8,32"], ["2,32,64"]) == (
         ProfileChoice(latency, length),
         ProfileChoice(throughput, length),
     )
     assert parse_profiles(["1,1,2", "1, 8, 32"], ["2,32,64", "2,2,2"])[1] == ProfileChoice(
-        throughput, Span(2, 2, 2)
+        throughput, MinOptMax(2, 2, 2)
     )
     with pytest.raises(EngineError, match="3 --batch and 2 --text-length"):
         parse_profiles(["1,1,2"] * 3, ["2,32,64"] * 2)
@@ -44,10 +45,12 @@ def test_separate_views_make_four_texts_a_sticker(full_bundle):
     shapes = profile_shapes(graphs["text"], "text", manifest, DEFAULT)
     assert shapes["input_ids"] == shapes["attention_mask"] == ((1, 2), (32, 32), (128, 64))
     assert profile_shapes(graphs["vision"], "vision", manifest, DEFAULT)["image"][2] == (32, 3, 96, 96)
-    wanted = ProfileChoice(Span(1, 1, 2), Span(2, 20, 40))
+    wanted = ProfileChoice(MinOptMax(1, 1, 2), MinOptMax(2, 20, 40))
     assert profile_shapes(graphs["text"], "text", manifest, wanted)["input_ids"] == ((1, 2), (4, 20), (8, 40))
     with pytest.raises(EngineError, match="texts have 2 to 64 tokens"):
-        profile_shapes(graphs["text"], "text", manifest, ProfileChoice(Span(1, 1, 2), Span(2, 64, 128)))
+        profile_shapes(
+            graphs["text"], "text", manifest, ProfileChoice(MinOptMax(1, 1, 2), MinOptMax(2, 64, 128))
+        )
 
 
 def test_texts_whose_padding_is_pooled_have_one_length(full_bundle):
@@ -55,7 +58,7 @@ def test_texts_whose_padding_is_pooled_have_one_length(full_bundle):
     text = manifest.precisions["fp16"]["text"]
     assert profile_shapes(text, "text", manifest, DEFAULT)["input_ids"] == ((1, 64), (8, 64), (32, 64))
     with pytest.raises(EngineError, match="leave out --text-length"):
-        profile_shapes(text, "text", manifest, ProfileChoice(Span(1, 1, 2), Span(2, 32, 64)))
+        profile_shapes(text, "text", manifest, ProfileChoice(MinOptMax(1, 1, 2), MinOptMax(2, 32, 64)))
 
 
 def test_every_input_of_every_branch_has_shapes(full_bundle):
@@ -75,8 +78,8 @@ def test_every_input_of_every_branch_has_shapes(full_bundle):
     ],
 )
 def test_halving_keeps_the_least(batch, halved):
-    found = ProfileChoice(Span(*batch)).halved()
-    assert found == (None if halved is None else ProfileChoice(Span(*halved)))
+    found = ProfileChoice(MinOptMax(*batch)).halved()
+    assert found == (None if halved is None else ProfileChoice(MinOptMax(*halved)))
 
 
 def test_targets():

@@ -8,8 +8,9 @@ import pytest
 from mghft_export.bundle import BRANCHES
 from mghft_export.engines.attentions import attentions_to_fuse, block_name, count_fused
 from mghft_export.engines.build import build_branch
-from mghft_export.engines.layers import Layer
-from mghft_export.engines.profiles import ProfileChoice, Span
+from mghft_export.engines.engine_layers import Layer
+from mghft_export.engines.min_opt_max import MinOptMax
+from mghft_export.engines.profiles import ProfileChoice
 
 
 def expected_counts(config):
@@ -40,7 +41,9 @@ def test_every_attention_is_fused(full_bundle, plan, tiny_config, precision, tar
 
 def test_a_batch_that_is_always_one_loses_attentions_and_one_or_two_loses_none(full_bundle, plan):
     def missing(*batches):
-        built = plan(full_bundle, "fusion", profiles=tuple(ProfileChoice(Span(*batch)) for batch in batches))
+        built = plan(
+            full_bundle, "fusion", profiles=tuple(ProfileChoice(MinOptMax(*batch)) for batch in batches)
+        )
         (item,) = built.branches
         return count_fused(item.attentions, build_branch(built, item).layers, len(batches)).missing
 

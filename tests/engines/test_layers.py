@@ -9,7 +9,7 @@ import pytest
 
 from mghft_export.engines.backend import Backend
 from mghft_export.engines.build_log import BuildLog
-from mghft_export.engines.layers import (
+from mghft_export.engines.engine_layers import (
     Layer,
     engine_layers,
     layers_of_inspector,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mghft_export.bundle import load_bundle
-from mghft_export.engines.build_info import BUILD_INFO, BuildInfo, GpuEntry, read_build_info, write_build_info
+from mghft_export.bundle.build_info import BUILD_INFO, BuildInfo, GpuEntry, read_build_info, write_build_info
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.loading import (
     ALLOW_HOST_CODE,

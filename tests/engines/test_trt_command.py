@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from mghft_export.bundle import load_bundle
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.calibration.manifest import make_manifest, read_manifest, write_manifest
+from mghft_export.bundle.calibration_manifest import make_manifest, read_manifest, write_manifest
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe, read_recipe
+from mghft_export.bundle.recorded_verifications import recorded_verification
 from mghft_export.cli.main import cli, run
 from mghft_export.engines.loading import engine_folders, load_engine_folder
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe
 from mghft_export.stopping import SIGNALS
-from mghft_export.verification.record import recorded_verification
 
 pytestmark = pytest.mark.usefixtures("rtx")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.recorded_verifications import record_verification
 from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig
 from mghft_export.engines.build import build_engines
-from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.evaluation.verification.precisions import verify_precisions
+from mghft_export.evaluation.verification.verification_stickers import calibration_stickers
+from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.verification.record import record_verification
-from mghft_export.verification.stickers import calibration_stickers
-from mghft_export.verification.verify import verify_precisions
 
 SOURCES = {"mini": [], "paper": ["--arch", "paper", "--random-weights"]}
 FUSED = {"mini": {"vision": 8, "text": 6, "fusion": 3}, "paper": {"vision": 16, "text": 12, "fusion": 1}}

@@ -8,8 +8,7 @@ import pytest
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation import packages
 from mghft_export.evaluation.bootstrap import bootstrap_intervals, macro_f1
-from mghft_export.evaluation.calibration_error import expected_calibration_error
-from mghft_export.evaluation.metrics import Metrics, measure
+from mghft_export.evaluation.metrics import Metrics, expected_calibration_error, measure
 from mghft_export.evaluation.packages import evaluation_module
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from mghft_export.errors import DataError, MGHFTError, StickerError
 from mghft_export.evaluation.predictions import predict_stickers
 from mghft_export.evaluation.predictors import Predictor
-from mghft_export.evaluation.selection import (
+from mghft_export.stickers.choosing import (
     bootstrap_groups,
     choose_split,
     choose_stickers,

@@ -14,8 +14,9 @@ from goldens.model import formula_model  # noqa: E402
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError  # noqa: E402
 from mghft_export.exporting import trace  # noqa: E402
+from mghft_export.fused.branches import single_graph, text_branch  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
-from mghft_export.graph.checks import check_graph, fusable_attentions  # noqa: E402
+from mghft_export.graph.promises import check_graph, fusable_attentions  # noqa: E402
 from mghft_export.model.mghft import as_released  # noqa: E402
 from mghft_export.runtime.onnx_session import OnnxSession  # noqa: E402
 
@@ -123,7 +124,7 @@ def test_single_graph_at_another_size_and_opset(tiny_config, tmp_path):
         tiny_config, image_size=(64, 128), locals=(1, 0, 1, 0), views="separate", pooling="masked"
     )
     model = formula_model(config)
-    trace.export_branch(trace.single_graph(fuse(model)), tmp_path / "mghft.onnx", opset=20)
+    trace.export_branch(single_graph(fuse(model)), tmp_path / "mghft.onnx", opset=20)
     rng = np.random.default_rng(0)
     image = rng.standard_normal((3, 3, 64, 128), dtype=np.float32)
     ids, mask = random_tokens(rng, (3, 4, 20))
@@ -137,7 +138,7 @@ def test_single_graph_at_another_size_and_opset(tiny_config, tmp_path):
 def test_another_encoder_of_transformers_keeps_its_attentions_fusable(tiny_config, tmp_path):
     fields = {**tiny_config.text_encoder, "model_type": "electra", "embedding_size": 32}
     fused = fuse(formula_model(replace(tiny_config, text_encoder=fields)))
-    trace.export_branch(trace.text_branch(fused), tmp_path / "text.onnx")
+    trace.export_branch(text_branch(fused), tmp_path / "text.onnx")
     assert len(fusable_attentions(onnx.load(tmp_path / "text.onnx").graph)) == 4
     ids, mask = random_tokens(np.random.default_rng(0), (3, 20))
     found = OnnxSession(tmp_path / "text.onnx").run({"input_ids": ids, "attention_mask": mask})[

@@ -10,14 +10,20 @@ torch = pytest.importorskip("torch")
 
 from mghft_export.bundle import load_bundle  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError  # noqa: E402
-from mghft_export.exporting import build, trace  # noqa: E402
-from mghft_export.exporting.build import ExportOptions, Source, VerifyOn, export_bundle  # noqa: E402
+from mghft_export.evaluation.verification.differences import selected_agreement  # noqa: E402
+from mghft_export.evaluation.verification.released import (  # noqa: E402
+    VerifyOn,
+    against_released,
+    synthetic_stickers,
+    verify,
+)
+from mghft_export.exporting import export_bundle as build  # noqa: E402
+from mghft_export.exporting.export_bundle import ExportOptions, Source, export_bundle  # noqa: E402
 from mghft_export.exporting.trace_process import traced_beside  # noqa: E402
-from mghft_export.exporting.verify import synthetic_stickers, verify  # noqa: E402
+from mghft_export.fused.branches import text_branch  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
 from mghft_export.runtime.pipeline import Pipeline  # noqa: E402
-from mghft_export.verification.differences import selected_agreement  # noqa: E402
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def copied_graphs(monkeypatch, tiny_bundle):
 @pytest.mark.usefixtures("copied_graphs")
 class TestExport:
     def test_verification_is_part_of_the_manifest(self, source, tmp_path):
-        options = ExportOptions(verify_on=VerifyOn(*synthetic_stickers(4), "synthetic"))
+        options = ExportOptions(verify=against_released(VerifyOn(*synthetic_stickers(4), "synthetic")))
         steps = []
         bundle, verification = export_bundle(source, tmp_path / "out", options, steps.append)
         assert verification.passed
@@ -61,7 +67,7 @@ class TestExport:
     def test_logits_beyond_the_tolerance_fail_and_leave_nothing(self, source, tmp_path):
         torch.manual_seed(1)
         other = Source(MGHFT(source.model.config).eval(), source.class_names, "other", None, trained=False)
-        options = ExportOptions(verify_on=VerifyOn(*synthetic_stickers(4), "synthetic"))
+        options = ExportOptions(verify=against_released(VerifyOn(*synthetic_stickers(4), "synthetic")))
         with pytest.raises(ExportError, match=r"more than the tolerance of 0.005; nothing was written"):
             export_bundle(other, tmp_path / "out", options)
         assert list(tmp_path.iterdir()) == []
@@ -74,9 +80,9 @@ class TestExport:
             for block in [*model.vision_model.block3, *model.vision_model.block4]:
                 block.attn.q.weight.mul_(3000)
         undetermined = Source(model, source.class_names, "sharp", None, trained=False)
-        verify_on = VerifyOn(*synthetic_stickers(4), "synthetic")
+        verify = against_released(VerifyOn(*synthetic_stickers(4), "synthetic"))
         with pytest.raises(ExportError, match=r"float64 logits by .*attention_variance_weight") as caught:
-            export_bundle(undetermined, tmp_path / "out", ExportOptions(verify_on=verify_on))
+            export_bundle(undetermined, tmp_path / "out", ExportOptions(verify=verify))
         assert "--tolerance" in str(caught.value)
         assert list(tmp_path.iterdir()) == []
 
@@ -131,7 +137,7 @@ def test_synthetic_stickers_are_the_same_every_time():
 
 
 def test_a_failure_in_the_process_beside_is_told(tiny_model, tmp_path):
-    text = replace(trace.text_branch(fuse(tiny_model)), attentions=99)
+    text = replace(text_branch(fuse(tiny_model)), attentions=99)
     with (
         pytest.raises(ExportError, match="4 fusable attentions instead of 99"),
         traced_beside(text, tmp_path / "text.onnx", opset=18),
@@ -141,7 +147,7 @@ def test_a_failure_in_the_process_beside_is_told(tiny_model, tmp_path):
 
 
 def test_the_process_beside_ends_with_the_body(tiny_model, tmp_path):
-    text = trace.text_branch(fuse(tiny_model))
+    text = text_branch(fuse(tiny_model))
     with pytest.raises(KeyboardInterrupt), traced_beside(text, tmp_path / "text.onnx", opset=18):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []

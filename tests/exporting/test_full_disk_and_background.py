@@ -14,7 +14,7 @@ from mghft_export.cli.main import cli, run  # noqa: E402
 from mghft_export.config import LEAST_TEXT_LENGTH, MGHFTConfig  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError, StickerError  # noqa: E402
 from mghft_export.exporting import trace_process  # noqa: E402
-from mghft_export.exporting.build import _image_entry  # noqa: E402
+from mghft_export.exporting.export_bundle import _image_entry  # noqa: E402
 from mghft_export.stickers.colour import hex_colour  # noqa: E402
 from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer  # noqa: E402
 

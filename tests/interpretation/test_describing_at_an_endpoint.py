@@ -24,8 +24,8 @@ from PIL import Image
 pytest.importorskip("openai")
 
 from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.ask import Manner, Work
 from mghft_export.interpretation.corpus import find_images, read_corpus
-from mghft_export.interpretation.describe import Manner, Work
 from mghft_export.interpretation.endpoint import Endpoint
 from mghft_export.interpretation.endpoint_address import is_this_machine
 from mghft_export.interpretation.endpoint_client import LONGEST_BODY
@@ -507,7 +507,7 @@ def test_identical_images_are_one_work_and_broken_ones_fail_alone(stickers: Path
 
 
 def test_only_images_under_way_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mghft_export.interpretation import describe as module
+    from mghft_export.interpretation import ask as module
 
     open_now: list[weakref.ref[Image.Image]] = []
     most = [0]

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("filelock")
 
 from mghft_export.errors import InterpreterError
+from mghft_export.interpretation.ask import Manner
 from mghft_export.interpretation.corpus import Corpus, Item
-from mghft_export.interpretation.describe import Manner
 from mghft_export.interpretation.journal import Journal, read_journal
 from mghft_export.interpretation.record import Record, Source
 from mghft_export.interpretation.rules import Rules

@@ -12,8 +12,8 @@ from interpretation.conftest import Invoke
 from PIL import Image
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.backend import Answer, Request, Unanswered
 from mghft_export.interpretation.local_model import LocalModel
+from mghft_export.interpretation.protocol import Answer, Request, Unanswered
 from mghft_export.stickers.views import VIEWS
 
 torch = pytest.importorskip("torch")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mghft_export.bundle import load_bundle
-from mghft_export.model.default_checkpoint import default_checkpoint_path
+from mghft_export.model.checkpoint_choice import default_checkpoint_path
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image import open_sticker

@@ -13,7 +13,7 @@ huggingface_hub = pytest.importorskip("huggingface_hub")
 
 from mghft_export.cli.main import cli, run  # noqa: E402
 from mghft_export.errors import CheckpointError  # noqa: E402
-from mghft_export.hashing import sha256  # noqa: E402
+from mghft_export.files.hashing import sha256  # noqa: E402
 from mghft_export.model.checkpoint import load_checkpoint, read_description, save_checkpoint  # noqa: E402
 from mghft_export.model.hub import HubFile, is_hub_place, local_file, parse_hub_place  # noqa: E402
 from mghft_export.model.text_weights import TextWeights, find_text_weights, from_place, pinned  # noqa: E402

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from mghft_export.bundle import Manifest, QuantizationEntry, load_bundle
-from mghft_export.calibration.build import write_calibration_set
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.calibration.sampling import sample_stickers
 from mghft_export.errors import MGHFTError
+from mghft_export.evaluation.verification.verification_stickers import calibration_stickers
 from mghft_export.precision.calibrated_set import calibrated_set, set_entry
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
+from mghft_export.precision.calibration.sampling import sample_stickers
+from mghft_export.precision.calibration.write_set import write_calibration_set
 from mghft_export.stickers.dataset import load_dataset
-from mghft_export.verification.stickers import calibration_stickers
 
 
 @pytest.fixture

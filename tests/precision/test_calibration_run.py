@@ -7,13 +7,13 @@ import onnx
 import pytest
 
 from mghft_export.bundle import BRANCHES, load_bundle
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.config import MGHFTConfig
 from mghft_export.precision import calibration_run, feeds
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.feeds import run_images, run_texts
 from mghft_export.precision.observe import observed
 from mghft_export.precision.products import weight_products
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime.pipeline import Pipeline
 
 STICKERS = 5

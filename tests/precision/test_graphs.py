@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import MGHFTError
-from mghft_export.graph.checks import fusable_attentions
 from mghft_export.graph.edits import REATTENTION
+from mghft_export.graph.promises import fusable_attentions
 from mghft_export.precision.cpu_form import approximate_gelu, slice_feed_forwards
 from mghft_export.precision.fp16 import to_fp16, too_large
 from mghft_export.precision.int8 import to_int8

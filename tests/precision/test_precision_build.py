@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mghft_export.bundle import BRANCHES, MANIFEST, load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, read_recipe
 from mghft_export.errors import ExportError, MGHFTError
-from mghft_export.precision.build import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.recipe import RECIPE, QuantizationRecipe, read_recipe
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.image import open_sticker
 
@@ -127,7 +127,7 @@ def test_a_bad_calibration_folder_leaves_the_bundle_as_it_was(bundle, tmp_path):
 
 def test_a_recipe_file_that_is_none_is_one_sentence(tmp_path):
     (tmp_path / RECIPE).write_text("{}x")
-    with pytest.raises(MGHFTError, match="no quantisation recipe"):
+    with pytest.raises(MGHFTError, match=r"is not JSON; give the recipe\.json of a quantised bundle"):
         read_recipe(tmp_path)
     with pytest.raises(MGHFTError, match="no recipe at"):
         read_recipe(tmp_path / "nowhere.json")

@@ -10,13 +10,13 @@ import pytest
 from precision.products_alone import extreme_activations, products_alone, run_exactly, run_in_onnxruntime
 
 from mghft_export.bundle import BRANCHES, load_bundle
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.errors import ExportError
-from mghft_export.precision import build
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision import add_graphs as build
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.qdq import quantise_weight
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.precision.saturation import PAIR_LIMIT, pair_sums, saturating_products
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from mghft_export.engines.backend import Backend
-from mghft_export.runtime.host_memory import array_at
+from mghft_export.runtime.session import array_at
 
 PROFILES = [((1, 3), (1, 3), (1, 3)), ((2, 3), (4, 3), (8, 3))]
 """Of the input `x`: latency at a batch of 1, and throughput."""

@@ -7,13 +7,13 @@ import shutil
 import pytest
 
 from mghft_export.bundle import load_bundle
+from mghft_export.bundle.build_info import read_build_info
 from mghft_export.cli.main import cli, run
-from mghft_export.engines.build_info import read_build_info
 from mghft_export.engines.gpu import Gpu, find_gpu
 from mghft_export.engines.loading import engine_folders
 from mghft_export.errors import EngineError
 from mghft_export.runtime.engine_branches import engine_branches, find_engine_folder
-from mghft_export.runtime.profiles import Extent, choose_profile
+from mghft_export.runtime.profile_choice import Extent, choose_profile
 
 no_gpu = pytest.mark.skipif(isinstance(find_gpu(), Gpu), reason="is about machines without a GPU")
 
@@ -51,7 +51,7 @@ def test_a_real_build_has_the_profiles_that_are_chosen_from(built):
     profiles = [{name: Extent(*shapes) for name, shapes in profile.items()} for profile in entry.profiles]
 
     def shapes(batch):
-        return {name: (batch, *extent.most[1:]) for name, extent in profiles[0].items()}
+        return {name: (batch, *extent.maximum[1:]) for name, extent in profiles[0].items()}
 
     assert [choose_profile(profiles, shapes(batch)) for batch in (1, 2, 3, 32)] == [0, 0, 1, 1]
     with pytest.raises(EngineError, match="no profile"):

@@ -12,7 +12,7 @@ from mghft_export.cli.main import cli, run
 from mghft_export.engines.backend import open_backend
 from mghft_export.engines.loading import engine_folders
 from mghft_export.errors import EngineError
-from mghft_export.exporting.verify import synthetic_stickers
+from mghft_export.evaluation.verification.released import synthetic_stickers
 from mghft_export.runtime.pipeline import Pipeline
 
 pytestmark = pytest.mark.gpu

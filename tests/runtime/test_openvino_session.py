@@ -11,13 +11,13 @@ import onnx
 import pytest
 
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.cpu_features import cpu_flags, has_bf16
 from mghft_export.errors import BundleError, MGHFTError
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime import openvino_session
 from mghft_export.runtime.graph_session import PROVIDERS, open_graph
 from mghft_export.runtime.openvino_session import OpenVinoSession

@@ -11,15 +11,15 @@ from goldens.model import formula_model
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import EngineError, MGHFTError
-from mghft_export.exporting.build import ExportOptions, Source, export_bundle
-from mghft_export.exporting.verify import synthetic_stickers
+from mghft_export.evaluation.verification.released import synthetic_stickers
+from mghft_export.exporting.export_bundle import ExportOptions, Source, export_bundle
 from mghft_export.fused.mghft import fuse
 from mghft_export.model.checkpoint import class_names
 from mghft_export.model.mghft import MGHFT
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
-from mghft_export.runtime.profiles import text_lengths
+from mghft_export.runtime.profile_choice import text_lengths
 from mghft_export.runtime.session import DeviceArray
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.runtime.torch_session import torch_branches

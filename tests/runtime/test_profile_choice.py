@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mghft_export.errors import EngineError
-from mghft_export.runtime.profiles import Extent, batch_sizes, choose_profile, common_sizes, split_batch
+from mghft_export.runtime.profile_choice import Extent, batch_sizes, choose_profile, common_sizes, split_batch
 
 
 def profile(least, best, most, length=None):

@@ -17,7 +17,7 @@ from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import BundleError, StickerError
 from mghft_export.evaluation.ablation import ablate
-from mghft_export.exporting.build import ExportOptions, Source, export_bundle
+from mghft_export.exporting.export_bundle import ExportOptions, Source, export_bundle
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import load_dataset
 

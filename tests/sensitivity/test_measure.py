@@ -9,13 +9,13 @@ import onnx
 import pytest
 
 from mghft_export.bundle import BRANCHES, load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.precision.build import add_precisions
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.products import weight_products
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.effect import effect_of

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mghft_export.bundle import load_bundle
-from mghft_export.calibration.calibration_set import load_calibration_set
-from mghft_export.calibration.default_set import default_calibration_set
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.errors import MGHFTError
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
+from mghft_export.precision.calibration.calibration_set import load_calibration_set
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
-from mghft_export.precision.recipe import QuantizationRecipe
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.layers import Layer, find_layers, text_size
 from mghft_export.sensitivity.measure import measure_layers

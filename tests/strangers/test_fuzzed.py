@@ -21,18 +21,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strangers.feature_files import archive, sound
 
-from mghft_export.bench.record import read_record
+from mghft_export.bench.records import read_record
 from mghft_export.bundle import MANIFEST, load_bundle
-from mghft_export.calibration.default_set import default_calibration_set
-from mghft_export.calibration.manifest import read_manifest
-from mghft_export.engines.build_info import BUILD_INFO, read_build_info
-from mghft_export.engines.layers import layers_path, read_layers, read_times
+from mghft_export.bundle.build_info import BUILD_INFO, read_build_info
+from mghft_export.bundle.calibration_manifest import read_manifest
+from mghft_export.bundle.graph_contents import check_graph_contents
+from mghft_export.bundle.quantization_recipe import read_recipe
+from mghft_export.bundle.text_features import load_features, text_branch_id
+from mghft_export.engines.engine_layers import layers_path, read_layers, read_times
 from mghft_export.errors import MGHFTError
-from mghft_export.graph_contents import check_graph_contents
 from mghft_export.interpretation.answer import parse_answer
 from mghft_export.model.checkpoint import METADATA, build_model, load_checkpoint, save_checkpoint
-from mghft_export.precision.recipe import read_recipe
-from mghft_export.runtime.features import load_features, text_branch_id
+from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.stickers.text_file import read_texts
 from mghft_export.stickers.tokens import default_tokenizer_path, parse_tokenizer
 

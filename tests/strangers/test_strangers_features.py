@@ -10,8 +10,8 @@ import pytest
 from strangers.feature_files import archive, npy, sound, write_hostile
 
 from mghft_export.bundle import Bundle, load_bundle
+from mghft_export.bundle.text_features import load_features, text_branch_id
 from mghft_export.errors import StickerError
-from mghft_export.runtime.features import load_features, text_branch_id
 
 
 @pytest.fixture(scope="module")

@@ -15,26 +15,26 @@ import torch
 from click.testing import CliRunner
 
 from mghft_export.bundle import Bundle, CheckpointEntry, load_bundle, write_manifest
+from mghft_export.bundle.quantization_recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.cli.train import train as command
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
+from mghft_export.files.hashing import sha256
 from mghft_export.fused.mghft import fuse
-from mghft_export.hashing import sha256
 from mghft_export.model.checkpoint import build_model, load_checkpoint, read_description, save_checkpoint
 from mghft_export.model.mghft import MGHFT
-from mghft_export.precision.build import add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.qdq import quantise_weight, scale_of
-from mghft_export.precision.recipe import QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training.loop import train
+from mghft_export.training.qat.fake_quantisation import fake_quantise, fake_quantise_weight
+from mghft_export.training.qat.learned_ranges import LearnedRanges
 from mghft_export.training.qat.network import QuantisedTraining, products_of
-from mghft_export.training.qat.plan import QatPlan, read_plan
-from mghft_export.training.qat.ranges import LearnedRanges
-from mghft_export.training.qat.rounding import fake_quantise, fake_quantise_weight
 from mghft_export.training.qat.run import quantised
+from mghft_export.training.qat.start import QatPlan, read_plan
 from mghft_export.training.recipe import Recipe, parse_recipe
 from mghft_export.training.step import TrainingModel
 

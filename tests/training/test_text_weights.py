@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError
-from mghft_export.hashing import sha256
+from mghft_export.files.hashing import sha256
 from mghft_export.model import text_weights
+from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.text import build_text_encoder
-from mghft_export.model.text_choice import TextChoice
 from mghft_export.model.text_weights import (
     TextWeights,
     checkpoint_text_weights,
@@ -25,8 +25,8 @@ from mghft_export.model.text_weights import (
     pinned,
 )
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training import text_cache
-from mghft_export.training.text_cache import cache_key, frozen_text_features
+from mghft_export.training import pooled_texts as text_cache
+from mghft_export.training.pooled_texts import cache_key, frozen_text_features
 
 ENCODER = MGHFTConfig.mini().to_dict()["text_encoder"] | {
     "hidden_size": 16,

@@ -17,17 +17,17 @@ from safetensors.torch import save_file
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import CheckpointError, DataError, MGHFTError
-from mghft_export.hashing import sha256
+from mghft_export.files.hashing import sha256
 from mghft_export.model.checkpoint import (
     build_model,
     load_checkpoint,
     read_description,
     read_safetensors,
 )
+from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import Attention, Pyramid
 from mghft_export.model.text import build_text_encoder
-from mghft_export.model.text_choice import TextChoice
 from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training import loop, setup
 from mghft_export.training.attention_variance import watch_attention

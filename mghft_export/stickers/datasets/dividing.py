@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mghft_export.atomic import replacing_file
 from mghft_export.errors import DataError
-from mghft_export.hashing import sha256
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.hashing import sha256
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.datasets.folder import CLASSES_FILE
-from mghft_export.stickers.datasets.rows import SPLITS, WHOLE
+from mghft_export.stickers.datasets.table import SPLITS, WHOLE
 
 
 @dataclass(frozen=True)

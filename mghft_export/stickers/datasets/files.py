@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, StrictStr, ValidationError
 
 from mghft_export.errors import DataError
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.foreign_json import parse_json
 from mghft_export.stickers.datasets.problems import Finding, ProblemKind
 
 Parsed = TypeVar("Parsed", bound=BaseModel)

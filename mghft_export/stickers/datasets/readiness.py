@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mghft_export.stickers.dataset import Sticker, StickerSet
-from mghft_export.stickers.datasets.rows import WHOLE
+from mghft_export.stickers.datasets.table import WHOLE
 
 FEW = 100
 """Stickers below which a share says little: there the half-width of its interval is 8 points and more."""

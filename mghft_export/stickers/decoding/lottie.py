@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from mghft_export.foreign_json import parse_json
+from mghft_export.files.foreign_json import parse_json
 from mghft_export.stickers.decoding.messengers import unpacked
 from mghft_export.stickers.decoding.opened import NamelessError, Opened
 

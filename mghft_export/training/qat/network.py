@@ -17,9 +17,9 @@ from mghft_export.fused.fusion import FusedFusion
 from mghft_export.fused.text import FusedText
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.mghft import MGHFT
-from mghft_export.training.qat.products import NamedProducts, Quantiser
-from mghft_export.training.qat.ranges import LearnedRanges
-from mghft_export.training.qat.rounding import fake_quantise, fake_quantise_weight
+from mghft_export.training.qat.fake_quantisation import fake_quantise, fake_quantise_weight
+from mghft_export.training.qat.learned_ranges import LearnedRanges
+from mghft_export.training.qat.named_products import NamedProducts, Quantiser
 from mghft_export.training.step import StepOutput, images_seen
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mghft_export.atomic import replacing_file
+from mghft_export.bundle.quantization_recipe import write_recipe
 from mghft_export.errors import MGHFTError
-from mghft_export.hashing import sha256
+from mghft_export.files.atomic import replacing_file
+from mghft_export.files.hashing import sha256
 from mghft_export.model.mghft import MGHFT
-from mghft_export.precision.recipe import write_recipe
+from mghft_export.training.qat.learned_ranges import LearnedRanges
 from mghft_export.training.qat.network import QuantisedTraining, products_of
-from mghft_export.training.qat.plan import QatPlan
-from mghft_export.training.qat.ranges import LearnedRanges
+from mghft_export.training.qat.start import QatPlan
 
 
 def quantised(model: MGHFT, plan: QatPlan) -> tuple[QuantisedTraining, LearnedRanges, list[str]]:

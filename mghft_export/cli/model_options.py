@@ -1,0 +1,79 @@
+"""Click options made of a pydantic model, so that what can be chosen is written down once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def model_options(model: type[BaseModel]) -> Callable[[Command], Command]:
+    """An option for each field of a model that has a description, which becomes its help.
+
+    A bool is a flag (`--name`, and `--name/--no-name` where it is on by default), a Literal a choice, and a field with
+    limits a number within them. The command gets all of them by the names of the fields: `model(**options)`.
+    """
+
+    def decorate(command: Command) -> Command:
+        for name, field in reversed(model.model_fields.items()):
+            if field.description is not None:
+                command = _option(name, field)(command)
+        return command
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
+    word = "--" + name.replace("_", "-")
+    default = field.get_default(call_default_factory=True)
+    if field.annotation is bool:
+        declared = f"{word}/--no-{word[2:]}" if default else word
+        return click.option(declared, name, is_flag=True, default=default, help=field.description)
+    return click.option(
+        word,
+        name,
+        type=_type_of(field),
+        default=default,
+        show_default=default is not None,
+        help=field.description,
+    )
+
+
+def _type_of(field: FieldInfo) -> click.ParamType[Any] | type[Any]:
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
+    if get_origin(field.annotation) is Literal:
+        return click.Choice(get_args(field.annotation))
+    if get_origin(kinds[0]) is Literal:
+        return click.Choice(get_args(kinds[0]))
+    if kinds[0] is Path:
+        return click.Path(path_type=Path)
+    limits = _limits(field)
+    if kinds[0] is int:
+        return click.IntRange(**limits) if limits else int
+    if kinds[0] is float:
+        return click.FloatRange(**limits) if limits else float
+    raise TypeError(f"a field of type {field.annotation} has no option")
+
+
+def _limits(field: FieldInfo) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    names: Mapping[str, tuple[str, bool]] = {
+        "ge": ("min", False),
+        "gt": ("min", True),
+        "le": ("max", False),
+        "lt": ("max", True),
+    }
+    for item in field.metadata:
+        for name, (side, is_open) in names.items():
+            if (limit := getattr(item, name, None)) is not None:
+                found[side] = limit
+                if is_open:
+                    found[f"{side}_open"] = True
+    return found

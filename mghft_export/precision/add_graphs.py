@@ -1,0 +1,141 @@
+"""A bundle's float32 graphs become graphs of other precisions, beside them in the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import onnx
+
+from mghft_export.bundle import (
+    BRANCHES,
+    MANIFEST,
+    Bundle,
+    FileEntry,
+    GraphEntry,
+    QuantizationEntry,
+    file_entry,
+    load_bundle,
+)
+from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, write_recipe
+from mghft_export.errors import ExportError
+from mghft_export.files.atomic import replacing_file, replacing_folder
+from mghft_export.files.exclusive import exclusive
+from mghft_export.graph.entries import graph_entry
+from mghft_export.graph.promises import check_graph, fusable_attentions
+from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
+from mghft_export.precision.compact import store_constants_in_half
+from mghft_export.precision.feeds import OnStickers, no_report
+from mghft_export.precision.fp16 import to_fp16
+from mghft_export.precision.int8 import to_int8
+from mghft_export.precision.saturation import saturating_products
+from mghft_export.runtime.text_cache import TextCache
+
+PRECISIONS = ("fp16", "int8", "int8-fp16")
+"""What can be made of float32 graphs. INT8 has two forms: `int8` over float32, for CPUs and as the reference, and
+`int8-fp16` over FP16, for GPUs."""
+
+
+def add_precisions(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    options: PrecisionOptions | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_stickers: OnStickers = no_report,
+    texts: TextCache | None = None,
+) -> Bundle:
+    """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
+
+    What another process adds to the bundle meanwhile stays.
+
+    Args:
+        on_step: called with what starts.
+        on_stickers: called with how many calibration stickers of that are done, and how many there are.
+        texts: features of texts, shared with others that encode them.
+
+    Raises:
+        MGHFTError: the calibration set cannot be used, the recipe is of another model, or the disk is full. The bundle
+            is as it was then.
+    """
+    options = options or PrecisionOptions()
+    work = Calibration(bundle, options, on_step, on_stickers, texts)
+    quantised = [name for name in precisions if name.startswith("int8")]
+    recipe = work.recipe() if quantised else None
+    graphs: dict[str, dict[str, GraphEntry]] = {}
+    quantization: dict[str, QuantizationEntry] = {}
+    magnitudes = work.magnitudes() if "fp16" in precisions else None
+    with ExitStack() as to_the_end, ExitStack() as stack:
+        # Left in the opposite order: the folders are renamed first, and the manifest that describes them last.
+        manifest = stack.enter_context(replacing_file(bundle.root / MANIFEST))
+        for precision in precisions:
+            folder = stack.enter_context(replacing_folder(bundle.root / precision))
+            graphs[precision] = {}
+            for branch in BRANCHES:
+                on_step(f"writing {precision}/{branch}.onnx")
+                path = folder / f"{branch}.onnx"
+                _write(bundle, precision, branch, path, work, recipe)
+                entry = graph_entry(folder, path)
+                graphs[precision][branch] = entry.model_copy(update={"file": _moved(entry.file, precision)})
+            if recipe is not None and precision in quantised:
+                write_recipe(folder / RECIPE, recipe)
+                quantization[precision] = QuantizationEntry(
+                    recipe=_moved(file_entry(folder, folder / RECIPE), precision),
+                    calibration_set=recipe.calibration_set,
+                    sums_in_16_bits=precision == "int8",
+                )
+        to_the_end.enter_context(exclusive(bundle.root))
+        now = load_bundle(bundle.root).manifest  # another process may have added to it meanwhile
+        if now.precisions["fp32"] != bundle.manifest.precisions["fp32"]:
+            raise ExportError(f"{bundle.root} was exported again meanwhile; run this again")
+        kept = {k: v for k, v in (now.verification or {}).items() if k not in precisions}
+        update = {
+            "precisions": now.precisions | graphs,
+            "quantization": now.quantization | quantization,
+            "magnitudes": now.magnitudes if magnitudes is None else magnitudes,
+            "verification": kept or None,
+        }
+        described = now.model_copy(update=update)
+        manifest.write_text(described.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return load_bundle(bundle.root)
+
+
+def _moved(entry: FileEntry, folder: str) -> FileEntry:
+    """A file that will be in a folder of the bundle."""
+    return entry.model_copy(update={"path": f"{folder}/{entry.path}"})
+
+
+def _write(
+    bundle: Bundle,
+    precision: str,
+    branch: str,
+    path: Path,
+    work: Calibration,
+    recipe: QuantizationRecipe | None,
+) -> None:
+    source = bundle.graph(branch)
+    attentions = len(fusable_attentions(onnx.load(source).graph))
+    if precision == "fp16":
+        made = to_fp16(onnx.load(source), half_io=work.options.half_io)
+    else:
+        assert recipe is not None
+        half = precision == "int8-fp16"
+        if branch in recipe.branches:
+            made = to_int8(
+                work.smoothed(branch, recipe),
+                recipe.ranges[branch],
+                form="half" if half else "cpu",
+                float_layers=recipe.float_layers.get(branch, ()),
+            )
+        else:
+            made = onnx.load(source)
+            if half:
+                made = to_fp16(made)
+            else:
+                store_constants_in_half(made.graph)
+    if precision == "int8" and (wrong := saturating_products(made.graph)):
+        raise ExportError(
+            f"{path.name}: {wrong[0]} can leave 16 bits on a CPU without VNNI; this is a fault of ours"
+        )
+    onnx.save(made, path)
+    check_graph(path, attentions=attentions)

@@ -1,0 +1,107 @@
+"""Drawing the stickers of a calibration set from a data set's train split."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mghft_export.errors import DataError, MGHFTError
+from mghft_export.precision.calibration.held_out import HeldOut, held_out_stickers, image_hash
+from mghft_export.precision.calibration.stratified import Cell, allot
+from mghft_export.stickers.choosing import choose_stickers
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.image import open_sticker
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Stickers for a calibration set, in the order in which they were drawn."""
+
+    dataset: StickerSet
+    stickers: tuple[Sticker, ...]
+    seed: int
+    asked: int
+    """How many there should be; fewer where train has no more."""
+    left_out: tuple[str, ...]
+    """Why stickers of train were passed over, a sentence each."""
+
+
+def sample_stickers(
+    dataset: StickerSet, size: int, *, seed: int = 0, topics: Sequence[str] = (), skip_bad: bool = False
+) -> Sample:
+    """Draw stickers from train, in proportion to its classes and topics (:func:`.stratified.allot`).
+
+    The same data set, in whatever place and order, and the same seed give the same stickers.
+
+    Args:
+        size: how many; all there are where there are fewer.
+        topics: only from these; from all if empty.
+        skip_bad: draw others instead of stickers that cannot be used.
+
+    Raises:
+        DataError: there is no train split or no such topic; or a drawn sticker has no text, has an image that
+            cannot be read or is in val or test as well, and ``skip_bad`` is not set; or all stickers are like that.
+    """
+    if size < 1:
+        raise DataError("a calibration set needs a sticker; ask for one or more with --size")
+    if not dataset.splits.get("train"):
+        raise DataError(
+            f"{dataset.root} has no train split with stickers; calibration sets are sampled from train alone"
+        )
+    pool = choose_stickers(dataset, "train", topics)
+    held_out = held_out_stickers(dataset)
+    faults: dict[Path, str | None] = {}
+    while True:
+        chosen = _draw(pool, size, dataset.root, seed)
+        for sticker in chosen:
+            if sticker.image not in faults:
+                faults[sticker.image] = _fault(sticker, held_out)
+        found = [fault for sticker in chosen if (fault := faults[sticker.image]) is not None]
+        if found and not skip_bad:
+            raise DataError(f"{found[0]}, or leave such stickers out with skip_bad (--skip-bad)")
+        if not found:
+            left_out = tuple(fault for fault in faults.values() if fault is not None)
+            return Sample(dataset, tuple(chosen), seed, size, left_out)
+        pool = tuple(sticker for sticker in pool if faults.get(sticker.image) is None)
+        if not pool:
+            raise DataError(f"no sticker of {dataset.root}'s train split can be used; first: {found[0]}")
+
+
+def source_path(sticker: Sticker, root: Path) -> str:
+    """Where a sticker's image is in its data set, with slashes."""
+    return Path(os.path.relpath(sticker.image, root)).as_posix()
+
+
+def _draw(pool: Sequence[Sticker], size: int, root: Path, seed: int) -> list[Sticker]:
+    """The first of each cell after a shuffle by hashes, which depends on no order of rows and no version of Python."""
+
+    def lot(sticker: Sticker) -> bytes:
+        words = f"{seed} {source_path(sticker, root)}"
+        return hashlib.sha256(words.encode("utf-8", "surrogateescape")).digest()
+
+    cells: dict[Cell, list[Sticker]] = defaultdict(list)
+    for sticker in sorted(pool, key=lot):
+        cells[sticker.label, sticker.topic].append(sticker)
+    shares = allot({cell: len(own) for cell, own in cells.items()}, size)
+    return sorted((sticker for cell, own in cells.items() for sticker in own[: shares[cell]]), key=lot)
+
+
+def _fault(sticker: Sticker, held_out: HeldOut) -> str | None:
+    """Why a sticker cannot be used, if so."""
+    if not sticker.text.strip():
+        return f"{sticker.image} has no text; take annotations with texts"
+    try:
+        sticker.image.name.encode()
+    except UnicodeEncodeError:
+        return f"the name of {sticker.image} is not UTF-8, which a manifest is; rename the file"
+    try:
+        open_sticker(sticker.image)
+        content = image_hash(sticker.image)
+    except MGHFTError as error:
+        return str(error)
+    twin = held_out.find(content, sticker.topic, sticker.image.name)
+    return f"{sticker.image} of train is {twin} as well; take it out of train" if twin else None
