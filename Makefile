@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 demo: $(VENV)/.installed ## export a model, verify it, and run real stickers through it
-	$(BIN)/mghft-export onnx --precision fp16 --precision int8 --stickers $(SMALL) -o $(BUNDLE)
+	$(BIN)/mghft-export onnx --precision fp16 --precision int8 --data $(SMALL) -o $(BUNDLE)
 	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO)) \
 	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
 	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO_PICTURES))

@@ -25,11 +25,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mghft_export.bench.compare import WARM_UP_RUNS, compare
+from mghft_export.bench.provenance import machine
+from mghft_export.bench.records import row_record
 from mghft_export.bench.runner_rows import runner_version
 from mghft_export.bench.statistics import speed_up
 from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import load_bundle
-from mghft_export.cli.bench import machine, row_dict
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "cpp_runner.json"
@@ -127,7 +128,11 @@ def main() -> None:
                 if failed := next((row.failure for row in rows if row.failure), None):
                     raise SystemExit(f"a row could not be measured: {failed}")
                 content["comparisons"].append(
-                    {"part": part, "batch": batch, "rows": [row_dict(row) for row in rows]}
+                    {
+                        "part": part,
+                        "batch": batch,
+                        "rows": [row_record(row).model_dump(mode="json") for row in rows],
+                    }
                 )
                 gain = rows[1].speed_up
                 assert gain is not None

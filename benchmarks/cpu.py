@@ -18,9 +18,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mghft_export.bench.compare import WARM_UP_RUNS, Row, compare
+from mghft_export.bench.provenance import machine
+from mghft_export.bench.records import row_record
+from mghft_export.bench.settings import IMPLEMENTATIONS
 from mghft_export.bench.subjects import Gemm, Subject
 from mghft_export.bundle import load_bundle
-from mghft_export.cli.bench import IMPLEMENTATIONS, machine, row_dict, table
+from mghft_export.cli.bench_tables import table
 from mghft_export.cli.main import run
 from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file
@@ -67,7 +70,7 @@ def main(bundle: Path, output: Path, iterations: int) -> None:
             comparison: dict[str, object] = {
                 "part": part,
                 "batch": batch,
-                "rows": [row_dict(row) for row in rows[: len(subjects)]],
+                "rows": [row_record(row).model_dump(mode="json") for row in rows[: len(subjects)]],
             }
             if others:
                 comparison["efficiency"] = efficiency(rows[len(subjects) :], vision_flops * batch)

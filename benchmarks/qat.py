@@ -40,7 +40,8 @@ from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.products import weight_products
 from mghft_export.stickers.dataset import load_dataset
-from mghft_export.training.loop import STATE_FILE, train
+from mghft_export.training.keeping import STATE_FILE
+from mghft_export.training.loop import train
 from mghft_export.training.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "qat.json"

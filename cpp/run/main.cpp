@@ -80,7 +80,7 @@ int run(int argc, char** argv) {
     bench_command->add_option("--duration", bench.duration, "Minimum seconds to measure each row.")
         ->check(CLI::Range(0.0, 3600.0))
         ->capture_default_str();
-    bench_command->add_option("--stickers", bench.stickers, "A calibration set; made-up stickers without one.");
+    bench_command->add_option("--calibration", bench.stickers, "A calibration set; made-up stickers without one.");
     add_running_options(bench_command, bench.options);
     bench_command->add_flag("--json", bench.json, "Print JSON instead of a table.");
     bench_command->add_option("-o,--output", bench.output, "Write the JSON to a file.");

@@ -60,7 +60,7 @@ def export(
     background: str = "white",
     opset: int = DEFAULT_OPSET,
     single_file: bool = False,
-    stickers: str | Path | StickerSet | None = None,
+    data: str | Path | StickerSet | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     verify: bool = True,
     calibration: PrecisionOptions | None = None,
@@ -84,7 +84,7 @@ def export(
         background: the colour that transparent stickers are put on.
         opset: ONNX operator set.
         single_file: also write `mghft.onnx`, all branches as one graph.
-        stickers: a data set to verify on; synthetic stickers by default.
+        data: a data set to verify on; synthetic stickers by default.
         tolerance: the largest difference of a logit from PyTorch's.
         verify: compare fp32 with PyTorch, and other precisions with fp32.
         calibration: how other precisions are made.
@@ -103,13 +103,13 @@ def export(
     changes = {"image_size": image_size, "views": views, "pooling": pooling}
     changes = {key: value for key, value in changes.items() if value is not None}
     options = calibration or PrecisionOptions()
-    data = stickers if isinstance(stickers, StickerSet) or stickers is None else load_dataset(Path(stickers))
+    dataset = data if isinstance(data, StickerSet) or data is None else load_dataset(Path(data))
     export_options = ExportOptions(
         opset=opset,
         single_file=single_file,
         tokenizer=default_tokenizer_path() if tokenizer is None else Path(tokenizer),
         background=background,
-        verify=against_released(verification_stickers(data, background, tolerance)) if verify else None,
+        verify=against_released(verification_stickers(dataset, background, tolerance)) if verify else None,
     )
     on_step("reading the checkpoint")
     note = ""
@@ -121,7 +121,7 @@ def export(
     bundle, verification = export_bundle(source, Path(output), export_options, on_step)
     verified: Mapping[str, PrecisionVerification] = {}
     if wanted and verify:
-        bundle, verified = add_verified_precisions(bundle, wanted, options, data, on_step, on_stickers)
+        bundle, verified = add_verified_precisions(bundle, wanted, options, dataset, on_step, on_stickers)
     elif wanted:
         bundle = add_precisions(bundle, wanted, options, on_step, on_stickers)
     return Exported(bundle, note, verification, verified)

@@ -12,6 +12,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
+from mghft_export.bench.records import ComparisonRecord
 from mghft_export.bench.text_forms import short_number
 
 WIDTH, HEIGHT = 6.0, 3.8
@@ -26,14 +27,14 @@ STEPS = (tuple(range(10, 100)), (1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1,))
 """Round numbers within a power of ten, from many to few."""
 
 
-def latency_against_batch(comparisons: Sequence[Mapping[str, Any]]) -> str:
+def latency_against_batch(comparisons: Sequence[ComparisonRecord]) -> str:
     """A line a row, over the batches of one part, both axes logarithmic; bars where there is one batch."""
-    batches_shown = sorted({comparison["batch"] for comparison in comparisons})
+    batches_shown = sorted({comparison.batch for comparison in comparisons})
     lines: dict[str, list[tuple[int, float]]] = {}
-    for comparison in sorted(comparisons, key=lambda item: int(item["batch"])):
-        for row in comparison["rows"]:
-            if row["latency"]:
-                lines.setdefault(row["name"], []).append((comparison["batch"], row["latency"]["median"]))
+    for comparison in sorted(comparisons, key=lambda item: item.batch):
+        for row in comparison.rows:
+            if row.latency:
+                lines.setdefault(row.name, []).append((comparison.batch, row.latency.median))
     if len(batches_shown) == 1:
         return _bars({name: points[0][1] for name, points in lines.items()}, batches_shown[0])
     figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT))
@@ -77,30 +78,34 @@ def log_ticks(values: Sequence[float]) -> list[float]:
     return ticks
 
 
-def latency_against_accuracy(comparison: Mapping[str, Any]) -> str | None:
+def latency_against_accuracy(comparison: ComparisonRecord) -> str | None:
     """A point a row with a known accuracy: share of stickers with float32's class; None where there is no such row."""
-    rows = [row for row in comparison["rows"] if row["latency"] and row["price"]]
+    rows = [
+        (row.name, row.latency.median, 100 * row.price.agreement)
+        for row in comparison.rows
+        if row.latency and row.price
+    ]
     if not rows:
         return None
     figure, axes = pyplot.subplots(figsize=(WIDTH, HEIGHT))
-    for number, row in enumerate(rows):
+    for number, (name, median, agreement) in enumerate(rows):
         axes.plot(
-            [row["latency"]["median"]],
-            [100 * row["price"]["agreement"]],
+            [median],
+            [agreement],
             MARKERS[number % len(MARKERS)],
             markersize=9,
             clip_on=False,  # 100 % is the upper edge
-            label=row["name"],
+            label=name,
         )
-    worst = 100 - 100 * min(row["price"]["agreement"] for row in rows)
+    worst = 100 - min(agreement for _, _, agreement in rows)
     axes.set(
-        xlabel=f"median ms of {comparison['batch']} at once",
-        xlim=(0, 1.15 * max(row["latency"]["median"] for row in rows)),
+        xlabel=f"median ms of {comparison.batch} at once",
+        xlim=(0, 1.15 * max(median for _, median, _ in rows)),
         ylabel="same class as fp32, %",
         ylim=(max(0, 100 - max(1.0, 1.2 * worst)), 100),
     )
     axes.ticklabel_format(useOffset=False, style="plain")
-    return _svg(figure, axes, f"accuracy{comparison['part']}{comparison['batch']}")
+    return _svg(figure, axes, f"accuracy{comparison.part}{comparison.batch}")
 
 
 def _svg(figure: Any, axes: Any, salt: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mghft_export.bench.rank_interval import Ratio, least_times, ratio_interval
+from mghft_export.bench.records import ComparisonRecord, Record, RowRecord
 
 ERROR = 0.05
 """Chance that any row of one bundle measured twice is called slower or faster; a row has its part of it."""
@@ -75,7 +75,7 @@ class Change:
         return lost or (self.slower and self.ratio is not None and self.ratio > 1 + above)
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def differences(old: Record, new: Record) -> list[Change]:
     """Rows of both results, in the order of the old one; rows that only the new one has come last."""
     before, after = dict(_rows(old)), dict(_rows(new))
     both = [key for key in before if key in after and _median(before[key]) and _median(after[key])]
@@ -95,7 +95,7 @@ def least_rounds(changes: Sequence[Change]) -> int:
     return least_times(ERROR / max(1, sum(change.ratio is not None for change in changes)))
 
 
-def machine_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, float]:
+def machine_changes(old: Record, new: Record) -> dict[str, float]:
     """New over old time of the machine's own `product` and `copy`: medians over parts and batches."""
     before, after = dict(_rulers(old)), dict(_rulers(new))
     ratios: dict[str, list[float]] = {}
@@ -111,43 +111,42 @@ Rulers = Mapping[str, Sequence[float]]
 """Times that show how fast the machine was, by round; a single one stands for all rounds."""
 
 
-def _rulers(record: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Rulers]]:
-    for comparison in record["comparisons"]:
-        yield (comparison["part"], comparison["batch"]), _rulers_of(comparison)
+def _rulers(record: Record) -> Iterator[tuple[tuple[str, int], Rulers]]:
+    for comparison in record.comparisons:
+        yield (comparison.part, comparison.batch), _rulers_of(comparison)
 
 
-def _rulers_of(comparison: Mapping[str, Any]) -> Rulers:
+def _rulers_of(comparison: ComparisonRecord) -> Rulers:
     """The machine's own rows; without them the reference row."""
-    rounds = comparison.get("machine_rounds")
-    if rounds:
-        return {name: times for name, times in rounds.items() if times}
-    rates = comparison.get("machine_rates")
-    if rates:  # of an older version
-        return {"product": [1 / rates["flops_per_second"]], "copy": [1 / rates["bytes_per_second"]]}
-    measured = [row for row in comparison["rows"] if row["latency"] and row["speed_up"] is None]
-    return {row["name"]: row["round_ms"] for row in measured[:1]}
+    if comparison.machine_rounds:
+        return {name: times for name, times in comparison.machine_rounds.items() if times}
+    rates = comparison.machine_rates
+    if rates is not None:  # of an older version
+        return {"product": [1 / rates.flops_per_second], "copy": [1 / rates.bytes_per_second]}
+    measured = [row for row in comparison.rows if row.latency and row.speed_up is None]
+    return {row.name: row.round_ms for row in measured[:1]}
 
 
-def _rows(record: Mapping[str, Any]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
-    for comparison in record["comparisons"]:
-        for row in comparison["rows"]:
-            yield (comparison["part"], comparison["batch"], row["name"]), row
+def _rows(record: Record) -> Iterator[tuple[Key, RowRecord]]:
+    for comparison in record.comparisons:
+        for row in comparison.rows:
+            yield (comparison.part, comparison.batch, row.name), row
 
 
-def _median(row: Mapping[str, Any] | None) -> float | None:
-    return row["latency"]["median"] if row is not None and row["latency"] else None
+def _median(row: RowRecord | None) -> float | None:
+    return row.latency.median if row is not None and row.latency else None
 
 
-def _lost_or_new(key: Key, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Change:
+def _lost_or_new(key: Key, old: RowRecord | None, new: RowRecord | None) -> Change:
     before, after = _median(old), _median(new)
-    failure = new["failure"] if new is not None else "the row is not there"
+    failure = new.failure if new is not None else "the row is not there"
     return Change(*key, before, after, failure=failure if after is None else None)
 
 
 def _change(
     key: Key,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
+    old: RowRecord,
+    new: RowRecord,
     rulers: tuple[Rulers, Rulers],
     error: float,
 ) -> Change:
@@ -155,7 +154,7 @@ def _change(
     names = [name for name in before if name in after and name != key[2]]
     pairs = [(_relative(old, before[name]), _relative(new, after[name])) for name in names]
     if not pairs:  # nothing tells how fast the machine was
-        pairs = [(old["round_ms"], new["round_ms"])]
+        pairs = [(list(old.round_ms), list(new.round_ms))]
     ratios = [ratio_interval(first, second, error) for first, second in pairs]
     middle = _geometric_mean([float(np.median(second) / np.median(first)) for first, second in pairs])
     rounds = min(len(first) for first, _ in pairs), min(len(second) for _, second in pairs)
@@ -166,12 +165,12 @@ def _change(
     return Change(*key, _median(old), _median(new), middle, min(low, middle), max(high, middle), rounds)
 
 
-def _relative(row: Mapping[str, Any], ruler: Sequence[float]) -> list[float]:
+def _relative(row: RowRecord, ruler: Sequence[float]) -> list[float]:
     """A row's rounds in the ruler's time of the same round; in its usual time where it was not in that round."""
     usual = float(np.median(ruler))
-    together = [] if row["alone"] or len(ruler) == 1 else ruler
-    others = [*together, *[usual] * len(row["round_ms"])]
-    return [time / other for time, other in zip(row["round_ms"], others, strict=False)]
+    together = [] if row.alone or len(ruler) == 1 else ruler
+    others = [*together, *[usual] * len(row.round_ms)]
+    return [time / other for time, other in zip(row.round_ms, others, strict=False)]
 
 
 def _around(ratios: Sequence[Ratio]) -> tuple[float, float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from mghft_export.bench.left_out import NO_GPU
+from mghft_export.bench.records import ComparisonRecord, RowRecord
 
 FEW_NAMES = 3
 """Rows that are named; more are counted."""
 
-NO_GPU = "no GPU"
-NO_OPENVINO = "no OpenVINO: pip install 'mghft-export[openvino]'"
 
 REMARKED = "†"
 """Behind a share of the same class that says less than it seems."""
@@ -18,18 +18,18 @@ TOLERANCE = 0.05
 """Beyond the interval: that of one or two rounds is narrow by chance."""
 
 
-def is_left_out(row: Mapping[str, Any]) -> bool:
+def is_left_out(row: RowRecord) -> bool:
     """Whether the machine is none for a row; records of older versions have the reason alone."""
-    return bool(row.get("left_out", str(row["failure"]).startswith(NO_GPU)))
+    return row.left_out if row.left_out is not None else str(row.failure).startswith(NO_GPU)
 
 
-def left_out_lines(comparisons: Iterable[Mapping[str, Any]]) -> list[str]:
+def left_out_lines(comparisons: Iterable[ComparisonRecord]) -> list[str]:
     """One line for each thing that the machine lacks, for all comparisons together."""
     names: dict[str, dict[str, None]] = {}
     for comparison in comparisons:
-        for row in comparison["rows"]:
+        for row in comparison.rows:
             if is_left_out(row):
-                names.setdefault(row["failure"], {})[row["name"]] = None
+                names.setdefault(str(row.failure), {})[row.name] = None
     lines = []
     for reason, own in names.items():
         lacks, _, detail = reason.partition(": ")
@@ -38,46 +38,46 @@ def left_out_lines(comparisons: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def not_run_lines(comparison: Mapping[str, Any]) -> list[str]:
+def not_run_lines(comparison: ComparisonRecord) -> list[str]:
     """One line for each reason why rows of this comparison have no numbers, beside what the machine lacks."""
     names: dict[str, list[str]] = {}
-    for row in comparison["rows"]:
-        if row["latency"] is None and not is_left_out(row):
-            names.setdefault(row["failure"], []).append(row["name"])
+    for row in comparison.rows:
+        if row.latency is None and not is_left_out(row):
+            names.setdefault(str(row.failure), []).append(row.name)
     return [f"not run ({reason}): {', '.join(own)}" for reason, own in names.items()]
 
 
-def cut_lines(comparison: Mapping[str, Any]) -> list[str]:
-    """What --budget and --limit took of rows' rounds."""
+def cut_lines(comparison: ComparisonRecord) -> list[str]:
+    """What --budget and --max-duration took of rows' rounds."""
     lines = []
-    for cut in ("budget", "limit"):
+    for cut, option in (("budget", "--budget"), ("limit", "--max-duration")):
         own = [
-            f"{row['name']} ({len(row['round_ms'])} of {comparison['rounds']} rounds)"
-            for row in comparison["rows"]
-            if row.get("cut") == cut
+            f"{row.name} ({len(row.round_ms)} of {comparison.rounds} rounds)"
+            for row in comparison.rows
+            if row.cut == cut
         ]
         if own:
-            lines.append(f"cut short by --{cut}: {', '.join(own)}")
+            lines.append(f"cut short by {option}: {', '.join(own)}")
     return lines
 
 
-def contradiction_lines(comparison: Mapping[str, Any]) -> list[str]:
+def contradiction_lines(comparison: ComparisonRecord) -> list[str]:
     """Rows whose speed-up is not what the times in the table say, beyond its interval.
 
     Rows with all rounds cannot be among them: both numbers come from the same medians.
     """
-    measured = [row for row in comparison["rows"] if row["latency"] is not None]
-    reference = next((row for row in measured if row["speed_up"] is None), None)
+    measured = [row for row in comparison.rows if row.latency is not None]
+    reference = next((row for row in measured if row.speed_up is None), None)
     lines = []
     for row in measured if reference is not None else ():
-        gain = row["speed_up"]
-        if reference is None or gain is None:
+        gain = row.speed_up
+        if reference is None or reference.latency is None or row.latency is None or gain is None:
             continue
-        said = reference["latency"]["median"] / row["latency"]["median"]
-        if not gain["low"] * (1 - TOLERANCE) <= said <= gain["high"] * (1 + TOLERANCE):
-            shared = min(len(row["round_ms"]), len(reference["round_ms"]))
+        said = reference.latency.median / row.latency.median
+        if not gain.low * (1 - TOLERANCE) <= said <= gain.high * (1 + TOLERANCE):
+            shared = min(len(row.round_ms), len(reference.round_ms))
             lines.append(
-                f"{row['name']}: {gain['median']:.1f}x in {_rounds(shared)} with {reference['name']}, "
+                f"{row.name}: {gain.median:.1f}x in {_rounds(shared)} with {reference.name}, "
                 f"{said:.1f}x by the times of all rounds"
             )
     return lines
@@ -87,16 +87,15 @@ def _rounds(number: int) -> str:
     return "the one round" if number == 1 else f"the {number} rounds"
 
 
-def remark_lines(comparison: Mapping[str, Any]) -> list[str]:
+def remark_lines(comparison: ComparisonRecord) -> list[str]:
     """Why "the same class" of marked rows says less than it seems; records of older versions have no such remarks."""
-    prices = [row.get("price") or {} for row in comparison["rows"] if row["latency"] is not None]
+    prices = [row.price for row in comparison.rows if row.latency is not None and row.price is not None]
     return [
-        f"{REMARKED} {remark}"
-        for remark in dict.fromkeys(one for price in prices for one in price.get("remarks", ()))
+        f"{REMARKED} {remark}" for remark in dict.fromkeys(one for price in prices for one in price.remarks)
     ]
 
 
-def table_notes(comparison: Mapping[str, Any]) -> Sequence[str]:
+def table_notes(comparison: ComparisonRecord) -> Sequence[str]:
     """All of one comparison, in the order to show them."""
     return [
         *not_run_lines(comparison),

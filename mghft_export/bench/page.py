@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from html import escape
-from typing import Any
 
 from mghft_export.bench.charts import latency_against_accuracy, latency_against_batch
 from mghft_export.bench.notes import left_out_lines, table_notes
+from mghft_export.bench.records import ComparisonRecord, Record
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -28,7 +28,7 @@ pre { overflow-x: auto; font-size: .8rem; background: #f6f6f6; padding: .8rem; }
 """
 
 
-def as_html(records: Sequence[Mapping[str, Any]]) -> str:
+def as_html(records: Sequence[Record]) -> str:
     """Charts, tables and where the numbers come from."""
     body = "".join(_record(record) for record in records)
     return (
@@ -43,24 +43,22 @@ def as_html(records: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _record(record: Mapping[str, Any]) -> str:
+def _record(record: Record) -> str:
     pieces = [_head(record)]
-    parts = dict.fromkeys(comparison["part"] for comparison in record["comparisons"])
+    parts = dict.fromkeys(comparison.part for comparison in record.comparisons)
     for part in parts:
-        own = [comparison for comparison in record["comparisons"] if comparison["part"] == part]
-        measured = any(row["latency"] for comparison in own for row in comparison["rows"])
+        own = [comparison for comparison in record.comparisons if comparison.part == part]
+        measured = any(row.latency for comparison in own for row in comparison.rows)
         if measured:
-            against = "latency against batch" if len(own) > 1 else f"latency, batch {own[0]['batch']}"
+            against = "latency against batch" if len(own) > 1 else f"latency, batch {own[0].batch}"
             pieces.append(_figure(latency_against_batch(own), f"{part}: {against}"))
         for comparison in own:
             chart = latency_against_accuracy(comparison)
             if chart is not None:
-                pieces.append(
-                    _figure(chart, f"{part}, batch {comparison['batch']}: latency against accuracy")
-                )
+                pieces.append(_figure(chart, f"{part}, batch {comparison.batch}: latency against accuracy"))
         pieces += [_table(comparison) for comparison in own]
-    pieces += [_note(line) for line in left_out_lines(record["comparisons"])]
-    source = {name: record[name] for name in ("machine", "provenance", "flags")}
+    pieces += [_note(line) for line in left_out_lines(record.comparisons)]
+    source = record.model_dump(mode="json", include={"machine", "provenance", "flags"})
     pieces.append(
         "<details><summary>Where these numbers come from</summary>"
         f"<pre>{escape(json.dumps(source, indent=1))}</pre></details>\n"
@@ -68,18 +66,17 @@ def _record(record: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
-def _head(record: Mapping[str, Any]) -> str:
+def _head(record: Record) -> str:
     """What was measured, where and when."""
-    machine, provenance = record["machine"], record["provenance"]
-    bundle = provenance.get("bundle")
-    checkpoint = provenance["checkpoint"]["name"]
+    machine, provenance = record.machine, record.provenance
+    bundle, checkpoint = provenance.bundle, provenance.checkpoint.name
     what = f"{bundle}, {checkpoint}" if bundle else checkpoint
-    where = f"{machine['cores']} cores of {machine['processor']}, {machine['system']}"
-    gpu = provenance["gpu"].get("name")
+    where = f"{machine.cores} cores of {machine.processor}, {machine.system}"
+    gpu = provenance.gpu.get("name")
     return (
         f"<h1>mghft-bench: {escape(what)}</h1>\n"
         f"<p>{escape(where + (f', {gpu}' if gpu else ''))}<br>"
-        f"{escape(_day(provenance['time']))}, {escape(provenance['producer'])}</p>\n"
+        f"{escape(_day(provenance.time))}, {escape(provenance.producer)}</p>\n"
     )
 
 
@@ -97,14 +94,14 @@ def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
-def _table(comparison: Mapping[str, Any]) -> str:
+def _table(comparison: ComparisonRecord) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS)
     rows = [
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-        for row in comparison["rows"]
+        for row in comparison.rows
         if (cells := cells_of(row)) is not None
     ]
-    title = escape(f"{comparison['part']}, batch {comparison['batch']}")
+    title = escape(f"{comparison.part}, batch {comparison.batch}")
     return (
         f'<h2>{title}</h2>\n<div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>\n"

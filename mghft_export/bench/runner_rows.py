@@ -85,7 +85,7 @@ class RunnerRow:
 def _command(subject: Subject, program: Path) -> list[str]:
     command = [str(program.resolve()), "bench", str(subject.bundle), "--on-request"]
     command += ["--part", subject.part, "--batch", str(subject.batch), "--threads", str(subject.threads)]
-    command += ["--stickers", str(subject.stickers or default_calibration_set())]
+    command += ["--calibration", str(subject.stickers or default_calibration_set())]
     if subject.engine is not None:
         return [*command, "--engine", subject.engine]
     return [*command, "--precision", subject.precision, "--provider", subject.provider]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Implementation = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run", "peer"]
+Kind = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run"]
+"""What `mghft-bench` runs."""
+Implementation = Kind | Literal["peer"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
 Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "openvino-bf16"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]

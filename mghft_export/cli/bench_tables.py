@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -12,7 +11,7 @@ from rich.text import Text
 from mghft_export.bench.compare import Row
 from mghft_export.bench.diff import Change, least_rounds
 from mghft_export.bench.notes import table_notes
-from mghft_export.bench.records import FEW, NOISY, is_noisy, row_dict
+from mghft_export.bench.records import FEW, NOISY, ComparisonRecord, RowRecord, row_record
 from mghft_export.bench.subjects import Subject
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 
@@ -21,37 +20,34 @@ def table(rows: list[Row], part: str, batch: int) -> Table:
     """Rows as they were measured, without accuracy and roofline; the reference is 1.0x."""
     for row in rows:
         assert isinstance(row.subject, Subject)
-    values = [{**row_dict(row), "price": None, "roofline_share": None} for row in rows]
-    return _table(f"{part}, batch {batch}", values)
+    return _table(f"{part}, batch {batch}", [row_record(row) for row in rows])
 
 
-def comparison_tables(comparison: Mapping[str, Any]) -> Iterator[Table | Text]:
+def comparison_tables(comparison: ComparisonRecord) -> Iterator[Table | Text]:
     """A comparison of a record, and a line for each reason why rows did not run or were cut short.
 
     Rows that the machine is none for are not among them: :func:`~mghft_export.bench.notes.left_out_lines` has those of
     all comparisons.
     """
-    measured = [row for row in comparison["rows"] if row["latency"] is not None]
+    measured = [row for row in comparison.rows if row.latency is not None]
     if measured:
-        title = f"{comparison['part']}, batch {comparison['batch']}, {comparison['tokens']} tokens a text"
+        title = f"{comparison.part}, batch {comparison.batch}, {comparison.tokens} tokens a text"
         yield _table(title, measured)
     for line in table_notes(comparison):
-        yield Text(
-            line if measured else f"{comparison['part']}, batch {comparison['batch']}: {line}", "yellow"
-        )
-    for row in comparison["rows"]:
-        if row.get("said"):
-            yield Text(f"{row['name']} wrote:\n{row['said']}", "dim")
-    rates = comparison["machine_rates"]
+        yield Text(line if measured else f"{comparison.part}, batch {comparison.batch}: {line}", "yellow")
+    for row in comparison.rows:
+        if row.said:
+            yield Text(f"{row.name} wrote:\n{row.said}", "dim")
+    rates = comparison.machine_rates
     if rates is not None:
         yield Text(
-            f"This machine: {rates['flops_per_second'] / 1e9:.0f} GFLOP/s in a float32 product, "
-            f"{rates['bytes_per_second'] / 1e9:.1f} GB/s in a copy, in the same rounds.",
+            f"This machine: {rates.flops_per_second / 1e9:.0f} GFLOP/s in a float32 product, "
+            f"{rates.bytes_per_second / 1e9:.1f} GB/s in a copy, in the same rounds.",
             "dim",
         )
-    if any(is_noisy(row) for row in measured):
+    if any(row.is_noisy for row in measured):
         yield Text(f"~ varies by more than {NOISY:.1%}, or ran fewer than {FEW} times.", "yellow")
-    if any(row["alone"] for row in measured):
+    if any(row.alone for row in measured):
         yield Text("(alone) had no room beside the other rows, and was measured after them.", "yellow")
 
 
@@ -107,7 +103,7 @@ def _milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _table(title: str, rows: Sequence[RowRecord]) -> Table:
     """Columns that nothing is known for are left out: eighty have to do."""
     cells = [cells_of(row) for row in rows]
     known = [
@@ -121,7 +117,7 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         result.add_column(heading, justify="right" if number else "left", no_wrap=number > 0, min_width=6)
     for row, found in zip(rows, cells, strict=True):
         if found is None:
-            result.add_row(Text(row["name"]), Text(f"not run: {row['failure']}"))
+            result.add_row(Text(row.name), Text(f"not run: {row.failure}"))
             continue
         # The interval of a speed-up is for the files.
         short = [cell.partition(" (")[0] if number else cell for number, cell in enumerate(found)]

@@ -30,11 +30,11 @@ DEFAULT_STICKERS = 256
     "--bundle", type=click.Path(path_type=Path), help="Also measure how much each view moves this model."
 )
 @click.option(
-    "--stickers",
+    "--limit",
     type=click.IntRange(1),
     default=DEFAULT_STICKERS,
     show_default=True,
-    help="That the bundle runs on, at even distances.",
+    help="At most so many stickers run through the bundle, at even distances.",
 )
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
 @click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
@@ -45,7 +45,7 @@ DEFAULT_STICKERS = 256
 def check(
     texts: Path,
     bundle: Path | None,
-    stickers: int,
+    limit: int,
     precision: str,
     allow_labels: bool,
     labels: str | None,
@@ -65,7 +65,7 @@ def check(
         influence = None
         try:
             if bundle is not None:
-                influence, _ = _influence(read, bundle, precision, stickers)
+                influence, _ = _influence(read, bundle, precision, limit)
         finally:  # a bundle that cannot be run takes nothing from the report
             echo_json(_as_json(report, influence))
         return int(not report.sound)
@@ -74,7 +74,7 @@ def check(
     if report.repeated_texts:
         console.print(Text(f"{report.repeated_texts} stickers share their whole text with another one."))
     if bundle is not None:
-        influence, trained = _influence(read, bundle, precision, stickers)
+        influence, trained = _influence(read, bundle, precision, limit)
         console.print(influence_table(influence, trained=trained))
         if influence.left_out:
             console.print(Text(f"Left out: {len(influence.left_out)} (first: {influence.left_out[0]})"))

@@ -17,8 +17,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def model_options(model: type[BaseModel]) -> Callable[[Command], Command]:
     """An option for each field of a model that has a description, which becomes its help.
 
-    A bool is a flag (`--name`, and `--name/--no-name` where it is on by default), a Literal a choice, and a field with
-    limits a number within them. The command gets all of them by the names of the fields: `model(**options)`.
+    A bool is a flag (`--name`, and `--name/--no-name` where it is on by default), a Literal a choice, a tuple an option
+    that may be given several times, and a field with limits a number within them. An alias is the option's word where
+    the field's name is not. The command gets all of them by the names of the fields: `model(**options)`.
     """
 
     def decorate(command: Command) -> Command:
@@ -31,34 +32,38 @@ def model_options(model: type[BaseModel]) -> Callable[[Command], Command]:
 
 
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
-    word = "--" + name.replace("_", "-")
+    word = "--" + (field.alias or name).replace("_", "-")
     default = field.get_default(call_default_factory=True)
     if field.annotation is bool:
         declared = f"{word}/--no-{word[2:]}" if default else word
         return click.option(declared, name, is_flag=True, default=default, help=field.description)
+    multiple = get_origin(field.annotation) is tuple
     return click.option(
         word,
         name,
         type=_type_of(field),
         default=default,
-        show_default=default is not None,
+        multiple=multiple,
+        show_default=default not in (None, ()),
         help=field.description,
     )
 
 
 def _type_of(field: FieldInfo) -> click.ParamType[Any] | type[Any]:
-    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType] or [field.annotation]
-    if get_origin(field.annotation) is Literal:
-        return click.Choice(get_args(field.annotation))
-    if get_origin(kinds[0]) is Literal:
-        return click.Choice(get_args(kinds[0]))
-    if kinds[0] is Path:
+    kind: Any = field.annotation
+    if get_origin(kind) is not Literal:  # X | None and tuple[X, ...] are X
+        kind = next((part for part in get_args(kind) if part not in (NoneType, Ellipsis)), kind)
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if kind is Path:
         return click.Path(path_type=Path)
     limits = _limits(field)
-    if kinds[0] is int:
+    if kind is int:
         return click.IntRange(**limits) if limits else int
-    if kinds[0] is float:
+    if kind is float:
         return click.FloatRange(**limits) if limits else float
+    if kind is str:
+        return str
     raise TypeError(f"a field of type {field.annotation} has no option")
 
 

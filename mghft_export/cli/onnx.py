@@ -95,7 +95,10 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option("--single-file", is_flag=True, help="Also write mghft.onnx, all branches as one graph.")
 @click.option(
-    "--stickers", type=click.Path(path_type=Path), help="Data set to verify on.  [default: synthetic]"
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="ROOT",
+    help="Data set to verify on.  [default: synthetic stickers]",
 )
 @dataset_options
 @click.option(
@@ -168,7 +171,7 @@ def onnx(
     background: str,
     opset: int,
     single_file: bool,
-    stickers: Path | None,
+    data: Path | None,
     reading: Reading,
     tolerance: float,
     no_verify: bool,
@@ -209,8 +212,8 @@ def onnx(
         half_io=io == "fp16",
         stickers=calibration_stickers,
     )
-    reading.refuse_without(stickers, "--stickers ROOT")
-    data = None if stickers is None or no_verify else reading.load(stickers)
+    reading.refuse_without(data, "--data ROOT")
+    dataset = None if data is None or no_verify else reading.load(data)
     with steps("reading the checkpoint") as shown:
         done = export(
             checkpoint,
@@ -227,7 +230,7 @@ def onnx(
             background=background,
             opset=opset,
             single_file=single_file,
-            stickers=data,
+            data=dataset,
             tolerance=tolerance,
             verify=not no_verify,
             calibration=precision_options,

@@ -59,11 +59,11 @@ DEFAULT_STICKERS = 256
     help="To quantise; may be given several times.  [default: vision and fusion, or the recipe's]",
 )
 @click.option(
-    "--stickers",
+    "--limit",
     type=click.IntRange(1),
     default=DEFAULT_STICKERS,
     show_default=True,
-    help="Measure on at most so many, at even distances.",
+    help="At most so many stickers are measured, at even distances.",
 )
 @click.option(
     "--calibrator", type=click.Choice(["max", "entropy", "percentile"]), help="[default: percentile]"
@@ -100,7 +100,7 @@ def sensitivity(
     reading: Reading,
     split: str | None,
     branches: tuple[str, ...],
-    stickers: int,
+    limit: int,
     calibrator: Calibrator | None,
     percentile: float | None,
     smooth: float | None,
@@ -150,7 +150,7 @@ def sensitivity(
         chosen = given_set(calibration)
     options = PrecisionOptions(calibration=chosen.root, recipe=given)
     dataset = None if data is None else reading.load(data)
-    study = _study(opened, options, chosen.name, dataset, split, stickers, budget)
+    study = _study(opened, options, chosen.name, dataset, split, limit, budget)
     written = write_study(study, output) if output is not None else []
     if study.search is not None and recipe_out is not None:
         with replacing_file(recipe_out) as partial:

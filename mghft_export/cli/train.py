@@ -11,7 +11,7 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.sentences import say
 from mghft_export.model.text_weights import find_text_weights
 from mghft_export.terminal import Terminal
-from mghft_export.training.loop import Reporter
+from mghft_export.training.epoch import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.reporters import Bar, TensorBoard

@@ -113,18 +113,8 @@ class Journal:
         self._lock.release()
 
 
-def read_journal(path: Path) -> Iterator[Record]:
-    """All records of a journal, oldest first; a torn last line is passed over.
-
-    Raises:
-        InterpreterError: it is not there, or none.
-    """
-    for _, record in read_places(path):
-        yield record
-
-
 def read_places(path: Path) -> Iterator[tuple[Place, Record]]:
-    """The same with where each record is.
+    """All records of a journal, oldest first, with where each is; a torn last line is passed over.
 
     Raises:
         InterpreterError: it is not there, or none.

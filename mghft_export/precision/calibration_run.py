@@ -40,7 +40,6 @@ from mghft_export.precision.statistics_cache import (
     write_cached_arrays,
 )
 from mghft_export.runtime.branches import onnx_branches
-from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.runtime.session import Array
 from mghft_export.runtime.text_cache import TextCache
@@ -268,10 +267,8 @@ class Calibration:
             self._float = Pipeline(self.bundle, texts=self._texts)
         if not quantised:
             return self._float
-        sessions: dict[str, Any] = {
-            name: OnnxSession(model.SerializeToString()) for name, model in quantised.items()
-        }
-        branches = replace(onnx_branches(self.bundle), how="calibration", precision="int8", **sessions)
+        models = {name: model.SerializeToString() for name, model in quantised.items()}
+        branches = replace(onnx_branches(self.bundle, instead=models), how="calibration", precision="int8")
         return Pipeline(self.bundle, branches=branches)
 
     def _quantised(

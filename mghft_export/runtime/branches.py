@@ -31,9 +31,17 @@ class Branches:
 
 
 def onnx_branches(
-    bundle: Bundle, *, precision: str = "fp32", provider: str = "cpu", threads: int | None = None
+    bundle: Bundle,
+    *,
+    precision: str = "fp32",
+    provider: str = "cpu",
+    threads: int | None = None,
+    instead: Mapping[str, bytes] | None = None,
 ) -> Branches:
     """A bundle's ONNX graphs in ONNX Runtime or OpenVINO.
+
+    Args:
+        instead: serialised models that run in the place of branches, as graphs with further outputs.
 
     Raises:
         BundleError: a file is missing or was changed.
@@ -43,6 +51,8 @@ def onnx_branches(
     sizes = {"batch": DEFAULT_BATCH, "length": MinOptMax(2, longest, longest)}
 
     def opened(branch: str) -> Session:
+        if instead is not None and branch in instead:
+            return open_graph(instead[branch], provider=provider, threads=threads, sizes=sizes)
         with bundle.opening(branch, precision) as path:
             session = open_graph(path, provider=provider, threads=threads, sizes=sizes)
         entry = bundle.manifest.precisions[precision][branch]

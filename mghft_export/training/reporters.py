@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mghft_export.training.loop import StepReport
+from mghft_export.training.epoch import StepReport
 
 
 class TensorBoard:

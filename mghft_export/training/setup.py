@@ -1,13 +1,20 @@
-"""What a run starts with: processes and precision, both splits as tensors, the model."""
+"""What a run starts with: processes and precision, both splits as tensors, model, optimizer and schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.scheduler.scheduler import Scheduler
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from mghft_export.errors import MGHFTError
 from mghft_export.model.checkpoint import (
@@ -18,13 +25,21 @@ from mghft_export.model.checkpoint import (
 )
 from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.mghft import MGHFT
-from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights
+from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights, pinned
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
-from mghft_export.training.data import StickerData, choose, tokenize
+from mghft_export.training.data import EpochBatches, Item, StickerData, choose, collate, tokenize
+from mghft_export.training.losses import class_weights
 from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
+from mghft_export.training.prototypes import class_prototypes
+from mghft_export.training.qat.learned_ranges import LearnedRanges
+from mghft_export.training.qat.run import quantised, restore_ranges
+from mghft_export.training.qat.start import QatPlan
+from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe
+from mghft_export.training.state import TrainingState
+from mghft_export.training.step import TrainingModel
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
@@ -186,3 +201,145 @@ def freeze_unread(model: MGHFT, recipe: Recipe) -> None:
             getattr(pyramid, f"cross_proj{stage + 1}").requires_grad_(False)
     if model.text_model is not None and getattr(model.text_model, "pooler", None) is not None:
         model.text_model.pooler.requires_grad_(False)
+
+
+@dataclass
+class Run:
+    """All that the epochs of a run need.
+
+    Attributes:
+        text_weights: the reference to frozen text weights that checkpoints carry.
+        bare: the model as it is trained, before Accelerate and the compiler wrap it.
+        network: after that.
+        left_out: quantised products that training does not run through.
+        start: the checkpoint that is fine-tuned.
+    """
+
+    dataset: StickerSet
+    recipe: Recipe
+    model: MGHFT
+    text_weights: TextWeights | None
+    bare: nn.Module
+    network: nn.Module
+    has_prototypes: bool
+    optimizer: Any
+    scheduler: Scheduler
+    batches: EpochBatches
+    loader: DataLoader[Item]
+    val_data: StickerData
+    weight_by_class: Tensor | None
+    plan: QatPlan | None
+    ranges: LearnedRanges | None
+    left_out: list[str]
+    start: Path | None
+
+
+def prepare_run(
+    dataset: StickerSet,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    output: Path,
+    saved: TrainingState | None,
+    start: Path | None,
+    plan: QatPlan | None,
+    tokenizer: Path | None,
+    cache: Path | None,
+) -> Run:
+    """Read the data, build the model, and put a saved run's state into both model and optimizer.
+
+    Raises:
+        MGHFTError: they do not fit together.
+    """
+    train_data, val_data, weights = prepare_data(dataset, recipe, accelerator, tokenizer, cache)
+    seed_everything(recipe.seed)  # here, as reading the data may draw numbers or not (the cache)
+    model = build(dataset, recipe, weights)
+    if start is not None:
+        load_start(model, start, dataset.class_names, recipe.text_weights)
+    elif recipe.standardize_text and not recipe.tune_text and recipe.inputs != "image":
+        standardize_input(model.l_proj, train_data.texts)
+    if saved is not None:
+        model.load_state_dict(saved.model)
+    train_data.decode()
+    prototypes = _prototypes(train_data, recipe)
+    bare: nn.Module = TrainingModel(
+        model,
+        blank_images=recipe.inputs == "text",
+        prototypes=prototypes,
+        attention_variance=recipe.attention_variance_weight > 0,
+    )
+    ranges: LearnedRanges | None = None
+    left_out: list[str] = []
+    if plan is not None:
+        bare, ranges, left_out = quantised(model, plan)
+    if saved is not None:
+        restore_ranges(ranges, saved.ranges, output)
+    optimizer, scheduler = make_optimizer(model, ranges, recipe, accelerator)
+    if saved is not None:
+        optimizer.load_state_dict(saved.optimizer)
+        scheduler.load_state_dict(saved.scheduler)
+        if accelerator.scaler is not None and saved.scaler:
+            accelerator.scaler.load_state_dict(saved.scaler)
+    network: nn.Module = torch.compile(bare) if recipe.compile else bare  # type: ignore[assignment]
+    network, optimizer = accelerator.prepare(network, optimizer)
+    batches = EpochBatches(
+        train_data, recipe.batch_size, accelerator.process_index, accelerator.num_processes
+    )
+    loader = DataLoader(
+        train_data,
+        batch_sampler=batches,
+        num_workers=recipe.workers,
+        collate_fn=collate,
+        persistent_workers=recipe.workers > 0,
+    )
+    return Run(
+        dataset,
+        recipe,
+        model,
+        weights if weights is None or recipe.inputs == "image" else pinned(weights),
+        bare,
+        network,
+        prototypes is not None,
+        optimizer,
+        scheduler,
+        batches,
+        loader,
+        val_data,
+        class_weights(train_data, len(dataset.class_names)) if recipe.balanced else None,
+        plan,
+        ranges,
+        left_out,
+        start,
+    )
+
+
+def make_optimizer(
+    model: MGHFT, ranges: LearnedRanges | None, recipe: Recipe, accelerator: Accelerator
+) -> tuple[Any, Scheduler]:
+    """The recipe's optimizer, whose rate grows with the whole batch, and its cosine schedule with a warm-up."""
+    whole = recipe.batch_size * accelerator.num_processes * recipe.accumulate
+    optimizer = create_optimizer_v2(
+        model, opt=recipe.optimizer, lr=recipe.base_lr * whole / 512, weight_decay=recipe.weight_decay
+    )
+    if ranges is not None:
+        optimizer.add_param_group(
+            {"params": list(ranges.parameters()), "lr": recipe.range_lr, "weight_decay": 0.0}
+        )
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        sched="cosine",
+        num_epochs=recipe.epochs,
+        warmup_epochs=recipe.warmup_epochs,
+        warmup_lr=recipe.warmup_lr,
+        min_lr=recipe.min_lr,
+        warmup_prefix=False,
+    )
+    assert scheduler is not None
+    return optimizer, scheduler
+
+
+def _prototypes(data: StickerData, recipe: Recipe) -> Tensor | None:
+    if not recipe.prototypes:
+        return None
+    labels = np.array([sticker.label for sticker in data.stickers])
+    images = (data.open(number) for number in range(len(data)))
+    return class_prototypes(images, labels, recipe.prototypes)

@@ -31,7 +31,7 @@ def test_export(tiny_model, small_set, tmp_path):
         tmp_path / "tiny.safetensors",
         tmp_path / "bundle",
         precisions=["int8"],
-        stickers=small_set,
+        data=small_set,
         calibration=PrecisionOptions(stickers=2, cache=tmp_path / "cache"),
         on_step=steps.append,
         on_stickers=lambda done, count: stickers.append((done, count)),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mghft_export.bench import measure as measuring
 from mghft_export.bench.subjects import Subject
 from mghft_export.bench.time_budget import COMPARISON_SECONDS, LEAST_SHARE, default_seconds, share
 from mghft_export.cli import bench as command
@@ -29,7 +30,7 @@ def test_a_default_run_has_150_seconds():
 
 def test_what_was_measured_is_kept_when_the_budget_ends(tiny_bundle, tmp_path, monkeypatch, capsys):
     """The first batch takes all of it; the second is named with the reason."""
-    monkeypatch.setattr(command, "share", lambda left, comparisons: left if comparisons == 2 else 0.0)
+    monkeypatch.setattr(measuring, "share", lambda left, comparisons: left if comparisons == 2 else 0.0)
     output = tmp_path / "out.json"
     options = ["--batches", "1,2", "--iterations", "2", "--budget", "60", "-o", str(output)]
     assert run(bench, ["sweep", str(tiny_bundle), *ROWS, *options]) == 0
@@ -68,7 +69,7 @@ def test_no_budget_is_valid_json(tiny_bundle, tmp_path):
 
 
 def test_precisions_that_are_named_run_on_every_cpu(quantised_tiny_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "cpu_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(measuring, "cpu_flags", lambda: frozenset({"avx2"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     output = tmp_path / "out.json"
 

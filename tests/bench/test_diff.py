@@ -6,10 +6,21 @@ import json
 import numpy as np
 import pytest
 
-from mghft_export.bench.diff import differences, least_rounds, machine_changes
+from mghft_export.bench import diff
+from mghft_export.bench.diff import least_rounds
 from mghft_export.bench.rank_interval import least_times, ratio_interval
+from mghft_export.bench.records import Record
+from mghft_export.bench.statistics import latency
 from mghft_export.cli.bench import bench
 from mghft_export.cli.main import run
+
+
+def differences(old, new):
+    return diff.differences(Record.model_validate(old), Record.model_validate(new))
+
+
+def machine_changes(old, new):
+    return diff.machine_changes(Record.model_validate(old), Record.model_validate(new))
 
 
 @pytest.fixture
@@ -69,8 +80,8 @@ def result(seed, *, noise=0.05, rounds=10, machine=1.0, slowed=(), factor=1.0, d
         rows.append(
             {
                 "name": name,
-                "latency": {"median": float(np.median(times))},
-                "speed_up": None if number == 0 else {},
+                "latency": vars(latency([[time / 1e3] for time in times], 1)),
+                "speed_up": None if number == 0 else {"median": 1.0, "low": 1.0, "high": 1.0},
                 "round_ms": times.tolist(),
                 "alone": False,
                 "failure": None,
@@ -78,7 +89,10 @@ def result(seed, *, noise=0.05, rounds=10, machine=1.0, slowed=(), factor=1.0, d
         )
     own = {name: (level * np.exp(rng.normal(0, noise, rounds))).tolist() for name in ("product", "copy")}
     comparison = {"part": "vision", "batch": 1, "rows": rows}
-    return {"comparisons": [{**comparison, "machine_rounds": own} if with_machine else comparison]}
+    return {
+        "machine": {"processor": "a"},
+        "comparisons": [{**comparison, "machine_rounds": own} if with_machine else comparison],
+    }
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.05, 0.3])

@@ -57,7 +57,7 @@ def test_the_program_is_told_what_the_other_rows_do(tiny_bundle, stand_in, tmp_p
     assert said[:2] == ["bench", str(tiny_bundle)]
     options = dict(zip(said[3::2], said[4::2], strict=True))
     assert said[2] == "--on-request"
-    assert Path(options.pop("--stickers"), "manifest.json").is_file()
+    assert Path(options.pop("--calibration"), "manifest.json").is_file()
     assert options == {
         "--part": "vision",
         "--batch": "3",

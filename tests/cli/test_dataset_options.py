@@ -47,7 +47,7 @@ def test_verify(invoke: Any, quantised_tiny_bundle: Path, table: Path, tmp_path:
 
 
 def test_sensitivity(invoke: Any, tiny_bundle: Path, table: Path) -> None:
-    command = ["sensitivity", tiny_bundle, "--branch", "fusion", "--calibrator", "max", "--stickers", 2]
+    command = ["sensitivity", tiny_bundle, "--branch", "fusion", "--calibrator", "max", "--limit", 2]
     status, out, err = invoke(*command, "--data", table, "--json", *NAMED)
     assert status == 0, err
     assert json.loads(out)["stickers"] == 2
@@ -58,7 +58,7 @@ def test_sensitivity(invoke: Any, tiny_bundle: Path, table: Path) -> None:
 
 def test_onnx(invoke: Any, table: Path, tmp_path: Path) -> None:
     """The table is read before the checkpoint."""
-    command = ["onnx", tmp_path / "no.pth", "-o", tmp_path / "bundle", "--stickers", table]
+    command = ["onnx", tmp_path / "no.pth", "-o", tmp_path / "bundle", "--data", table]
     assert "--columns image=NAME" in invoke(*command)[2]
     status, _, err = invoke(*command, *NAMED)
     assert status == 2
@@ -70,7 +70,7 @@ def test_onnx(invoke: Any, table: Path, tmp_path: Path) -> None:
     [
         (["verify", "BUNDLE"], "--data ROOT"),
         (["sensitivity", "BUNDLE"], "--data ROOT"),
-        (["onnx", "-o", "out"], "--stickers ROOT"),
+        (["onnx", "-o", "out"], "--data ROOT"),
         (["calibrate", "--check", "set"], "--data ROOT"),
         (["interpret", "a.png", "-o", "out.jsonl", "--endpoint", "http://localhost"], "--data ROOT"),
         (["interpret", "merge", "a.journal", "--images", "a.png", "-o", "out.jsonl"], "--data ROOT"),

@@ -31,7 +31,7 @@ def test_checkpoint_to_verified_bundle(tiny_model, small_set, tmp_path, capsys):
         "masked",
         "--single-file",
     ]
-    assert run(cli, [str(item) for item in [*arguments, "--stickers", small_set]]) == 0
+    assert run(cli, [str(item) for item in [*arguments, "--data", small_set]]) == 0
     out = capsys.readouterr().out
     assert "ONNX Runtime against PyTorch as released" in out
     assert "mghft-export predict" in out
@@ -51,7 +51,7 @@ def test_checkpoint_to_verified_bundle(tiny_model, small_set, tmp_path, capsys):
         (["missing.pth"], "there is no checkpoint"),
         (["--random-weights"], "--arch"),
         (["--arch", "paper", "--random-weights", "--image-size", "100"], "multiples of 32"),
-        (["--arch", "paper", "--random-weights", "--stickers", "nowhere"], "nowhere"),
+        (["--arch", "paper", "--random-weights", "--data", "nowhere"], "nowhere"),
     ],
 )
 def test_errors_are_one_sentence_and_status_2(arguments, words, tmp_path, monkeypatch, capsys):
@@ -93,7 +93,7 @@ def test_unknown_command(capsys):
 
 @pytest.mark.parametrize(
     "options",
-    [["--stickers"], ["--calibration-stickers", "2"], ["--calibration-stickers", "all"], ["--no-verify"]],
+    [["--data"], ["--calibration-stickers", "2"], ["--calibration-stickers", "all"], ["--no-verify"]],
 )
 def test_new_precisions_are_verified_unless_told_not_to(
     options, tiny_bundle, tiny_model, small_set, tmp_path, monkeypatch, capsys
@@ -111,7 +111,7 @@ def test_new_precisions_are_verified_unless_told_not_to(
     assert run(cli, ["calibrate", "--data", str(small_set), "--size", "5", "-o", str(calibration)]) == 0
     output = tmp_path / "bundle"
     arguments = [checkpoint, "-o", output, "--precision", "fp16", "--calibration", calibration]
-    data = [small_set] if options == ["--stickers"] else []
+    data = [small_set] if options == ["--data"] else []
     assert run(cli, ["onnx", *(str(item) for item in [*arguments, *options, *data])]) == 0
     out, err = capsys.readouterr()
     assert "looking for values too large for FP16 in vision and fusion" in err

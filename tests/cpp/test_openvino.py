@@ -98,12 +98,12 @@ def test_bench_measures_it_and_says_its_version(openvino_programs, tiny_bundle, 
     parts = [word for part in ("vision", "whole", "pipeline") for word in ("--part", part)]
     call(openvino_programs.run, "bench", tiny_bundle, *parts, *options)
     record = read_record(output)
-    for comparison in record["comparisons"]:
-        (row,) = comparison["rows"]
-        assert row["failure"] is None
-        assert row["name"] == "mghft-run fp32 openvino"
-        assert row["subject"]["io_transfers"]  # nothing stays on a device
-    assert record["provenance"]["versions"]["openvino"]
+    for comparison in record.comparisons:
+        (row,) = comparison.rows
+        assert row.failure is None
+        assert row.name == "mghft-run fp32 openvino"
+        assert row.subject["io_transfers"]  # nothing stays on a device
+    assert record.provenance.versions["openvino"]
 
 
 def test_a_build_without_it_says_how_to_get_one(programs, tiny_bundle, stickers):

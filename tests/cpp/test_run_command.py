@@ -184,13 +184,13 @@ def test_bench_writes_what_mghft_bench_reads(programs, tiny_bundle, tmp_path):
     found = call(programs.run, "bench", tiny_bundle, *parts, *options)
     assert "mghft-run fp32" in found.stdout
     record = read_record(output)
-    assert [comparison["part"] for comparison in record["comparisons"]] == parts[1::2]
-    for comparison in record["comparisons"]:
-        (row,) = comparison["rows"]
-        assert row["failure"] is None
-        assert row["latency"]["iterations"] >= 2
-        assert row["latency"]["stickers_per_second"] == pytest.approx(2e3 / row["latency"]["median"])
-        assert row["latency"]["minimum"] <= row["latency"]["median"] <= row["latency"]["p99"]
+    assert [comparison.part for comparison in record.comparisons] == parts[1::2]
+    for comparison in record.comparisons:
+        (row,) = comparison.rows
+        assert row.failure is None
+        assert row.latency.iterations >= 2
+        assert row.latency.stickers_per_second == pytest.approx(2e3 / row.latency.median)
+        assert row.latency.minimum <= row.latency.median <= row.latency.p99
         assert list(comparison_tables(comparison))
     assert as_csv([record]).count("mghft-run fp32") == 5
     assert as_markdown([record])
@@ -217,17 +217,17 @@ def test_mghft_bench_has_rows_of_the_program(programs, quantised_tiny_bundle, tm
     for part in parts:
         options += ["--part", part]
     assert run_command(bench, [str(bundle), *options, "-o", str(output)]) == 0
-    for comparison in read_record(output)["comparisons"]:
-        assert [row["failure"] for row in comparison["rows"]] == [None] * 4
-        names = [row["name"] for row in comparison["rows"]]
+    for comparison in read_record(output).comparisons:
+        assert [row.failure for row in comparison.rows] == [None] * 4
+        names = [row.name for row in comparison.rows]
         assert names == ["onnxruntime fp32", "onnxruntime int8", "mghft-run fp32", "mghft-run int8"]
-        assert all(row["peak_bytes"] > 10**7 for row in comparison["rows"])
+        assert all(row.peak_bytes > 10**7 for row in comparison.rows)
     assert "one part" in refused(programs, "bench", bundle, "--on-request")
     default = Path(__file__).parents[2] / "calibration" / "default"
     command = (
         "bench",
         bundle,
-        "--stickers",
+        "--calibration",
         default,
         "--part",
         "text",
@@ -237,12 +237,12 @@ def test_mghft_bench_has_rows_of_the_program(programs, quantised_tiny_bundle, tm
         0,
     )
     alone = json.loads(call(programs.run, *command, "--json").stdout)
-    assert alone["comparisons"][0]["tokens"] == read_record(output)["comparisons"][2]["tokens"]
+    assert alone["comparisons"][0]["tokens"] == read_record(output).comparisons[2].tokens
 
 
 def test_bench_takes_a_calibration_set(programs, tiny_bundle, tmp_path):
     stickers = Path(__file__).parents[2] / "calibration" / "default"
     options = ("--iterations", 1, "--duration", 0.01, "--part", "pipeline", "--json")
-    found = call(programs.run, "bench", tiny_bundle, "--stickers", stickers, *options)
+    found = call(programs.run, "bench", tiny_bundle, "--calibration", stickers, *options)
     assert json.loads(found.stdout)["flags"]["stickers"] == str(stickers)
-    assert "is no calibration set" in refused(programs, "bench", tiny_bundle, "--stickers", tmp_path)
+    assert "is no calibration set" in refused(programs, "bench", tiny_bundle, "--calibration", tmp_path)

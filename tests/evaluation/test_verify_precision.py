@@ -22,7 +22,7 @@ from mghft_export.evaluation.replacements import blank_image
 from mghft_export.evaluation.verification.limits import FLOAT, QUANTISED, branch_limits, selection_limit
 from mghft_export.evaluation.verification.observed_branches import open_branches
 from mghft_export.evaluation.verification.precision_warning import judgement_note, precision_warning
-from mghft_export.evaluation.verification.precisions import all_held, verify_precision, verify_precisions
+from mghft_export.evaluation.verification.precisions import all_held, verify_precisions
 from mghft_export.evaluation.verification.verification_stickers import (
     VerificationStickers,
     calibration_stickers,
@@ -35,6 +35,12 @@ from mghft_export.stickers.dataset import load_dataset
 from mghft_export.stickers.image import open_sticker
 
 STRICTEST = Budget(min_agreement=1, max_drop=0)
+
+
+def verify_precision(bundle, precision, stickers, *, budget=None, **options):
+    """One alone."""
+    budgets = {} if budget is None else {precision: budget}
+    return verify_precisions(bundle, [precision], stickers, budgets=budgets, **options)[precision]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from interpretation.conftest import draw_stickers
 
 pytest.importorskip("openai")
 
-from mghft_export.interpretation.journal import read_journal
+from mghft_export.interpretation.journal import read_places
 from mghft_export.stickers.views import split_views
 
 COUNT = 1000
@@ -92,7 +92,7 @@ def test_killed_in_the_middle_every_sticker_is_described_exactly_once(tmp_path: 
         assert (result["reused"], result["described"]) == (COUNT, 0)
         assert server.asked.total() == asked
 
-    described = Counter(record.image for record in read_journal(journal))
+    described = Counter(record.image for _, record in read_places(journal))
     assert len(described) == COUNT
     assert set(described.values()) == {1}
     rows = [json.loads(line) for line in output.read_text().splitlines()]

@@ -13,7 +13,7 @@ pytest.importorskip("filelock")
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.ask import Manner
 from mghft_export.interpretation.corpus import Corpus, Item
-from mghft_export.interpretation.journal import Journal, read_journal
+from mghft_export.interpretation.journal import Journal, read_places
 from mghft_export.interpretation.record import Record, Source
 from mghft_export.interpretation.rules import Rules
 from mghft_export.interpretation.running import plan
@@ -58,7 +58,7 @@ def test_records_come_back(journal: Path) -> None:
     with Journal(journal, SOURCE) as kept:
         assert kept.find(f"{1:064x}") == record(1)
         assert kept.find(f"{9:064x}") is None
-    assert list(read_journal(journal)) == [record(number) for number in range(3)]
+    assert [found for _, found in read_places(journal)] == [record(number) for number in range(3)]
 
 
 def test_lines_are_on_the_disk_before_the_next_is_begun(
@@ -100,7 +100,7 @@ def test_a_line_torn_at_any_byte_is_cut_off_and_the_others_stay(journal: Path) -
     last = whole.rindex(b"\n", 0, -1) + 1
     for end in (last, *range(last + 1, len(whole), 17), len(whole) - 1):
         journal.write_bytes(whole[:end])
-        assert len(list(read_journal(journal))) == 2
+        assert len(list(read_places(journal))) == 2
         with Journal(journal, SOURCE) as kept:
             assert kept.find(f"{2:064x}") is None
             kept.append(record(2))

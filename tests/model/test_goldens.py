@@ -9,13 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import torch.nn.functional as F  # noqa: E402
 from goldens.formula import golden_image, golden_tokens  # noqa: E402
 from goldens.model import formula_model  # noqa: E402
 
 from mghft_export.config import MGHFTConfig  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
-from mghft_export.model.loss import total_loss  # noqa: E402
+from mghft_export.model.loss import Losses, alignment_loss  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
+from mghft_export.training.recipe import load_recipe  # noqa: E402
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
@@ -57,12 +59,20 @@ def test_parameter_names_and_shapes_are_the_released_ones(case):
     assert {name: list(value.shape) for name, value in case.model.state_dict().items()} == shapes
 
 
+def released_losses(output, target):
+    """As the recipe `ser30k` weighs them."""
+    recipe = load_recipe("ser30k")
+    cross_entropy = F.cross_entropy(output.logits, target, label_smoothing=recipe.label_smoothing)
+    alignment = alignment_loss(output.hierarchy.class_tokens, output.text_features)
+    return Losses(cross_entropy + recipe.alignment_weight * alignment, cross_entropy, alignment)
+
+
 @pytest.mark.parametrize("form", ["as_released", "row_only"])
 def test_outputs_losses_and_gradients_are_the_released_ones(case, form):
     model = as_released(case.model) if form == "as_released" else case.model
     model.zero_grad()
     output = model(case.image, case.input_ids, case.attention_mask)
-    losses = total_loss(output.logits, case.target, output.hierarchy.class_tokens, output.text_features)
+    losses = released_losses(output, case.target)
     losses.total.backward()
 
     expected = case.expected

@@ -29,7 +29,7 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pyramid import Attention, Pyramid
 from mghft_export.model.text import build_text_encoder
 from mghft_export.stickers.dataset import StickerSet, load_dataset
-from mghft_export.training import loop, setup
+from mghft_export.training import epoch, loop, setup
 from mghft_export.training.attention_variance import watch_attention
 from mghft_export.training.data import StickerData, collate, epoch_batches
 from mghft_export.training.loop import train
@@ -185,13 +185,13 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
 ) -> None:
     result = train(stickers, recipe(), tmp_path / "run", cache=tmp_path, stop_after=1)
     before = result.last.read_bytes()
-    whole = loop.step_losses
+    whole = epoch.step_losses
 
     def broken(*arguments: object) -> object:
         found = whole(*arguments)  # type: ignore[arg-type]
         return dataclasses.replace(found, total=found.total * float("nan"))
 
-    monkeypatch.setattr(loop, "step_losses", broken)
+    monkeypatch.setattr(epoch, "step_losses", broken)
     with pytest.raises(
         MGHFTError, match=r"became nan in epoch 2, step 1; the last good checkpoint is .*last"
     ):
@@ -481,7 +481,7 @@ def test_the_penalty_makes_sharp_attention_soft(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "build", lambda *arguments: sharpened(build(*arguments)))
+    monkeypatch.setattr(setup, "build", lambda *arguments: sharpened(build(*arguments)))
     found = {}
     for weight in (0.0, 1.0):
         chosen = recipe(attention_variance_weight=weight, epochs=2, warmup_epochs=0, base_lr=0.3)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from mghft_export.bundle import Bundle
-from mghft_export.engines.min_opt_max import DEFAULT_BATCH
 from mghft_export.errors import BundleError
 from mghft_export.graph.edits import REATTENTION
 from mghft_export.runtime.branches import onnx_branches
-from mghft_export.runtime.graph_session import open_graph
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Array
 from mghft_export.runtime.text_cache import TextCache
@@ -44,11 +42,11 @@ def open_branches(
     Raises:
         MGHFTError: the bundle has no such precision, or the provider is not usable on this machine.
     """
-    opened = onnx_branches(bundle, precision=precision, provider=provider)
     with bundle.opening("vision", precision) as path:
         model, selections = with_selections(path)
-    vision = open_graph(model, provider=provider, sizes={"batch": DEFAULT_BATCH})
-    pipeline = Pipeline(bundle, branches=replace(opened, vision=vision), texts=cache)
+    opened = onnx_branches(bundle, precision=precision, provider=provider, instead={"vision": model})
+    vision = opened.vision
+    pipeline = Pipeline(bundle, branches=opened, texts=cache)
 
     def run(pixels: FloatArray, texts: Sequence[str]) -> BranchOutputs:
         found = vision.run({"image": pixels})

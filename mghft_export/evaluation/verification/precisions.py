@@ -29,24 +29,6 @@ BATCH = 8
 VIEWS_A_STICKER = 4
 
 
-def verify_precision(
-    bundle: Bundle,
-    precision: str,
-    on: VerificationStickers,
-    *,
-    budget: Budget | None = None,
-    batch: int = BATCH,
-    provider: str = "cpu",
-    on_batch: Callable[[int], None] = lambda _: None,
-) -> PrecisionVerification:
-    """One precision; see :func:`verify_precisions`."""
-    budgets = {} if budget is None else {precision: budget}
-    verified = verify_precisions(
-        bundle, [precision], on, budgets=budgets, batch=batch, provider=provider, on_batch=on_batch
-    )
-    return verified[precision]
-
-
 def verify_precisions(
     bundle: Bundle,
     precisions: Sequence[str],
