@@ -22,11 +22,12 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, load_dataset
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
+from mghft_export.training.pooled_texts import frozen_text_features
 from mghft_export.training.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "linear_probe.json"
@@ -75,7 +76,7 @@ def text_features(stickers: list[Sticker], classes: int) -> Array:
     config = load_recipe("mini").build_config(classes)
     tokenizer = load_tokenizer(default_tokenizer_path())
     texts = [sticker.text for sticker in stickers]
-    found = frozen_text_features(texts, tokenizer, config, from_place("minilm"), default_cache_folder())
+    found = frozen_text_features(texts, tokenizer, config, from_place("minilm"), cache_folder("text"))
     return np.asarray(found.flatten(1), dtype=np.float64)
 
 

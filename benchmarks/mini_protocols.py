@@ -23,6 +23,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from mghft_export.evaluation.bootstrap import bootstrap_intervals
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.model.checkpoint import load_state, read_safetensors
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import from_place
@@ -30,7 +31,7 @@ from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
 from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
-from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
+from mghft_export.training.pooled_texts import frozen_text_features
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.validation import predict_logits
 
@@ -79,7 +80,7 @@ def measure(dataset: StickerSet, recipe: Recipe, checkpoint: Path) -> dict[str, 
     found: dict[str, Any] = {}
     for name, stickers in protocols(dataset, recipe).items():
         texts = [sticker.text for sticker in stickers]
-        features = frozen_text_features(texts, tokenizer, model.config, weights, default_cache_folder())
+        features = frozen_text_features(texts, tokenizer, model.config, weights, cache_folder("text"))
         if recipe.inputs == "image":
             features = torch.zeros_like(features)
         data = StickerData(stickers, features, model.config, recipe, augment=False)

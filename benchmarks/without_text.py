@@ -23,6 +23,7 @@ from mini_protocols import PROTOCOLS, SEEDS, argument_parser, protocols, scores
 from torch import Tensor
 
 from mghft_export.config import MGHFTConfig
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.model.checkpoint import load_state, read_safetensors
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import from_place
@@ -31,7 +32,7 @@ from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
-from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
+from mghft_export.training.pooled_texts import frozen_text_features
 from mghft_export.training.recipe import Recipe, load_recipe
 from mghft_export.training.step import TrainingModel
 
@@ -57,7 +58,7 @@ def all_runs() -> dict[str, list[str]]:
 def features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
     """Texts -> pooled texts [n, 4, bert_dim], from the cache where they are there."""
     tokenizer = load_tokenizer(default_tokenizer_path())
-    return frozen_text_features(texts, tokenizer, config, from_place("minilm"), default_cache_folder())
+    return frozen_text_features(texts, tokenizer, config, from_place("minilm"), cache_folder("text"))
 
 
 def one_view(stickers: Sequence[Sticker]) -> list[str]:

@@ -20,7 +20,6 @@ PATCH_STRIDES: Four = (4, 8, 16, 32)
 LEAST_TEXT_LENGTH = 3
 """Tokens of a text: `[CLS]`, one of its own, `[SEP]`."""
 
-SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """Label ids 1..7 of SER30K; logit j is label id j + 1."""
 
 

@@ -23,6 +23,7 @@ from peer_preparation import forget_outputs, prepare, steps
 from peer_rows import AHEAD, COMPILE, REFERENCE, RELEASED, WAYS, PeerRow, Places, places
 from peer_table import cell_output
 from peer_verdict import verdicts
+from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -34,7 +35,6 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.cpu_features import cpu_flags
 from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file
-from mghft_export.files.cache_folder import cache_folder
 
 RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 SCHEMA = 1
@@ -99,7 +99,7 @@ def main(
 ) -> None:
     """Compare our rows on the CPU with other runtimes and quantisers, on each BUNDLE, and write the JSON."""
     threads = threads or os.cpu_count() or 1
-    work = (work or cache_folder() / "peers").resolve()
+    work = (work or user_cache_path("mghft-export") / "peers").resolve()
     opened = {name: load_bundle(root.resolve()) for name, root in roots.items()}
     console = Console(width=min(Console().width, 80) if sys.stdout.isatty() else 80)
     cells = []

@@ -1,8 +1,12 @@
-// Profiles and splitting; the cases are those of tests/runtime/test_profile_choice.py.
+// Profiles and splitting.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <numeric>
+#include <sstream>
 
+#include "json.hpp"
 #include "mghft/mghft.hpp"
 #include "profiles.hpp"
 
@@ -16,22 +20,63 @@ Profile batches(std::int64_t least, std::int64_t best, std::int64_t most) {
 
 }  // namespace
 
-TEST_CASE("of the profiles that hold the shapes the smallest runs") {
-    const std::vector<Profile> profiles = {batches(1, 8, 32), batches(1, 1, 2), batches(1, 4, 32)};
-    CHECK(choose_profile(profiles, {{1, 3, 8, 8}}) == 1);
-    CHECK(choose_profile(profiles, {{3, 3, 8, 8}}) == 2);
-    CHECK(choose_profile(profiles, {{32, 3, 8, 8}}) == 0);
-    CHECK_THROWS_WITH_AS(choose_profile(profiles, {{33, 3, 8, 8}}), doctest::Contains("1x3x8x8 to 32x3x8x8"), Error);
+// What Python chooses, too (tests/runtime/test_profile_choice.py).
+TEST_CASE("profiles are chosen and batches split as the cases say") {
+    std::ifstream file(MGHFT_TEST_FILES "/runtime/profile_cases.json");
+    std::stringstream content;
+    content << file.rdbuf();
+    const JsonDocument document(content.str());
+    const auto shape = [](const JsonValue& value) {
+        Shape sizes;
+        for (std::size_t axis = 0; axis < value.size(); ++axis) sizes.push_back(value.item(axis).integer());
+        return sizes;
+    };
+    const JsonValue choices = document.root()["choose"];
+    REQUIRE(choices.size() > 0);
+    for (std::size_t number = 0; number < choices.size(); ++number) {
+        const JsonValue item = choices.item(number);
+        CAPTURE(number);
+        std::vector<Profile> profiles;
+        for (std::size_t index = 0; index < item["profiles"].size(); ++index) {
+            Profile profile;
+            const JsonValue inputs = item["profiles"].item(index);
+            for (std::size_t input = 0; input < inputs.size(); ++input) {
+                const JsonValue three = inputs.item(input);
+                profile.push_back({shape(three.item(0)), shape(three.item(1)), shape(three.item(2))});
+            }
+            profiles.push_back(profile);
+        }
+        std::vector<Shape> shapes;
+        for (std::size_t input = 0; input < item["shapes"].size(); ++input) {
+            shapes.push_back(shape(item["shapes"].item(input)));
+        }
+        if (item.has("profile")) {
+            CHECK(std::int64_t(choose_profile(profiles, shapes)) == item["profile"].integer());
+        } else {
+            CHECK_THROWS_WITH_AS(choose_profile(profiles, shapes), doctest::Contains("--text-length"), Error);
+        }
+    }
+    const JsonValue splits = document.root()["split"];
+    REQUIRE(splits.size() > 0);
+    for (std::size_t number = 0; number < splits.size(); ++number) {
+        const JsonValue item = splits.item(number);
+        CAPTURE(number);
+        std::vector<BatchRange> ranges;
+        for (std::size_t index = 0; index < item["batches"].size(); ++index) {
+            ranges.push_back({item["batches"].item(index).item(0).integer(), item["batches"].item(index).item(1).integer()});
+        }
+        const std::int64_t count = item["count"].integer();
+        if (item.has("parts")) {
+            auto parts = split_batch(count, ranges);
+            std::sort(parts.rbegin(), parts.rend());
+            CHECK(parts == shape(item["parts"]));
+        } else {
+            CHECK_THROWS_WITH_AS(split_batch(count, ranges), doctest::Contains("--batch 1,8,32"), Error);
+        }
+    }
 }
 
-TEST_CASE("batches are split into few and even runs") {
-    const std::vector<BatchRange> one = {{1, 32}};
-    CHECK(split_batch(32, one) == std::vector<std::int64_t>{32});
-    CHECK(split_batch(33, one) == std::vector<std::int64_t>{17, 16});
-    CHECK(split_batch(5, {{2, 2}, {3, 3}}).size() == 2);
-    CHECK_THROWS_AS(split_batch(5, {{2, 2}}), Error);
-    CHECK_THROWS_AS(split_batch(1, {{8, 32}}), Error);
-    CHECK_THROWS_AS(split_batch(1, {}), Error);
+TEST_CASE("runs of any number of rows add up") {
     for (std::int64_t count = 1; count < 100; ++count) {
         const auto parts = split_batch(count, {{1, 7}, {16, 16}});
         CHECK(std::accumulate(parts.begin(), parts.end(), std::int64_t{0}) == count);

@@ -20,7 +20,7 @@ from mghft_export.exporting.sources import checkpoint_source, random_source
 from mghft_export.exporting.trace import DEFAULT_OPSET
 from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice, default_checkpoint_path
 from mghft_export.model.contents import WeightsChoice
-from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.stickers.dataset import StickerSet, load_dataset
@@ -96,10 +96,10 @@ def export(
         ExportError: a graph is not what it must be, or differs from PyTorch; nothing is written then.
         MGHFTError: an option is not known, or the disk is full.
     """
-    unknown = [name for name in precisions if name not in (*PRECISIONS, "fp32")]
+    unknown = [name for name in precisions if name not in PRECISIONS]
     if unknown:
-        raise MGHFTError(f"there is no precision {unknown[0]!r}; choose among fp32, {', '.join(PRECISIONS)}")
-    wanted = [name for name in PRECISIONS if name in both_forms(precisions)]
+        raise MGHFTError(f"there is no precision {unknown[0]!r}; choose among {', '.join(PRECISIONS)}")
+    wanted = [name for name in ADDED_PRECISIONS if name in both_forms(precisions)]
     changes = {"image_size": image_size, "views": views, "pooling": pooling}
     changes = {key: value for key, value in changes.items() if value is not None}
     options = calibration or PrecisionOptions()

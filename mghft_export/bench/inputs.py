@@ -22,8 +22,8 @@ from mghft_export.precision.calibration.default_set import default_calibration_s
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode
-from mghft_export.stickers.views import view_texts
+from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.views import distinct_texts, view_texts
 
 ROTATION = 4
 """Batches that take turns."""
@@ -73,7 +73,7 @@ def preprocessing(bundle: Bundle) -> ImagePreprocessing:
 
 def distinct_views(bundle: Bundle) -> int:
     """Texts that a sticker costs: 1 where all views read the whole text."""
-    return 1 if bundle.manifest.text.views == "joined" else 4
+    return distinct_texts(bundle.manifest.text.views)
 
 
 def text_batches(
@@ -101,7 +101,7 @@ def text_batches(
         for text in view_texts(sticker.text, settings.views)[:views]
     ]
     most = length or settings.max_length
-    pad_to = most if length is not None or settings.pooling == "all" else None
+    pad_to = length or padded_length(settings.pooling, most)
     tokens = encode(tokenizer, rows, max_length=most, pad_to=pad_to)
     each = len(rows) // len(batches)
     return [

@@ -16,6 +16,7 @@ from mghft_export.bench.compare import Row
 from mghft_export.bench.subjects import Copy, Gemm, Part, Subject
 from mghft_export.bundle import Bundle
 from mghft_export.graph.flops import count_flops
+from mghft_export.stickers.views import distinct_texts
 
 BRANCHES_OF: dict[Part, tuple[str, ...]] = {
     "vision": ("vision",),
@@ -48,7 +49,7 @@ def branch_work(bundle: Bundle, branch: str, batch: int, length: int) -> Work:
     Args:
         length: tokens of a text; a sticker has one text with joined views, else four.
     """
-    texts = 1 if bundle.manifest.text.views == "joined" else 4
+    texts = distinct_texts(bundle.manifest.text.views)
     sizes = {"batch": batch * texts if branch == "text" else batch, "length": length}
     entry = bundle.manifest.precisions["fp32"][branch]
     moved = sum(

@@ -2,28 +2,33 @@
 
 from mghft_export.bundle.folder import Bundle, file_entry, load_bundle, write_manifest
 from mghft_export.bundle.manifest import (
+    ADDED_PRECISIONS,
     BRANCHES,
     MANIFEST,
     MOST_ELEMENTS,
     MOST_PIXELS,
     MOST_TOKENS,
+    PRECISIONS,
     SCHEMA_VERSION,
     CheckpointEntry,
     FileEntry,
     GraphEntry,
     ImageEntry,
     Manifest,
+    Precision,
     QuantizationEntry,
     TensorEntry,
     TextEntry,
 )
 
 __all__ = [
+    "ADDED_PRECISIONS",
     "BRANCHES",
     "MANIFEST",
     "MOST_ELEMENTS",
     "MOST_PIXELS",
     "MOST_TOKENS",
+    "PRECISIONS",
     "SCHEMA_VERSION",
     "Bundle",
     "CheckpointEntry",
@@ -31,6 +36,7 @@ __all__ = [
     "GraphEntry",
     "ImageEntry",
     "Manifest",
+    "Precision",
     "QuantizationEntry",
     "TensorEntry",
     "TextEntry",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,12 @@ from mghft_export.files.stored_json import Stored
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
 BRANCHES = ("vision", "text", "fusion")
+
+Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
+"""`int8` is for CPUs: INT8 over float32. `int8-fp16` is for GPUs: INT8 over FP16."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+ADDED_PRECISIONS: tuple[Precision, ...] = PRECISIONS[1:]
+"""Those that a bundle may have beside fp32, which every bundle has."""
 
 
 MOST_PIXELS = 1 << 14

@@ -13,10 +13,23 @@ from mghft_export.files.stored_json import Stored
 class Budget(Stored):
     """What a precision may cost, as shares of 1: 0.985 is 98.5 %, and 0.005 is half a point of macro F1."""
 
-    min_agreement: float = Field(ge=0, le=1)
-    """Share of stickers with the class that float32 gives them."""
-    max_drop: float = Field(ge=0, le=1)
-    """Loss of macro F1."""
+    min_agreement: float = Field(default=0, ge=0, le=1)
+    """Share of stickers with the class that float32 gives them; 0 allows any."""
+    max_drop: float = Field(default=1, ge=0, le=1)
+    """Loss of macro F1; 1 allows any."""
+
+    @property
+    def limits_macro_f1(self) -> bool:
+        """Whether the loss of macro F1 has to be known."""
+        return self.max_drop < 1
+
+    def __str__(self) -> str:
+        parts = []
+        if self.min_agreement > 0:
+            parts.append(f"agreement of at least {100 * self.min_agreement:.10g} %")
+        if self.limits_macro_f1:
+            parts.append(f"macro-F1 at most {100 * self.max_drop:.10g} points lower")
+        return " and ".join(parts)
 
 
 class OutputChange(Stored):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.progress import track
 
 from mghft_export.bundle import load_bundle
 from mghft_export.bundle.text_features import save_features
 from mghft_export.cli.columns_option import columns_option
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.provider_option import provider_option
 from mghft_export.cli.sentences import say
 from mghft_export.cli.texts import warn_of_missing_views
@@ -57,11 +57,12 @@ def encode_text(
     warn_of_missing_views(console, opened.manifest, names, texts)
     pipeline = Pipeline(opened, precision=precision, provider=provider)
     warn_of_precision(opened.manifest, precision)
-    starts = range(0, len(texts), BATCH)
-    rows = [
-        pipeline.encode_texts(texts[start : start + BATCH])
-        for start in track(starts, "encoding", console=console, transient=True)
-    ]
+    rows = []
+    with progress_bar() as progress:
+        task = progress.add_task("encoding", total=len(texts))
+        for start in range(0, len(texts), BATCH):
+            rows.append(pipeline.encode_texts(texts[start : start + BATCH]))
+            progress.update(task, completed=min(start + BATCH, len(texts)))
     save_features(output, opened, names, np.concatenate(rows))
     say(console, f"{len(texts)} texts encoded to ", (str(output), "bold"), ".")
     say(console, "Next: ", (f"mghft-export predict {bundle} IMAGE... --text-features {output}", "bold"))

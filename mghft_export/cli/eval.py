@@ -9,7 +9,6 @@ from typing import cast
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +19,7 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.provider_option import provider_option
 from mghft_export.cli.sentences import say_note
 from mghft_export.cli.text_weights_options import text_weights_options
@@ -245,14 +245,8 @@ def _evaluate_all(
     seed: int,
 ) -> list[Evaluated]:
     """Each model on all stickers, with a progress bar on stderr."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     evaluated = []
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         for predictor in predictors:
             task = progress.add_task(predictor.name, total=len(stickers))
             evaluated.append(

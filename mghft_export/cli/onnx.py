@@ -26,7 +26,6 @@ from mghft_export.exporting.sources import PRESETS
 from mghft_export.exporting.trace import DEFAULT_OPSET
 from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.contents import WeightsChoice
-from mghft_export.precision.add_graphs import PRECISIONS
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.terminal import Terminal
 
@@ -108,7 +107,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     "--precision",
     "precisions",
     multiple=True,
-    type=click.Choice(["fp32", *PRECISIONS]),
+    type=click.Choice(PRECISIONS),
     help="Beside fp32, which a bundle always has; may be given several times. int8 gives both forms of INT8: int8 for "
     "CPUs and int8-fp16 for GPUs.",
 )

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mghft_export.bundle import BRANCHES, Bundle, load_bundle
 from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe, write_recipe
+from mghft_export.bundle.verifications import Budget
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
@@ -16,12 +17,12 @@ from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
 from mghft_export.files.atomic import replacing_file
-from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibrated_set import calibrated_set, given_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.sensitivity.layers import find_layers, text_size
 from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
-from mghft_export.sensitivity.search import Budget, check_reachable, quantised_layers, search
+from mghft_export.sensitivity.search import check_reachable, quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.study_recipe import study_recipe
 from mghft_export.sensitivity.study_report import Study, write_study
@@ -118,7 +119,9 @@ def sensitivity(
     budget holds.
     """
     opened = load_bundle(bundle)
-    budget = Budget(min_agreement, max_drop) if (max_drop, min_agreement) != (None, None) else None
+    limits = {"min_agreement": min_agreement, "max_drop": max_drop}
+    shares = {name: percent / 100 for name, percent in limits.items() if percent is not None}
+    budget = Budget(**shares) if shares else None
     if budget is None and (recipe_out is not None or apply):
         raise MGHFTError("--recipe-out and --apply need a budget; add --min-agreement 99 or --max-drop 0.5")
     reading.refuse_without(data, "--data ROOT")
@@ -128,12 +131,8 @@ def sensitivity(
         raise MGHFTError(
             "--recipe already says how ranges are found; leave out --calibrator, --percentile, --smooth"
         )
-    if max_drop is not None:
-        if not opened.manifest.trained:
-            raise MGHFTError(
-                f"{bundle} has random weights, so its macro-F1 means nothing; use --min-agreement"
-            )
-        evaluation_module("sklearn.metrics")  # what is missing is said before the work, not after
+    if max_drop is not None and not opened.manifest.trained:
+        raise MGHFTError(f"{bundle} has random weights, so its macro-F1 means nothing; use --min-agreement")
     if output is not None:
         evaluation_module("matplotlib.figure")
         prepare_folder(output)

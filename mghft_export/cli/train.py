@@ -9,13 +9,14 @@ import click
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.sentences import say
+from mghft_export.cli.train_progress import Bar
 from mghft_export.model.text_weights import find_text_weights
 from mghft_export.terminal import Terminal
 from mghft_export.training.epoch import Reporter
 from mghft_export.training.loop import train as train_model
 from mghft_export.training.recipe import Recipe, load_recipe
-from mghft_export.training.reporters import Bar, TensorBoard
 from mghft_export.training.setup import text_weights_of
+from mghft_export.training.tensorboard import TensorBoard
 
 NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights", "imagenet")
 """Values of a recipe that have an option of their own."""

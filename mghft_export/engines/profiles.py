@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from mghft_export.bundle import GraphEntry, Manifest
 from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
 from mghft_export.errors import EngineError
+from mghft_export.stickers.tokens import padded_length
+from mghft_export.stickers.views import distinct_texts
 
 BATCH, LENGTH = "batch", "length"
 """Names of the dynamic dimensions in a bundle's graphs."""
@@ -88,7 +90,7 @@ def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: P
     Raises:
         EngineError: text lengths that the model has not, or a batch that no tensor can hold.
     """
-    per_sticker = 4 if branch == "text" and manifest.text.views == "separate" else 1
+    per_sticker = distinct_texts(manifest.text.views) if branch == "text" else 1
     batch, length = choice.batch, _text_length(manifest, choice.text_length)
     spans = {
         BATCH: (batch.minimum, batch.optimum * per_sticker, batch.maximum * per_sticker),
@@ -110,7 +112,7 @@ def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: P
 
 def _text_length(manifest: Manifest, wanted: MinOptMax | None) -> MinOptMax:
     longest = manifest.text.max_length
-    if manifest.text.pooling == "all":  # padding is pooled, so every text is padded to the end
+    if padded_length(manifest.text.pooling, longest) is not None:
         if wanted is not None and wanted != MinOptMax(longest, longest, longest):
             raise EngineError(
                 f"this model pools padding, so every text has {longest} tokens; leave out --text-length"

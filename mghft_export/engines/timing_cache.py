@@ -28,7 +28,7 @@ def timing_cache_path(backend: Backend, gpu: Gpu | None) -> Path | None:
     if gpu is None or not has(backend, "timing_cache"):
         return None
     name = f"{backend.name}-{backend.version}-{gpu.slug}-sm{gpu.sm}-{gpu.multiprocessors}mp.cache"
-    return cache_folder() / "timing" / name
+    return cache_folder("timing") / name
 
 
 def load_timing_cache(config: tensorrt.IBuilderConfig, path: Path) -> None:

@@ -15,7 +15,7 @@ from mghft_export.model.checkpoint import build_model, load_checkpoint
 from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer
+from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer, padded_length
 from mghft_export.stickers.views import view_texts
 
 
@@ -48,7 +48,7 @@ def checkpoint_predictor(
     model = fuse(build_model(checkpoint)).to(device)
     preprocessing = ImagePreprocessing(*config.image_size)
     # Where padding is pooled it is part of the feature, so every text is padded to the length of training.
-    pad_to = config.text_length if config.pooling == "all" else None
+    pad_to = padded_length(config.pooling, config.text_length)
 
     @torch.inference_mode()
     def logits(images: Sequence[Image.Image], texts: Sequence[str]) -> FloatArray:

@@ -1,9 +1,24 @@
-"""Where this package may keep what it can make again."""
+"""Where this package keeps what it can make again."""
 
-import os
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+
+Kind = Literal["calibration", "onnxruntime-tensorrt", "rtx", "text", "timing", "verified"]
+"""What was seen on calibration stickers; engines of ONNX Runtime's TensorRT provider; kernels that TensorRT-RTX
+compiled; frozen text features; timing caches of TensorRT; hashes of files that were read, and of engines built here."""
 
 
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mghft-export`, by default under `~/.cache`; it may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mghft-export"
+def cache_folder(kind: Kind) -> Path:
+    """A folder of the user's cache, as `~/.cache/mghft-export/text` on Linux; it may not exist yet.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
+    root = user_cache_path("mghft-export", appauthor=False)
+    if not root.is_absolute():
+        raise RuntimeError("the user has no home folder")
+    return root / kind

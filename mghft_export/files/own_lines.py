@@ -58,7 +58,7 @@ def _folder(*, make: bool) -> Iterator[int]:
         OSError: there is none, or others can write it.
         RuntimeError: the user has no home.
     """
-    path = cache_folder() / "verified"
+    path = cache_folder("verified")
     if make:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):

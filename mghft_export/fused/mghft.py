@@ -11,6 +11,7 @@ from mghft_export.fused.fusion import FusedFusion
 from mghft_export.fused.text import FusedText
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.mghft import MGHFT
+from mghft_export.stickers.views import distinct_texts
 
 
 class FusedMGHFT(nn.Module):
@@ -30,7 +31,7 @@ class FusedMGHFT(nn.Module):
     @property
     def distinct_views(self) -> int:
         """Texts to encode for a sticker: 1 or 4."""
-        return 1 if self.config.views == "joined" else 4
+        return distinct_texts(self.config.views)
 
     def forward(self, image: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         features = self.text(input_ids.flatten(0, 1), attention_mask.flatten(0, 1))

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from mghft_export.config import PATCH_STRIDES, SER30K_CLASSES, MGHFTConfig
+from mghft_export.config import PATCH_STRIDES, MGHFTConfig
 from mghft_export.errors import CheckpointError, MGHFTError
 from mghft_export.files.atomic import replacing_file
 from mghft_export.files.foreign_json import parse_json
@@ -30,6 +30,7 @@ from mghft_export.model.mghft import MGHFT
 from mghft_export.model.pickles import read_pickle
 from mghft_export.model.pyramid import Pyramid, Reattention
 from mghft_export.model.text_weights import PREFIX, TextWeights, checkpoint_text_weights, load_text_weights
+from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 
 FORMAT = "mghft-checkpoint"
 FORMAT_VERSION = 1

@@ -32,10 +32,6 @@ from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.saturation import saturating_products
 from mghft_export.runtime.text_cache import TextCache
 
-PRECISIONS = ("fp16", "int8", "int8-fp16")
-"""What can be made of float32 graphs. INT8 has two forms: `int8` over float32, for CPUs and as the reference, and
-`int8-fp16` over FP16, for GPUs."""
-
 
 def add_precisions(
     bundle: Bundle,

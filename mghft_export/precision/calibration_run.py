@@ -14,6 +14,7 @@ from mghft_export.bundle import BRANCHES, Bundle
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe, belongs_to
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.precision.calibrated_set import set_entry
 from mghft_export.precision.calibration.calibration_set import CalibrationSet, load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
@@ -32,7 +33,6 @@ from mghft_export.precision.ranges import range_of
 from mghft_export.precision.smooth import smooth, smoothable_norms
 from mghft_export.precision.statistics_cache import (
     cached_arrays,
-    default_cache_folder,
     histograms_from_arrays,
     histograms_to_arrays,
     maxima_from_arrays,
@@ -71,7 +71,7 @@ class PrecisionOptions:
     recipe: QuantizationRecipe = field(default_factory=QuantizationRecipe)
     half_io: bool = False
     stickers: int | None = DEFAULT_STICKERS
-    cache: Path = field(default_factory=default_cache_folder)
+    cache: Path = field(default_factory=lambda: cache_folder("calibration"))
 
 
 class Calibration:

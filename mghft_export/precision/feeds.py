@@ -9,7 +9,7 @@ from mghft_export.precision.observe import Run
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 8
@@ -34,7 +34,7 @@ def run_texts(
 
     They have their real lengths, padded only where the model pools padding.
     """
-    pad_to = config.text_length if config.pooling == "all" else None
+    pad_to = padded_length(config.pooling, config.text_length)
     seen: set[tuple[str, ...]] = set()
     for number, sticker in enumerate(stickers, 1):
         views = tuple(view_texts(sticker.text, config.views))

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from mghft_export.files.atomic import replacing_file
-from mghft_export.files.cache_folder import cache_folder
 from mghft_export.precision.histogram import HALF, SMALLEST_EXPONENT, Histogram
 from mghft_export.runtime.session import Array
 
@@ -24,11 +23,6 @@ KEY = "key"
 """Of the JSON in a file that says what its arrays belong to."""
 LARGEST_EXPONENT = 128
 """Of float32."""
-
-
-def default_cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mghft-export/calibration`, by default under `~/.cache`."""
-    return cache_folder() / "calibration"
 
 
 def cached_arrays(folder: Path, key: Mapping[str, Any]) -> dict[str, Array] | None:

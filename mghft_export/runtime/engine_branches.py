@@ -8,10 +8,11 @@ from mghft_export.bundle import BRANCHES, Bundle
 from mghft_export.bundle.build_info import ENGINES
 from mghft_export.engines.loading import engine_folders, load_engine_folder
 from mghft_export.errors import EngineError
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.runtime.branches import Branches
 from mghft_export.runtime.cuda import open_cuda
 from mghft_export.runtime.engine_session import load_engine
-from mghft_export.runtime.rtx_cache import RuntimeCache, default_cache_folder
+from mghft_export.runtime.rtx_cache import RuntimeCache
 
 
 def engine_branches(bundle: Bundle, engine: str | Path, *, cuda_graphs: bool = True) -> Branches:
@@ -40,7 +41,7 @@ def engine_branches(bundle: Bundle, engine: str | Path, *, cuda_graphs: bool = T
             weights=bundle.read(graphs[branch].file) if flags.strip_weights else None,
             host_code=flags.version_compatible,
             sha256=built.info.engines[branch].file.sha256,
-            cache=RuntimeCache(default_cache_folder() / built.info.engines[branch].file.sha256[:32]),
+            cache=RuntimeCache(cache_folder("rtx") / built.info.engines[branch].file.sha256[:32]),
         )
         for branch in BRANCHES
     )

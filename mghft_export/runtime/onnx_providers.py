@@ -58,7 +58,7 @@ def _options(
 
 def tensorrt_cache() -> dict[str, str]:
     """Engines and timings on disk, so that only the first start builds."""
-    folder = str(cache_folder() / "onnxruntime-tensorrt")
+    folder = str(cache_folder("onnxruntime-tensorrt"))
     return {
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": folder,

@@ -20,7 +20,7 @@ from mghft_export.runtime.profile_choice import common_sizes, split_batch, text_
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 32
@@ -234,8 +234,8 @@ class Pipeline:
             batch: texts of the run; None for any number.
         """
         settings = self.manifest.text
-        if settings.pooling == "all":  # padding is part of the feature, so it is as long as in training
-            return settings.max_length
+        if (fixed := padded_length(settings.pooling, settings.max_length)) is not None:
+            return fixed
         for length in text_lengths(longest, settings.max_length):
             try:
                 sizes = self._text_batches(length)

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 
 from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file
-from mghft_export.files.cache_folder import cache_folder
 
 if TYPE_CHECKING:
     import tensorrt_rtx
-
-
-def default_cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mghft-export/rtx`, by default under `~/.cache`."""
-    return cache_folder() / "rtx"
 
 
 class RuntimeCache:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.divergence import divergences
-from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.runtime.pipeline import FloatArray
 
 
@@ -34,8 +32,8 @@ class Effect:
 
     @property
     def agreement(self) -> float:
-        """Stickers with the same class, in percent."""
-        return 100 * (self.stickers - self.flips) / self.stickers
+        """Share of stickers with the same class."""
+        return (self.stickers - self.flips) / self.stickers
 
 
 def effect_of(expected: FloatArray, found: FloatArray) -> Effect:
@@ -54,13 +52,3 @@ def effect_of(expected: FloatArray, found: FloatArray) -> Effect:
         flips=int((expected.argmax(axis=1) != found.argmax(axis=1)).sum()),
         stickers=len(expected),
     )
-
-
-def macro_f1(logits: FloatArray, labels: npt.NDArray[np.int64]) -> float:
-    """Macro-F1 in percent, as `mghft-export eval` counts it.
-
-    Raises:
-        MGHFTError: scikit-learn is not installed.
-    """
-    sklearn = evaluation_module("sklearn.metrics")
-    return 100 * float(sklearn.f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0))

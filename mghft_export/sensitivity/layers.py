@@ -12,7 +12,7 @@ from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.graph.flops import product_flops
 from mghft_export.precision.products import weight_products
 from mghft_export.stickers.dataset import Sticker
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 KINDS = {
@@ -69,8 +69,8 @@ def text_size(bundle: Bundle, stickers: Sequence[Sticker]) -> TextSize:
     settings = bundle.manifest.text
     views = [tuple(dict.fromkeys(view_texts(sticker.text, settings.views))) for sticker in stickers]
     rows = [row for sticker in views for row in sticker]
-    if settings.pooling == "all":
-        return TextSize(len(rows) / len(stickers), settings.max_length)
+    if (fixed := padded_length(settings.pooling, settings.max_length)) is not None:
+        return TextSize(len(rows) / len(stickers), fixed)
     tokenizer = bundle_tokenizer(bundle)
     tokens = encode(tokenizer, rows, max_length=settings.max_length)
     return TextSize(len(rows) / len(stickers), round(float(tokens.attention_mask.sum(axis=1).mean())))

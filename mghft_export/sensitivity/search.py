@@ -5,36 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
+from mghft_export.bundle.verifications import Budget
 from mghft_export.errors import MGHFTError
-from mghft_export.sensitivity.effect import Effect, effect_of, macro_f1
+from mghft_export.evaluation.bootstrap import confusion_matrix, macro_f1
+from mghft_export.evaluation.verification.budget import ROUNDING
+from mghft_export.runtime.pipeline import FloatArray
+from mghft_export.sensitivity.effect import Effect, effect_of
 from mghft_export.sensitivity.layers import Layer
 from mghft_export.sensitivity.measure import by_branch
 from mghft_export.sensitivity.whole_model import WholeModel
-
-ROUNDING = 1e-9
-"""Of a difference of two macro-F1, in points."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What quantising may cost.
-
-    Attributes:
-        min_agreement: stickers with the class of float32, in percent; None for any.
-        max_drop: points of macro-F1 below float32's; None for any.
-    """
-
-    min_agreement: float | None = None
-    max_drop: float | None = None
-
-    def __str__(self) -> str:
-        parts = []
-        if self.min_agreement is not None:
-            parts.append(f"agreement of at least {self.min_agreement:g} %")
-        if self.max_drop is not None:
-            parts.append(f"macro-F1 at most {self.max_drop:g} points lower")
-        return " and ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -44,7 +27,7 @@ class Trial:
     Attributes:
         returned: how many of the most sensitive layers were in float.
         effect: of quantising all others, in the form of an INT8 bundle.
-        drop: points of macro-F1 below float32's; None where the budget does not ask for it.
+        drop: how far macro-F1 is below float32's, as a share of 1; None where the budget does not ask for it.
         holds: whether it is within the budget.
     """
 
@@ -135,9 +118,14 @@ def quantised_layers(recipe: QuantizationRecipe, layers: Sequence[Layer]) -> lis
 def _trial(model: WholeModel, candidates: Sequence[Layer], returned: int, budget: Budget) -> Trial:
     logits = model.logits(by_branch(candidates[returned:]), form="cpu")
     effect, drop = effect_of(model.expected, logits), None
-    if budget.max_drop is not None:
-        drop = macro_f1(model.expected, model.labels) - macro_f1(logits, model.labels)
+    if budget.limits_macro_f1:
+        drop = macro_f1_of(model.expected, model.labels) - macro_f1_of(logits, model.labels)
     return Trial(returned, effect, drop, _within(budget, effect, drop))
+
+
+def macro_f1_of(logits: FloatArray, labels: npt.NDArray[np.int64]) -> float:
+    """Macro-F1 of logits [n, classes], 0 to 1."""
+    return macro_f1(confusion_matrix(labels, logits.argmax(axis=1), logits.shape[1]))
 
 
 def _unreachable(budget: Budget) -> MGHFTError:
@@ -148,9 +136,8 @@ def _unreachable(budget: Budget) -> MGHFTError:
 
 
 def _within(budget: Budget, effect: Effect, drop: float | None) -> bool:
-    if budget.min_agreement is not None and effect.agreement < budget.min_agreement:
-        return False
-    return budget.max_drop is None or (drop is not None and drop <= budget.max_drop + ROUNDING)
+    agrees = effect.agreement >= budget.min_agreement - ROUNDING
+    return agrees and (drop is None or drop <= budget.max_drop + ROUNDING)
 
 
 def _with_float_layers(recipe: QuantizationRecipe, returned: Sequence[Layer]) -> QuantizationRecipe:

@@ -63,7 +63,7 @@ class Study:
         }
         if self.search is not None:
             values["search"] = {
-                "budget": asdict(self.search.budget),
+                "budget": self.search.budget.model_dump(),
                 "returned_to_float": [[item.branch, item.name] for item in self.search.returned],
                 "float_layers": self.search.recipe.float_layers,
                 "trials": [_trial(item) for item in self.search.trials],

@@ -82,19 +82,19 @@ def trial_table(search: Search) -> Table:
     """What the search tried."""
     table = Table(box=SIMPLE_HEAD, title=Text(f"Search: {search.budget}"), padding=(0, 0, 0, 1))
     headings = ["layers back in float", "same class", "flips", "KL"]
-    if search.budget.max_drop is not None:
+    if search.budget.limits_macro_f1:
         headings.append("macro-F1 lost")
     for heading in (*headings, "budget"):
         table.add_column(heading, justify="right")
     for trial in search.trials:
         cells = [
             str(trial.returned),
-            f"{trial.effect.agreement:.2f} %",
+            f"{100 * trial.effect.agreement:.2f} %",
             str(trial.effect.flips),
             f"{trial.effect.kl:.1e}",
         ]
         if trial.drop is not None:
-            cells.append(f"{trial.drop:.2f} points")
+            cells.append(f"{100 * trial.drop:.2f} points")
         verdict = Text("holds", "green") if trial.holds else Text("missed", "yellow")
         table.add_row(*cells, verdict, style="bold" if trial == search.chosen else "")
     return table

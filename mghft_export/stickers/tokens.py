@@ -104,6 +104,15 @@ def parse_tokenizer(content: bytes, file: Path) -> Tokenizer:
     return tokenizer
 
 
+def padded_length(pooling: str, max_length: int) -> int | None:
+    """What every text is padded to: where padding is pooled it is part of the feature, so it is as long as in training.
+
+    Returns:
+        None where texts may have any length.
+    """
+    return max_length if pooling == "all" else None
+
+
 def encode(
     tokenizer: Tokenizer, texts: Sequence[str], *, max_length: int, pad_to: int | None = None
 ) -> TokenBatch:

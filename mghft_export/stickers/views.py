@@ -79,6 +79,11 @@ def view_body(view: str) -> str:
     return body[marker.end() :].lstrip(" \t\n:：–—-") if marker else body
 
 
+def distinct_texts(mode: ViewMode) -> int:
+    """How many texts of a sticker are encoded: joined views are four times the same one."""
+    return 1 if mode == "joined" else len(VIEWS)
+
+
 def view_texts(text: str, mode: ViewMode) -> Views:
     """What the text encoder is given, in the order of :data:`VIEWS`.
 

@@ -15,19 +15,13 @@ from torch import Tensor
 
 from mghft_export.config import MGHFTConfig
 from mghft_export.files.atomic import replacing_file
-from mghft_export.files.cache_folder import cache_folder
 from mghft_export.files.hashing import sha256
 from mghft_export.model.text import build_text_encoder, encode_views
 from mghft_export.model.text_weights import TextWeights, find_text_weights, load_text_weights
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 BATCH = 16
-
-
-def default_cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mghft-export/text`, by default under `~/.cache`."""
-    return cache_folder() / "text"
 
 
 def frozen_text_features(
@@ -73,7 +67,7 @@ def encode_texts(
     views = [view_texts(text, config.views) for text in texts]
     # By length, so that rows of a batch need little padding.
     distinct = sorted({view for four in views for view in four}, key=lambda view: (len(view), view))
-    pad_to = config.text_length if config.pooling == "all" else None
+    pad_to = padded_length(config.pooling, config.text_length)
     rows: dict[str, Tensor] = {}
     for start in range(0, len(distinct), BATCH):
         batch = distinct[start : start + BATCH]

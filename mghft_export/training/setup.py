@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mghft_export.errors import MGHFTError
+from mghft_export.files.cache_folder import cache_folder
 from mghft_export.model.checkpoint import (
     load_checkpoint,
     load_imagenet_weights,
@@ -31,7 +32,7 @@ from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 from mghft_export.training.data import EpochBatches, Item, StickerData, choose, collate, tokenize
 from mghft_export.training.losses import class_weights
-from mghft_export.training.pooled_texts import default_cache_folder, frozen_text_features
+from mghft_export.training.pooled_texts import frozen_text_features
 from mghft_export.training.prototypes import class_prototypes
 from mghft_export.training.qat.learned_ranges import LearnedRanges
 from mghft_export.training.qat.run import quantised, restore_ranges
@@ -91,7 +92,7 @@ def prepare_data(
         if recipe.tune_text:
             return tokenize(texts, found, config)
         assert weights is not None
-        return frozen_text_features(texts, found, config, weights, cache or default_cache_folder())
+        return frozen_text_features(texts, found, config, weights, cache or cache_folder("text"))
 
     def data_of(stickers: tuple[Sticker, ...], *, augment: bool) -> StickerData:
         texts, views = texts_of([sticker.text for sticker in stickers]), None

@@ -11,7 +11,7 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.engines.build import build_engines
 from mghft_export.evaluation.verification.precisions import verify_precisions
 from mghft_export.evaluation.verification.verification_stickers import calibration_stickers
-from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 
 SOURCES = {"mini": [], "paper": ["--arch", "paper", "--random-weights"]}
@@ -26,12 +26,12 @@ def test_three_precisions_from_checkpoint_to_engines(model, plan, tmp_path):
     root = tmp_path / "bundle"
     assert run(cli, ["onnx", *SOURCES[model], "-o", str(root)]) == 0
     few = PrecisionOptions(stickers=3, cache=tmp_path / "cache")
-    bundle = add_precisions(load_bundle(root), PRECISIONS, few)
+    bundle = add_precisions(load_bundle(root), ADDED_PRECISIONS, few)
     stickers = calibration_stickers(bundle.manifest, limit=3)
-    bundle = record_verification(bundle, verify_precisions(bundle, PRECISIONS, stickers, batch=1))
+    bundle = record_verification(bundle, verify_precisions(bundle, ADDED_PRECISIONS, stickers, batch=1))
 
     assert bundle.manifest.verification["fp32"]["passed"]
-    for precision in PRECISIONS:
+    for precision in ADDED_PRECISIONS:
         found = bundle.manifest.verification[precision]
         logits = next(item for item in found.outputs if item.output == "logits")
         assert logits.cosine > 0.99, precision

@@ -12,7 +12,7 @@ import pytest
 from mghft_export.bundle import BRANCHES, MANIFEST, load_bundle
 from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, read_recipe
 from mghft_export.errors import ExportError, MGHFTError
-from mghft_export.precision.add_graphs import PRECISIONS, add_precisions
+from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import PrecisionOptions
@@ -39,7 +39,7 @@ def logits(bundle, precision):
 
 
 def test_every_precision_runs_and_stays_near_float32(bundle, tmp_path):
-    made = add_precisions(bundle, PRECISIONS, options(tmp_path, branches=BRANCHES))
+    made = add_precisions(bundle, ADDED_PRECISIONS, options(tmp_path, branches=BRANCHES))
     expected = logits(made, "fp32")
     spread = np.ptp(expected)
     for precision, limit in {"fp16": 0.02, "int8": 0.2, "int8-fp16": 0.2}.items():

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from mghft_export.errors import EngineError
 from mghft_export.runtime.profile_choice import Extent, batch_sizes, choose_profile, common_sizes, split_batch
 
 
-def profile(least, best, most, length=None):
-    """Of the vision branch, or with lengths of the text branch."""
-    if length is None:
-        return {"image": Extent(*((batch, 3, 8, 8) for batch in (least, best, most)))}
+def profile(least, best, most, length):
+    """Of the text branch."""
     shapes = list(zip((least, best, most), length, strict=True))
     return {"input_ids": Extent(*shapes), "attention_mask": Extent(*shapes)}
 
 
-def image(batch):
-    return {"image": (batch, 3, 8, 8)}
+CASES = json.loads((Path(__file__).parent / "profile_cases.json").read_text())
+"""What Python and C++ (`cpp/tests/profiles_test.cpp`) both choose."""
 
 
-@pytest.mark.parametrize(("batch", "chosen"), [(1, 1), (2, 2), (8, 2), (9, 0), (32, 0)])
-def test_the_profile_with_the_smallest_most_is_chosen(batch, chosen):
-    profiles = [profile(1, 16, 32), profile(1, 1, 1), profile(1, 4, 8)]
-    assert choose_profile(profiles, image(batch)) == chosen
+@pytest.mark.parametrize("case", CASES["choose"], ids=lambda case: f"{case['why']}, {case['shapes'][0]}")
+def test_profiles_are_chosen_as_the_cases_say(case):
+    profiles = [
+        {str(number): Extent(*map(tuple, shapes)) for number, shapes in enumerate(profile)}
+        for profile in case["profiles"]
+    ]
+    shapes = {str(number): tuple(shape) for number, shape in enumerate(case["shapes"])}
+    if case["profile"] is None:
+        with pytest.raises(EngineError, match=r"no profile for .*--batch or --text-length"):
+            choose_profile(profiles, shapes)
+    else:
+        assert choose_profile(profiles, shapes) == case["profile"]
 
 
-@pytest.mark.parametrize(("batch", "chosen"), [(1, 0), (3, 0), (6, 1), (32, 1)])
-def test_among_equals_the_nearest_best_is_chosen(batch, chosen):
-    assert choose_profile([profile(1, 2, 32), profile(1, 16, 32)], image(batch)) == chosen
+@pytest.mark.parametrize("case", CASES["split"], ids=lambda case: f"{case['count']} of {case['batches']}")
+def test_batches_are_split_as_the_cases_say(case):
+    count, sizes = case["count"], tuple(range(low, high + 1) for low, high in case["batches"])
+    if case["parts"] is None:
+        with pytest.raises(EngineError, match=rf"a batch of {count} cannot.*--batch 1,8,32"):
+            split_batch(count, sizes)
+    else:
+        parts = [part.stop - part.start for part in split_batch(count, sizes)]
+        assert sorted(parts, reverse=True) == case["parts"]
 
 
 def test_every_dimension_of_every_input_must_fit():
@@ -63,25 +78,8 @@ def test_parts_are_batches_that_run_and_cover_every_row_once(count, sizes):
         assert sizes is None or any(part.stop - part.start in size for size in sizes)
 
 
-@pytest.mark.parametrize(
-    ("count", "sizes", "expected"),
-    [
-        (32, (range(1, 33),), [32]),
-        (33, (range(1, 33),), [17, 16]),
-        (9, (range(4, 9),), [5, 4]),
-        (40, (range(32, 33), range(4, 5)), [4, 4, 32]),
-        (3, (range(8, 33), range(1, 2)), [1, 1, 1]),
-        (500, None, [500]),
-    ],
-)
-def test_runs_are_few_and_even(count, sizes, expected):
-    assert sorted(part.stop - part.start for part in split_batch(count, sizes)) == sorted(expected)
-
-
-@pytest.mark.parametrize(("count", "sizes"), [(3, (range(4, 33),)), (7, (range(4, 5), range(6, 7))), (2, ())])
-def test_a_batch_that_no_profile_adds_up_to_is_one_sentence(count, sizes):
-    with pytest.raises(EngineError, match=rf"a batch of {count} cannot.*--batch 1,8,32"):
-        split_batch(count, sizes)
+def test_without_limits_all_rows_run_at_once():
+    assert split_batch(500, None) == [slice(0, 500)]
 
 
 def test_two_branches_run_what_both_of_them_can():

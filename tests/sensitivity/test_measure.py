@@ -10,6 +10,7 @@ import pytest
 
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
+from mghft_export.bundle.verifications import Budget
 from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
@@ -21,7 +22,7 @@ from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.effect import effect_of
 from mghft_export.sensitivity.layers import find_layers, kind_of, part_of, text_size
 from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
-from mghft_export.sensitivity.search import Budget, quantised_layers, search
+from mghft_export.sensitivity.search import quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.whole_model import WholeModel
 from mghft_export.stickers.image import open_sticker
@@ -136,7 +137,7 @@ def test_effects_are_computed_as_defined():
     effect = effect_of(expected, found)
     assert effect.kl == pytest.approx(0.5 * (0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75)), rel=1e-5)
     assert effect.max_abs == pytest.approx(3 + np.log(2), rel=1e-5)
-    assert (effect.flips, effect.agreement) == (1, 50)
+    assert (effect.flips, effect.agreement) == (1, 0.5)
     assert effect.kl_error == pytest.approx(effect.kl / np.sqrt(2), rel=1e-5)  # of 2 kl and 0
     assert effect_of(expected, expected).kl == 0
 

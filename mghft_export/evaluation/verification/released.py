@@ -20,7 +20,7 @@ from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.tokens import encode
-from mghft_export.stickers.views import view_texts
+from mghft_export.stickers.views import distinct_texts, view_texts
 
 BATCHES = (1, 3)
 DEFAULT_TOLERANCE = 5e-3
@@ -140,7 +140,7 @@ def _pooled_as_released(released: MGHFT, pipeline: Pipeline, texts: Sequence[str
     Rows of a batch do not see each other, so views that are equal (`joined`) are encoded once.
     """
     settings = pipeline.manifest.text
-    distinct = 1 if settings.views == "joined" else 4
+    distinct = distinct_texts(settings.views)
     rows = [view for text in texts for view in view_texts(text, settings.views)[:distinct]]
     batch = encode(pipeline.tokenizer, rows, max_length=settings.max_length, pad_to=settings.max_length)
     ids, mask = (

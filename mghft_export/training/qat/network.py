@@ -17,6 +17,7 @@ from mghft_export.fused.fusion import FusedFusion
 from mghft_export.fused.text import FusedText
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.mghft import MGHFT
+from mghft_export.stickers.views import distinct_texts
 from mghft_export.training.qat.fake_quantisation import fake_quantise, fake_quantise_weight
 from mghft_export.training.qat.learned_ranges import LearnedRanges
 from mghft_export.training.qat.named_products import NamedProducts, Quantiser
@@ -81,7 +82,7 @@ class QuantisedTraining(nn.Module):
         """Token ids and mask [B, 4, L] int64 -> [B, 4, C], each distinct view once, without padding nobody reads."""
         model, config = self.model, self.model.config
         assert model.text_model is not None
-        views = 1 if config.views == "joined" else 4
+        views = distinct_texts(config.views)
         longest = int(attention_mask.sum(dim=-1).max()) if config.pooling == "masked" else None
         ids, mask = (item[:, :views, :longest].flatten(0, 1) for item in (input_ids, attention_mask))
         text = FusedText(model.text_model, model.l_proj, config)
