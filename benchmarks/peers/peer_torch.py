@@ -17,7 +17,7 @@ from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.config import MGHFTConfig
 from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
-from mghft_export.fused.branches import vision_outputs
+from mghft_export.fused.branch_modules import vision_outputs
 from mghft_export.fused.vision import FusedVision
 from mghft_export.model.checkpoint import build_model, load_checkpoint
 from mghft_export.model.checkpoint_choice import default_checkpoint_path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mghft_export.api.add_precisions import add_verified_precisions
-from mghft_export.bundle import Bundle
+from mghft_export.bundle import ADDED_PRECISIONS, PRECISIONS, Bundle
 from mghft_export.bundle.verifications import PrecisionVerification, ReleasedVerification
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.verification.released import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from mghft_export.cli.model_options import model_options
 from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file
+from mghft_export.optional_packages import optional_module
 from mghft_export.terminal import Terminal
 
 REGRESSED = 3
@@ -179,7 +179,7 @@ def _measure(
     **settings: Any,
 ) -> None:
     if html is not None:
-        _require_matplotlib()  # before the minutes of measuring, not after
+        optional_module("matplotlib", "--html")  # before the minutes of measuring, not after
     opened = load_bundle(bundle)  # a bad bundle is one error, not one for each row
     chosen = Settings(**settings)
     check_settings(opened, chosen, lengths)
@@ -233,15 +233,10 @@ def _write(records: Sequence[Record], csv: Path | None, markdown: Path | None, h
     if markdown is not None:
         _write_text(markdown, as_markdown(records))
     if html is not None:
-        _require_matplotlib()
+        optional_module("matplotlib", "--html")
         from mghft_export.bench.page import as_html
 
         _write_text(html, as_html(records))
-
-
-def _require_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MGHFTError("--html draws with matplotlib; install it with: pip install 'mghft-export[eval]'")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -28,10 +28,10 @@ from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
 from mghft_export.evaluation.evaluated import evaluate_predictor
 from mghft_export.evaluation.metrics import Metrics
-from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.predictors import Predictor, open_predictor
 from mghft_export.evaluation.report import Evaluated, Evaluation, prepare_folder, write_report
 from mghft_export.model.checkpoint_choice import TextChoice
+from mghft_export.optional_packages import optional_module
 from mghft_export.runtime.graph_session import PROVIDERS
 from mghft_export.stickers.choosing import (
     Resample,
@@ -138,9 +138,9 @@ def evaluate(
     refuse_with_engine(ctx, compare_engine, "compare_precision", "compare_provider")
     if tokenizer is not None and all(path.is_dir() for path in (model, other) if path is not None):
         raise MGHFTError("a bundle has its own tokenizer; leave out --tokenizer")
-    evaluation_module("sklearn.metrics")  # what is missing is said before the work, not after
+    optional_module("sklearn.metrics", "the evaluation")  # what is missing is said before the work, not after
     if output is not None:
-        evaluation_module("matplotlib.figure")
+        optional_module("matplotlib.figure", "the evaluation")
         prepare_folder(output)
     stickers = reading.load(data, skip_bad=skip_bad)
     split = choose_split(stickers, split)

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mghft_export.api.export import export
-from mghft_export.bundle import BRANCHES, Bundle, TensorEntry
+from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, TensorEntry
 from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe
 from mghft_export.bundle.verifications import ReleasedVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options

@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from mghft_export.bundle import BRANCHES, Bundle, load_bundle
+from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, load_bundle
 from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe, write_recipe
 from mghft_export.bundle.verifications import Budget
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.errors import MGHFTError
-from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.report import prepare_folder
 from mghft_export.files.atomic import replacing_file
+from mghft_export.optional_packages import optional_module
 from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibrated_set import calibrated_set, given_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
+from mghft_export.sensitivity.effects import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.layers import find_layers, text_size
-from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.search import check_reachable, quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.study_recipe import study_recipe
@@ -134,7 +134,7 @@ def sensitivity(
     if max_drop is not None and not opened.manifest.trained:
         raise MGHFTError(f"{bundle} has random weights, so its macro-F1 means nothing; use --min-agreement")
     if output is not None:
-        evaluation_module("matplotlib.figure")
+        optional_module("matplotlib.figure", "the evaluation")
         prepare_folder(output)
     choices = {"calibrator": calibrator, "percentile": percentile, "smooth": smooth}
     given = QuantizationRecipe.model_validate({k: v for k, v in choices.items() if v is not None})

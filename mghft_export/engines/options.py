@@ -15,7 +15,7 @@ from mghft_export.errors import EngineError
 
 LEVEL_FEATURES: dict[HardwareLevel, Feature] = {"ampere+": "hardware_compatible", "same-sm": "same_sm"}
 
-FLAGS: dict[Precision, str] = {"fp32": "--fp32", "fp16": "--fp16", "int8-fp16": "--int8"}
+FLAGS: dict[str, str] = {"fp32": "--fp32", "fp16": "--fp16", "int8-fp16": "--int8"}
 """The command line's word for each precision of a bundle that engines are built of."""
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mghft_export.errors import DataError
-from mghft_export.evaluation.packages import evaluation_module
 from mghft_export.evaluation.predictions import Predictions
+from mghft_export.optional_packages import optional_module
 from mghft_export.stickers.dataset import Sticker
 
 
@@ -81,7 +81,7 @@ def compare(first: Predictions, other: Predictions, class_names: Sequence[str]) 
 
 def mcnemar_p(only_first: int, only_other: int) -> float:
     """Two-sided exact p: of the stickers that one model alone gets right, each falls to either with 1/2."""
-    stats = evaluation_module("scipy.stats")
+    stats = optional_module("scipy.stats", "the evaluation")
     if only_first + only_other == 0:
         return 1.0
     return float(stats.binomtest(only_first, only_first + only_other, 0.5).pvalue)

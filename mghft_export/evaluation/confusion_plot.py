@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mghft_export.evaluation.metrics import Metrics
-from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.optional_packages import optional_module
 
 MOST_NUMBERED = 20
 """Classes beyond which the numbers would not be legible."""
@@ -23,7 +23,7 @@ def plot_confusion(metrics: Metrics, title: str, path: Path) -> None:
     Raises:
         MGHFTError: matplotlib is not installed.
     """
-    figures = evaluation_module("matplotlib.figure")
+    figures = optional_module("matplotlib.figure", "the evaluation")
     counts = np.array(metrics.confusion)  # [true, predicted]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [_plain(item.name) for item in metrics.classes]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mghft_export.evaluation.bootstrap import BootstrapIntervals, bootstrap_intervals
-from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.optional_packages import optional_module
 from mghft_export.runtime.pipeline import FloatArray, softmax
 
 
@@ -58,7 +58,7 @@ def measure(
     Raises:
         MGHFTError: scikit-learn is not installed.
     """
-    sklearn = evaluation_module("sklearn.metrics")
+    sklearn = optional_module("sklearn.metrics", "the evaluation")
     numbers = list(range(len(class_names)))
     predicted = logits.argmax(axis=1)
     per_class = sklearn.precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)

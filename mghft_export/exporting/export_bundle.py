@@ -27,7 +27,7 @@ from mghft_export.errors import ExportError
 from mghft_export.exporting import trace
 from mghft_export.exporting.trace_process import traced_beside
 from mghft_export.files.atomic import replacing_folder
-from mghft_export.fused.branches import fusion_branch, single_graph, text_branch, vision_branch
+from mghft_export.fused.branch_modules import fusion_branch, single_graph, text_branch, vision_branch
 from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.graph.entries import graph_entry
 from mghft_export.model.mghft import MGHFT

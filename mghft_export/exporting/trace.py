@@ -12,7 +12,7 @@ import onnx
 import torch
 
 from mghft_export.errors import ExportError
-from mghft_export.fused.branches import BATCH, LENGTH, Branch
+from mghft_export.fused.branch_modules import BATCH, LENGTH, Branch
 from mghft_export.graph.edits import tidy
 from mghft_export.graph.promises import check_graph
 

@@ -15,7 +15,7 @@ import torch
 
 from mghft_export.errors import ExportError, MGHFTError
 from mghft_export.exporting.trace import export_branch
-from mghft_export.fused.branches import Branch
+from mghft_export.fused.branch_modules import Branch
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mghft_export.errors import InterpreterError
 from mghft_export.files.foreign_json import parse_json
-from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.optional_packages import optional_module
 from mghft_export.stickers.views import VIEWS, split_views, view_body
 
 KEYS = {view: view.replace(" ", "_") for view in VIEWS}
@@ -73,7 +74,9 @@ def _from_json(text: str) -> dict[str, str]:
         values = parse_json(text)
     except ValueError:
         try:
-            values = interpreter_module("json_repair").loads(text[start.start() :])
+            values = optional_module("json_repair", "the interpreter", InterpreterError).loads(
+                text[start.start() :]
+            )
         except (ValueError, RecursionError):
             return {}
     found: dict[str, str] = {}

@@ -16,8 +16,8 @@ from mghft_export.interpretation.answer import json_schema
 from mghft_export.interpretation.data_url import data_url
 from mghft_export.interpretation.endpoint_address import checked_address
 from mghft_export.interpretation.endpoint_client import BodyRefusedError, open_client
-from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.interpretation.protocol import Answer, Request, Unanswered
+from mghft_export.optional_packages import optional_module
 
 RETRIES = 6
 """Of one request; with the waits below, a server may be away for half a minute."""
@@ -90,7 +90,7 @@ class Endpoint:
         first_wait: float = FIRST_WAIT,
     ) -> None:
         self.address, self.model, self.concurrency = checked_address(address), model, concurrency
-        self._openai = interpreter_module("openai")
+        self._openai = optional_module("openai", "the interpreter", InterpreterError)
         self._client = open_client(self.address, key, timeout)
         self._key, self._key_variable, self._timeout = key, key_variable, timeout
         self._retries, self._first_wait, self._max_tokens = retries, first_wait, max_tokens

@@ -8,7 +8,7 @@ from typing import Any
 
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.endpoint_address import is_this_machine
-from mghft_export.interpretation.packages import interpreter_module
+from mghft_export.optional_packages import optional_module
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a server counts as not there."""
@@ -38,7 +38,7 @@ def open_client(address: str, key: str, timeout: float) -> Any:
     Raises:
         InterpreterError: openai is not installed, or the environment's proxies or certificates cannot be used.
     """
-    openai = interpreter_module("openai")
+    openai = optional_module("openai", "the interpreter", InterpreterError)
     http_library = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0]]
 
     stream_class: Any = http_library.AsyncByteStream

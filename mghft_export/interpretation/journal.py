@@ -18,9 +18,9 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.interpretation.record import Record, Source
 from mghft_export.interpretation.rules import Rules
+from mghft_export.optional_packages import optional_module
 
 _BEGINNING = b'{"image":"'
 """Of every line that is written here."""
@@ -43,7 +43,7 @@ class Journal:
     def __init__(self, path: Path, source: Source) -> None:
         self.path, self.source = path, source
         self._places: dict[str, Place] = {}
-        filelock = interpreter_module("filelock")
+        filelock = optional_module("filelock", "the interpreter", InterpreterError)
         self._lock: Any = filelock.FileLock(path.parent / f".{path.name}.lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mghft_export.errors import InterpreterError
-from mghft_export.interpretation.packages import interpreter_module
 from mghft_export.interpretation.protocol import Answer, Request, Unanswered
+from mghft_export.optional_packages import optional_module
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory")
 
@@ -32,9 +32,9 @@ class LocalModel:
     def __init__(
         self, name: str, *, device: str | None = None, batch: int = 8, max_tokens: int = 1024
     ) -> None:
-        self._torch = interpreter_module("torch")
-        transformers = interpreter_module("transformers")
-        interpreter_module("torchvision")  # processors of images need it
+        self._torch = optional_module("torch", "the interpreter", InterpreterError)
+        transformers = optional_module("transformers", "the interpreter", InterpreterError)
+        optional_module("torchvision", "the interpreter", InterpreterError)  # processors of images need it
         folder = Path(name).expanduser()
         self.model = folder.resolve().name if folder.is_dir() else name
         self.batch, self._max_tokens = batch, max_tokens

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mghft_export.errors import MGHFTError
-from mghft_export.fused.branches import Branch, fusion_branch, text_branch, vision_branch
+from mghft_export.fused.branch_modules import Branch, fusion_branch, text_branch, vision_branch
 from mghft_export.fused.mghft import FusedMGHFT
 from mghft_export.runtime.branches import Branches
 from mghft_export.runtime.session import (

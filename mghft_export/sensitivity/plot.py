@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.optional_packages import optional_module
+from mghft_export.sensitivity.effects import LayerEffect
 from mghft_export.sensitivity.layers import Layer
-from mghft_export.sensitivity.measure import LayerEffect
 
 MOST_BARS = 30
 SMALLEST_KL = 1e-9
@@ -34,8 +34,11 @@ def plot_sensitivity(
     Raises:
         MGHFTError: matplotlib is not installed.
     """
-    matplotlib = evaluation_module("matplotlib")
-    figures, patches = evaluation_module("matplotlib.figure"), evaluation_module("matplotlib.patches")
+    matplotlib = optional_module("matplotlib", "the evaluation")
+    figures, patches = (
+        optional_module("matplotlib.figure", "the evaluation"),
+        optional_module("matplotlib.patches", "the evaluation"),
+    )
     shown = list(ranked[:MOST_BARS])
     values = [max(item.effect.kl, SMALLEST_KL) for item in shown]
     figure = figures.Figure(figsize=(9, 1.7 + 0.23 * len(shown)), layout="constrained")

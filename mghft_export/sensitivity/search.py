@@ -15,8 +15,8 @@ from mghft_export.evaluation.bootstrap import confusion_matrix, macro_f1
 from mghft_export.evaluation.verification.budget import ROUNDING
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.sensitivity.effect import Effect, effect_of
+from mghft_export.sensitivity.effects import by_branch
 from mghft_export.sensitivity.layers import Layer
-from mghft_export.sensitivity.measure import by_branch
 from mghft_export.sensitivity.whole_model import WholeModel
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.files.atomic import replacing_file
-from mghft_export.sensitivity.measure import GroupEffect, LayerEffect
+from mghft_export.sensitivity.effects import GroupEffect, LayerEffect
 from mghft_export.sensitivity.plot import plot_sensitivity
 from mghft_export.sensitivity.search import Search, Trial
 from mghft_export.sensitivity.shares import Share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mghft_export.bundle import load_bundle
+from mghft_export.bundle import ADDED_PRECISIONS, load_bundle
 from mghft_export.bundle.recorded_verifications import record_verification
 from mghft_export.cli.main import cli, run
 from mghft_export.config import MGHFTConfig

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from mghft_export.errors import MGHFTError
-from mghft_export.evaluation import packages
 from mghft_export.evaluation.bootstrap import bootstrap_intervals, macro_f1
 from mghft_export.evaluation.metrics import Metrics, expected_calibration_error, measure
-from mghft_export.evaluation.packages import evaluation_module
+from mghft_export.optional_packages import optional_module
 
 
 @pytest.fixture
@@ -117,6 +116,6 @@ def test_missing_package_is_named_with_how_to_install_it(monkeypatch: pytest.Mon
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(packages.importlib, "import_module", missing)
-    with pytest.raises(MGHFTError, match=r"needs scikit-learn; .*mghft-export\[eval\]"):
-        evaluation_module("scipy.stats")
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(MGHFTError, match=r"needs the package scikit-learn; .*mghft-export\[eval\]"):
+        optional_module("scipy.stats", "the evaluation")

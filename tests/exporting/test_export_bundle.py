@@ -20,7 +20,7 @@ from mghft_export.evaluation.verification.released import (  # noqa: E402
 from mghft_export.exporting import export_bundle as build  # noqa: E402
 from mghft_export.exporting.export_bundle import ExportOptions, Source, export_bundle  # noqa: E402
 from mghft_export.exporting.trace_process import traced_beside  # noqa: E402
-from mghft_export.fused.branches import text_branch  # noqa: E402
+from mghft_export.fused.branch_modules import text_branch  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
 from mghft_export.model.mghft import MGHFT, as_released  # noqa: E402
 from mghft_export.runtime.pipeline import Pipeline  # noqa: E402

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mghft_export.bundle import BRANCHES, MANIFEST, load_bundle
+from mghft_export.bundle import ADDED_PRECISIONS, BRANCHES, MANIFEST, load_bundle
 from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, read_recipe
 from mghft_export.errors import ExportError, MGHFTError
 from mghft_export.precision.add_graphs import add_precisions

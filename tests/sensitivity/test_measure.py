@@ -20,8 +20,8 @@ from mghft_export.precision.products import weight_products
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.effect import effect_of
+from mghft_export.sensitivity.effects import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.layers import find_layers, kind_of, part_of, text_size
-from mghft_export.sensitivity.measure import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.search import quantised_layers, search
 from mghft_export.sensitivity.shares import int8_shares
 from mghft_export.sensitivity.whole_model import WholeModel

@@ -18,8 +18,8 @@ from mghft_export.precision.calibration.calibration_set import load_calibration_
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.runtime.pipeline import Pipeline
+from mghft_export.sensitivity.effects import measure_layers
 from mghft_export.sensitivity.layers import Layer, find_layers, text_size
-from mghft_export.sensitivity.measure import measure_layers
 from mghft_export.sensitivity.search import check_reachable, search
 from mghft_export.sensitivity.whole_model import WholeModel
 from mghft_export.stickers.image import open_sticker

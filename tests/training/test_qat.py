@@ -32,7 +32,7 @@ from mghft_export.stickers.dataset import StickerSet, load_dataset
 from mghft_export.training.loop import train
 from mghft_export.training.qat.fake_quantisation import fake_quantise, fake_quantise_weight
 from mghft_export.training.qat.learned_ranges import LearnedRanges
-from mghft_export.training.qat.network import QuantisedTraining, products_of
+from mghft_export.training.qat.quantised_training import QuantisedTraining, products_of
 from mghft_export.training.qat.run import quantised
 from mghft_export.training.qat.start import QatPlan, read_plan
 from mghft_export.training.recipe import Recipe, parse_recipe

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mghft_export.errors import DataError
-from mghft_export.stickers.datasets.folder import IMAGE_FOLDERS, SPLIT_NAMES, labels_of_rows
+from mghft_export.stickers.datasets.plain_folder import IMAGE_FOLDERS, SPLIT_NAMES, labels_of_rows
 from mghft_export.stickers.datasets.problems import Finding, ProblemKind
 from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Row, Table
 from mghft_export.stickers.image_files import images_below

@@ -14,7 +14,7 @@ from mghft_export.errors import DataError
 from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
 from mghft_export.stickers.dataset import Sticker, StickerSet
-from mghft_export.stickers.datasets.folder import CLASSES_FILE
+from mghft_export.stickers.datasets.plain_folder import CLASSES_FILE
 from mghft_export.stickers.datasets.table import SPLITS, WHOLE
 
 

@@ -13,7 +13,7 @@ from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
 from mghft_export.model.mghft import MGHFT
 from mghft_export.training.qat.learned_ranges import LearnedRanges
-from mghft_export.training.qat.network import QuantisedTraining, products_of
+from mghft_export.training.qat.quantised_training import QuantisedTraining, products_of
 from mghft_export.training.qat.start import QatPlan
 
 

@@ -1,0 +1,41 @@
+"""Packages that only some commands need, imported when they are used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mghft_export.errors import MGHFTError
+
+PACKAGES = {"sklearn": "scikit-learn", "scipy": "scikit-learn", "json_repair": "json-repair"}
+"""What to install for a module, where its name is another one; scipy comes with scikit-learn."""
+
+EXTRAS = {
+    "scikit-learn": "eval",
+    "matplotlib": "eval",
+    "openai": "interpret",
+    "filelock": "interpret",
+    "json-repair": "interpret",
+}
+"""The extra of this package that brings a package; all others come with `torch`."""
+
+
+def optional_module(name: str, needed_by: str, error: type[MGHFTError] = MGHFTError) -> Any:
+    """Import a module.
+
+    Args:
+        needed_by: for the message: "the evaluation".
+        error: what is raised.
+
+    Raises:
+        MGHFTError: the module, or one that it imports, is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as problem:
+        module = (problem.name or name).partition(".")[0]
+        package = PACKAGES.get(module, module)
+        extra = EXTRAS.get(package, "torch")
+        raise error(
+            f"{needed_by} needs the package {package}; install it with: pip install 'mghft-export[{extra}]'"
+        ) from problem
