@@ -26,10 +26,15 @@ TEST_CASE("profiles are chosen and batches split as the cases say") {
     std::stringstream content;
     content << file.rdbuf();
     const JsonDocument document(content.str());
-    const auto shape = [](const JsonValue& value) {
-        Shape sizes;
-        for (std::size_t axis = 0; axis < value.size(); ++axis) sizes.push_back(value.item(axis).integer());
-        return sizes;
+    const auto numbers = [](const JsonValue& value) {
+        std::vector<std::int64_t> found;
+        for (std::size_t index = 0; index < value.size(); ++index) found.push_back(value.item(index).integer());
+        return found;
+    };
+    const auto shape = [&numbers](const JsonValue& value) {
+        Shape found;
+        for (const std::int64_t size : numbers(value)) found.sizes[found.rank++] = size;
+        return found;
     };
     const JsonValue choices = document.root()["choose"];
     REQUIRE(choices.size() > 0);
@@ -69,7 +74,7 @@ TEST_CASE("profiles are chosen and batches split as the cases say") {
         if (item.has("parts")) {
             auto parts = split_batch(count, ranges);
             std::sort(parts.rbegin(), parts.rend());
-            CHECK(parts == shape(item["parts"]));
+            CHECK(parts == numbers(item["parts"]));
         } else {
             CHECK_THROWS_WITH_AS(split_batch(count, ranges), doctest::Contains("--batch 1,8,32"), Error);
         }
