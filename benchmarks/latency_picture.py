@@ -1,4 +1,4 @@
-"""The README's picture: latency as released against this project's, as an SVG that is readable on light and dark pages."""
+"""The README's picture: latency as released against this project's, as an SVG for light and dark pages."""
 
 from __future__ import annotations
 
@@ -103,9 +103,12 @@ def _svg(panels: Sequence[Panel]) -> str:
             top += BAR + GAP
         top += 12
     title = "; ".join(
-        f"{panel.title}: " + ", ".join(f"{bar.name} {bar.ms:.0f} ms" for bar in panel.bars) for panel in panels
+        f"{panel.title}: " + ", ".join(f"{bar.name} {bar.ms:.0f} ms" for bar in panel.bars)
+        for panel in panels
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}" '
-        f'role="img">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n' + "\n".join(pieces) + "\n</svg>\n"
+        f'role="img">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
+        + "\n".join(pieces)
+        + "\n</svg>\n"
     )

@@ -16,6 +16,9 @@ EXTRAS = {
     "openai": "interpret",
     "filelock": "interpret",
     "json-repair": "interpret",
+    "accelerate": "train",
+    "tensorboard": "train",
+    "tomli": "train",
 }
 """The extra of this package that brings a package; all others come with `torch`."""
 
@@ -33,9 +36,12 @@ def optional_module(name: str, needed_by: str, error: type[MGHFTError] = MGHFTEr
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as problem:
-        module = (problem.name or name).partition(".")[0]
-        package = PACKAGES.get(module, module)
-        extra = EXTRAS.get(package, "torch")
-        raise error(
-            f"{needed_by} needs the package {package}; install it with: pip install 'mghft-export[{extra}]'"
-        ) from problem
+        raise error(missing_package(needed_by, problem)) from problem
+
+
+def missing_package(needed_by: str, error: ModuleNotFoundError) -> str:
+    """The sentence for a package that is not installed."""
+    module = (error.name or "").partition(".")[0]
+    package = PACKAGES.get(module, module)
+    extra = EXTRAS.get(package, "torch")
+    return f"{needed_by} needs the package {package}; install it with: pip install 'mghft-export[{extra}]'"

@@ -30,20 +30,22 @@ def evaluate(
     batch: int = 16,
     resample: Resample = "sticker",
     seed: int = 0,
+    skip_bad: bool = False,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Evaluated:
     """Evaluate a bundle or a checkpoint on labelled stickers.
 
     Args:
-        data: a data set; see docs/training.md for the layouts that are read.
+        data: a data set; docs/datasets.md has the layouts that are read.
         split: test by default, or all where there are no splits.
         topics: only stickers of these packs or styles; all by default.
         precision: of a bundle's graphs.
-        provider: of ONNX Runtime; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
+        provider: what runs a bundle's graphs; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
         engine: a folder of engines, or its name in the bundle's `engines/`.
         batch: stickers that run together.
         resample: what the bootstrap of the intervals draws.
         seed: of the bootstrap.
+        skip_bad: leave out rows and stickers that cannot be used.
         on_batch: called with how many stickers more are done.
 
     Returns:
@@ -53,7 +55,7 @@ def evaluate(
         DataError: the data set cannot be read, or has other classes than the model.
         MGHFTError: the model cannot be read, or cannot run like that.
     """
-    stickers = data if isinstance(data, StickerSet) else load_dataset(Path(data))
+    stickers = data if isinstance(data, StickerSet) else load_dataset(Path(data), skip_bad=skip_bad)
     place = model.root if isinstance(model, Bundle) else Path(model)
     predictor = open_predictor(place, precision=precision, provider=provider, engine=engine)
     require_same_classes(predictor.class_names, stickers.class_names, predictor.name)
@@ -63,7 +65,7 @@ def evaluate(
         chosen,
         stickers.class_names,
         batch=batch,
-        skip_bad=False,
+        skip_bad=skip_bad,
         resample=resample,
         seed=seed,
         on_batch=on_batch,

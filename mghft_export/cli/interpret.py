@@ -69,7 +69,7 @@ interpret.add_command(merge)
 
 
 @interpret.command()
-@click.argument("images", type=click.Path(path_type=Path), nargs=-1, metavar="IMAGE...")
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, metavar="[IMAGE]...")
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Describe this data set instead."
 )

@@ -15,6 +15,7 @@ import click
 
 from mghft_export import __version__
 from mghft_export.errors import MGHFTError
+from mghft_export.optional_packages import missing_package
 from mghft_export.stopping import Stopped, raising_stops
 
 COMMANDS = {
@@ -67,10 +68,7 @@ class LazyGroup(click.Group):
         try:
             command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
-            raise MGHFTError(
-                f"`mghft-export {cmd_name}` needs the package {error.name!r}; "
-                "install it with: pip install 'mghft-export[torch,train]'"
-            ) from error
+            raise MGHFTError(missing_package(f"`mghft-export {cmd_name}`", error)) from error
         assert isinstance(command, click.Command)
         return command
 

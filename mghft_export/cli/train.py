@@ -25,7 +25,10 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
-    "--recipe", default="ser30k", show_default=True, help="A shipped recipe (ser30k, mini) or a file."
+    "--recipe",
+    default="ser30k",
+    show_default=True,
+    help="A recipe file, or one that comes along: ser30k, mini, mini-pretraining, mini-without-text.",
 )
 @click.option(
     "-o",
@@ -45,7 +48,7 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
     type=click.Choice(["fp32", "bf16", "fp16"]),
     help="Arithmetic of the training.  [default: the recipe's]",
 )
-@click.option("--text-weights", help="minilm, a folder, a .safetensors file or a hub name.")
+@click.option("--text-weights", help="minilm, a folder, a .safetensors file or hf://owner/name.")
 @click.option("--imagenet", help="PVT-small's ImageNet weights.")
 @click.option("--tune-text", is_flag=True, help="Train the text encoder, too.")
 @click.option("--compile", "use_compile", is_flag=True, help="Use torch.compile.")

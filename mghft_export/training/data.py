@@ -225,10 +225,14 @@ def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ..
     topics = set(recipe.topics)
     stickers = tuple(item for item in dataset.split(split) if not topics or item.topic in topics)
     if not stickers:
-        raise DataError(f"the {split} split of {dataset.root} has no sticker of topics {sorted(topics)}")
+        raise DataError(
+            f"the {split} split of {dataset.root} has no sticker of topics {sorted(topics)}; "
+            "take all topics with --set 'topics=[]'"
+        )
     if recipe.inputs != "image" and not all(sticker.text.strip() for sticker in stickers):
         raise DataError(
-            f"the {split} split of {dataset.root} has stickers without text; add texts or train with inputs=image"
+            f"the {split} split of {dataset.root} has stickers without text; add texts, or train on images alone with "
+            "--set inputs=image"
         )
     return stickers
 

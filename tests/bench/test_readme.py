@@ -13,4 +13,6 @@ def test_performance_section_is_up_to_date():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme.BEGIN in text
     assert readme.updated(text) == text, "run: python benchmarks/readme.py"
-    assert readme.latency_picture() == readme.PICTURE.read_text(encoding="utf-8"), "run: python benchmarks/readme.py"
+    assert readme.latency_picture() == readme.PICTURE.read_text(encoding="utf-8"), (
+        "run: python benchmarks/readme.py"
+    )

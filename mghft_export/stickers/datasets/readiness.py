@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.datasets.table import WHOLE
 
+WITHOUT_TEXT = ", or train on images alone with --set inputs=image"
+
 FEW = 100
 """Stickers below which a share says little: there the half-width of its interval is 8 points and more."""
 
@@ -17,7 +19,7 @@ def readiness(stickers: StickerSet) -> dict[str, str | None]:
     evaluated = WHOLE if WHOLE in stickers.splits else "test"
     classes = None if len(stickers.class_names) > 1 else "there is only one class"
     return {
-        "train": classes or _lack(stickers, "train") or _lack(stickers, "val"),
+        "train": classes or _lack(stickers, "train", WITHOUT_TEXT) or _lack(stickers, "val", WITHOUT_TEXT),
         "eval": _lack(stickers, evaluated),
         "calibrate": _lack(stickers, "train"),
     }
@@ -36,9 +38,15 @@ def small_set_note(count: int) -> str | None:
     )
 
 
-def _lack(stickers: StickerSet, split: str) -> str | None:
-    """What a split lacks that every command needs."""
+def _lack(stickers: StickerSet, split: str, remedy: str = "") -> str | None:
+    """What a split lacks that every command needs.
+
+    Args:
+        remedy: what else helps where texts are missing.
+    """
     found: Sequence[Sticker] = stickers.splits.get(split, ())
+    if not found and not any(stickers.splits.values()):
+        return "no row can be used"
     if not found:
         if WHOLE in stickers.splits:
             return f"there is no split {split!r}; divide the set with `mghft-export data split`"
@@ -52,5 +60,7 @@ def _lack(stickers: StickerSet, split: str) -> str | None:
         lacks = (
             "no sticker" if without == len(found) else f"only {len(found) - without} of {len(found)} stickers"
         )
-        return f"{lacks} in the split {split!r} has a text; let `mghft-export interpret` write the texts"
+        return (
+            f"{lacks} in the split {split!r} has a text; let `mghft-export interpret` write the texts{remedy}"
+        )
     return None
