@@ -13,18 +13,18 @@ import torch
 
 from mghft_export.errors import ExportError
 from mghft_export.fused.branch_modules import BATCH, LENGTH, Branch
-from mghft_export.graph.edits import tidy
+from mghft_export.graph.edits import tidy, to_proto
 from mghft_export.graph.promises import check_graph
 
 DEFAULT_OPSET = 18
-"""LayerNormalization is one operator from 17; every TensorRT from 10.3 reads 18."""
+"""From opset 17 LayerNormalization is one operator; every TensorRT from 10.3 reads opset 18."""
 
 
 def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> None:
     """Trace one branch, name its nodes, write and check the file.
 
     Raises:
-        ExportError: torch cannot trace the branch, or the graph breaks a promise (see :mod:`.checks`).
+        ExportError: torch cannot trace the branch, or the graph breaks a promise (:mod:`mghft_export.graph.promises`).
     """
     sizes = {BATCH: torch.export.Dim(BATCH, min=1)}
     if branch.longest is not None:
@@ -52,18 +52,19 @@ def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> 
                 f"the {branch.name} branch cannot be traced at opset {opset}: {reason}"
             ) from error
     assert program is not None
-    proto = program.model_proto
+    traced = program.model
+    traced.producer_name, traced.graph.name = "mghft-export", branch.name
+    tidy(traced)
+    proto = to_proto(traced)
     if proto.ByteSize() > onnx.checker.MAXIMUM_PROTOBUF:
         raise ExportError(f"the {branch.name} branch is larger than 2 GiB, more than one ONNX file can hold")
-    proto.producer_name, proto.graph.name = "mghft-export", branch.name
-    tidy(proto)
     onnx.save(proto, path)
     check_graph(path, attentions=branch.attentions)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """torch's exporter reports its own steps and other libraries' deprecations: nothing that a user can act on."""
+    """Silence torch's exporter: users can act neither on its steps nor on other libraries' deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -6,10 +6,14 @@ Every edit keeps the function that the graph computes.
 from __future__ import annotations
 
 import ast
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
+import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+import onnx_ir as ir
+from onnx_ir.passes import common
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata in which torch's exporter keeps the modules a node was traced in."""
@@ -18,50 +22,68 @@ REATTENTION = "reattention"
 """The module whose nodes must not share the attention's softmax, and stay in float32 in every precision."""
 
 
-def tidy(model: onnx.ModelProto) -> None:
-    """All edits, in place, in the order that they need."""
+def edited(model: onnx.ModelProto, *edits: Callable[[ir.Model], object]) -> onnx.ModelProto:
+    """A model after some edits, in their order; the model that is given stays as it is."""
+    changed = ir.from_proto(model)
+    for edit in edits:
+        edit(changed)
+    clean(changed)
+    return to_proto(changed)
+
+
+def to_proto(model: ir.Model) -> onnx.ModelProto:
+    """A model to be stored, without the shapes of inner values: readers infer them anew."""
+    proto = ir.to_proto(model)
+    del proto.graph.value_info[:]
+    return proto
+
+
+def clean(model: ir.Model) -> None:
+    """Remove what nothing reads, and put each node behind what it reads."""
+    common.RemoveUnusedNodesPass()(model)
+    model.graph.sort()
+
+
+def tidy(model: ir.Model) -> None:
+    """All edits of a traced graph, in place, in the order that they need."""
     fold_weight_transposes(model.graph)
     name_nodes(model.graph)
     separate_softmaxes(model.graph)
     narrow_gathers(model.graph)
-    sort_topologically(model.graph)
+    clean(model)
     name_values(model.graph)
-    for item in [*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info]:
-        del item.metadata_props[:]  # stack traces with the paths of whoever exported
-    del model.graph.metadata_props[:]
-    del model.graph.value_info[:]  # shapes of values under their old names; every reader infers them anew
+    common.ClearMetadataAndDocStringPass()(model)  # stack traces with the paths of whoever exported
 
 
-def fold_weight_transposes(graph: onnx.GraphProto) -> None:
+def fold_weight_transposes(graph: ir.Graph) -> None:
     """Transpose weights once, here (the exporter folds only the small ones)."""
-    weights = {item.name: item for item in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "Transpose" and node.input[0] in weights]:
-        perm = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
-        array = numpy_helper.to_array(weights[node.input[0]]).transpose(perm)
-        graph.initializer.append(numpy_helper.from_array(array.copy(), node.output[0]))
-        graph.node.remove(node)
-    drop_unread(graph)
+    for node in [node for node in graph if node.op_type == "Transpose"]:
+        weight = ir.convenience.get_const_tensor(input_of(node, 0))
+        if weight is None:
+            continue
+        array = weight.numpy().transpose(node.attributes.get_ints("perm"))
+        folded = add_constant(graph, f"{node.outputs[0].name}.folded", array.copy())
+        node.outputs[0].replace_all_uses_with(folded)
 
 
-def name_nodes(graph: onnx.GraphProto) -> None:
+def name_nodes(graph: ir.Graph) -> None:
     """Name nodes after their module and operator: `stage1.blocks.0.attention.query.MatMul`."""
-    scope_of: dict[str, str] = {}
+    scope_of: dict[ir.Value, str] = {}
     taken: Counter[str] = Counter()
-    for node in graph.node:
+    for node in graph:
         scope = _scope(node)
         if scope is None:  # made by the exporter's optimiser: it belongs where its input was made
-            scope = next((scope_of[name] for name in node.input if name in scope_of), "")
-        for output in node.output:
+            scope = next((scope_of[value] for value in node.inputs if value in scope_of), "")
+        for output in node.outputs:
             scope_of[output] = scope
         node.name = _unique(f"{scope}.{node.op_type}".lstrip("."), taken)
 
 
-def _scope(node: onnx.NodeProto) -> str | None:
-    for item in node.metadata_props:
-        if item.key == SCOPES:
-            modules = ast.literal_eval(item.value)[:-1]  # the last entry is the operation itself
-            return next((name for name in reversed(modules) if name and not name.startswith("_")), "")
-    return None
+def _scope(node: ir.Node) -> str | None:
+    if SCOPES not in node.metadata_props:
+        return None
+    modules = ast.literal_eval(node.metadata_props[SCOPES])[:-1]  # the last entry is the operation itself
+    return next((name for name in reversed(modules) if name and not name.startswith("_")), "")
 
 
 def _unique(name: str, taken: Counter[str]) -> str:
@@ -69,146 +91,113 @@ def _unique(name: str, taken: Counter[str]) -> str:
     return name if taken[name] == 1 else f"{name}_{taken[name]}"
 
 
-def separate_softmaxes(graph: onnx.GraphProto) -> None:
+def separate_softmaxes(graph: ir.Graph) -> None:
     """Give the re-attention softmaxes of its own, recomputed from the same query and key.
 
     The exporter merges equal subgraphs, and a softmax with a second reader keeps TensorRT from fusing its attention.
     A runtime that gains from sharing (ONNX Runtime on a CPU) merges them again when it loads the graph.
     """
-    producer = {output: node for node in graph.node for output in node.output}
-    copies: dict[str, str] = {}
-    added: list[onnx.NodeProto] = []
+    copies: dict[ir.Value, ir.Value] = {}
+    added: list[ir.Node] = []
 
-    def copied(value: str, scope: str) -> str:
+    def copied(value: ir.Value | None, scope: str) -> ir.Value | None:
         """The value recomputed by copies of the nodes between query, key and softmax."""
-        node = producer.get(value)
+        node = None if value is None else value.producer()
         if (
-            node is None
+            value is None
+            or node is None
             or node.op_type not in {"Softmax", "MatMul", "Transpose"}
-            or _is_weight_product(node, producer)
+            or _is_weight_product(node)
         ):
             return value
-        if node.op_type == "Transpose" and REATTENTION not in node.name and not _is_last_swap(node):
+        if node.op_type == "Transpose" and REATTENTION not in str(node.name) and not _is_last_swap(node):
             return value
         if value not in copies:
-            copies[value] = f"{value}.{REATTENTION}"
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            copy.name = f"{scope}.{node.name.rsplit('.', 1)[-1]}.of.{node.name.rsplit('.', 1)[0]}"
-            copy.input[:] = [copied(name, scope) for name in node.input]
-            copy.output[:] = [copies[value]]
+            owner, _, operator = str(node.name).rpartition(".")
+            copy = ir.Node(
+                node.domain,
+                node.op_type,
+                [copied(item, scope) for item in node.inputs],
+                node.attributes.values(),
+                name=f"{scope}.{operator}.of.{owner}",
+            )
+            copy.outputs[0].name = f"{value.name}.{REATTENTION}"
+            copies[value] = copy.outputs[0]
             added.append(copy)
         return copies[value]
 
-    for node in graph.node:
-        if REATTENTION not in node.name:
+    for node in graph:
+        if REATTENTION not in str(node.name):
             continue
-        scope = node.name.rsplit(".", 1)[0]
-        for index, name in enumerate(node.input):
-            source = producer.get(name)
-            if source is not None and source.op_type == "Softmax" and REATTENTION not in source.name:
-                node.input[index] = copied(name, scope)
-    graph.node.extend(added)
+        scope = str(node.name).rpartition(".")[0]
+        for index, value in enumerate(node.inputs):
+            source = None if value is None else value.producer()
+            if source is not None and source.op_type == "Softmax" and REATTENTION not in str(source.name):
+                node.replace_input_with(index, copied(value, scope))
+    graph.extend(added)
 
 
-def _is_weight_product(node: onnx.NodeProto, producer: dict[str, onnx.NodeProto]) -> bool:
+def _is_weight_product(node: ir.Node) -> bool:
     """Whether a MatMul multiplies with a constant, as linear layers do."""
-    return node.op_type == "MatMul" and any(name not in producer for name in node.input)
+    return node.op_type == "MatMul" and any(
+        value is not None and value.producer() is None for value in node.inputs
+    )
 
 
-def _is_last_swap(node: onnx.NodeProto) -> bool:
+def _is_last_swap(node: ir.Node) -> bool:
     """Whether a Transpose swaps the last two dimensions: the key's, as opposed to the split into heads."""
-    perm = next((list(item.ints) for item in node.attribute if item.name == "perm"), [])
+    perm = list(node.attributes.get_ints("perm", ()))
     swapped = list(range(len(perm)))
     swapped[-2:] = swapped[-2:][::-1]
     return perm == swapped
 
 
-def narrow_gathers(graph: onnx.GraphProto) -> None:
+def narrow_gathers(graph: ir.Graph) -> None:
     """GatherElements along tokens with an index repeated over the channels -> GatherND of whole rows.
 
     GatherElements would write the index once per channel: 512 x 64 indices for 512 rows.
     """
-    producer = {output: node for node in graph.node for output in node.output}
-    dropped: list[onnx.NodeProto] = []
-    for node in graph.node:
-        if node.op_type != "GatherElements":
-            continue
-        expand = producer.get(node.input[1])
+    for node in [node for node in graph if node.op_type == "GatherElements"]:
+        expand = input_of(node, 1).producer()
         if expand is None or expand.op_type != "Expand":
             continue
-        node.op_type = "GatherND"
-        node.name = node.name.replace("GatherElements", "GatherND")
-        node.input[1] = expand.input[0]  # [B, K, 1]: the row of each sticker's tokens
-        del node.attribute[:]
-        node.attribute.append(helper.make_attribute("batch_dims", 1))
-        dropped.append(expand)
-    for node in dropped:
-        graph.node.remove(node)
-    drop_unread(graph)
-
-
-def drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove nodes and initializers that nothing reads."""
-    outputs = {value.name for value in graph.output}
-    while True:
-        read = {name for node in graph.node for name in node.input} | outputs
-        unread = [node for node in graph.node if not read.intersection(node.output)]
-        if not unread:
-            break
-        for node in unread:
-            graph.node.remove(node)
-    for item in [item for item in graph.initializer if item.name not in read]:
-        graph.initializer.remove(item)
-
-
-def sort_topologically(graph: onnx.GraphProto) -> None:
-    """Order the nodes so that each comes after what it reads, otherwise as they were."""
-    available = {value.name for value in graph.input} | {item.name for item in graph.initializer} | {""}
-    waiting = list(graph.node)
-    ordered: list[onnx.NodeProto] = []
-    while waiting:
-        ready = []
-        for node in waiting:
-            if available.issuperset(node.input):
-                ready.append(node)
-                available.update(node.output)
-        if not ready:
-            raise ValueError("the graph has a cycle or reads a value that nothing makes")
-        done = {id(node) for node in ready}
-        waiting = [node for node in waiting if id(node) not in done]
-        ordered.extend(ready)
-    copies = [helper.make_node("Identity", [""], [""]) for _ in ordered]
-    for copy, node in zip(copies, ordered, strict=True):
-        copy.CopyFrom(node)
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def name_values(graph: onnx.GraphProto) -> None:
-    """Name inner values after the node that makes them, and constants after the first node that reads them."""
-    renamed = {value.name: value.name for value in [*graph.input, *graph.output]}
-    taken: Counter[str] = Counter(renamed.values())
-    for node in graph.node:
-        for number, output in enumerate(node.output):
-            if output and output not in renamed:
-                suffix = f"_output_{number}" if len(node.output) > 1 else "_output"
-                renamed[output] = _unique(node.name + suffix, taken)
-    readers: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for node in graph.node:
-        for number, name in enumerate(node.input):
-            readers[name].append((node.name, number))
-    for item in graph.initializer:
-        reader, number = readers[item.name][0]
-        role = "weight" if number == 1 and ".MatMul" in reader and _is_matrix(item) else f"input_{number}"
-        renamed[item.name] = _unique(
-            f"{reader.rsplit('.', 1)[0]}.{role}" if role == "weight" else f"{reader}.{role}", taken
+        rows = ir.node(
+            "GatherND",
+            [node.inputs[0], expand.inputs[0]],  # [B, K, 1]: the row of each sticker's tokens
+            {"batch_dims": 1},
+            name=str(node.name).replace("GatherElements", "GatherND"),
         )
-        item.name = renamed[item.name]
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
+        ir.convenience.replace_nodes_and_values(graph, node, [node], [rows], node.outputs, rows.outputs)
 
 
-def _is_matrix(item: onnx.TensorProto) -> bool:
-    return len(item.dims) == 2
+def name_values(graph: ir.Graph) -> None:
+    """Name inner values after the node that makes them, and constants after the first node that reads them."""
+    taken: Counter[str] = Counter(str(value.name) for value in [*graph.inputs, *graph.outputs])
+    first_reader: dict[ir.Value, tuple[str, int]] = {}
+    for node in graph:
+        for number, output in enumerate(node.outputs):
+            if output.name and not output.is_graph_output():
+                suffix = f"_output_{number}" if len(node.outputs) > 1 else "_output"
+                output.name = _unique(f"{node.name}{suffix}", taken)
+        for number, value in enumerate(node.inputs):
+            if value is not None:
+                first_reader.setdefault(value, (str(node.name), number))
+    for item in list(graph.initializers.values()):
+        reader, number = first_reader[item]
+        is_weight = number == 1 and ".MatMul" in reader and item.shape is not None and len(item.shape) == 2
+        name = f"{reader.rpartition('.')[0]}.weight" if is_weight else f"{reader}.input_{number}"
+        item.name = _unique(name, taken)
+
+
+def add_constant(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:
+    """A new initializer of a graph."""
+    value = ir.val(name, const_value=ir.tensor(array, name=name))
+    graph.register_initializer(value)
+    return value
+
+
+def input_of(node: ir.Node, number: int) -> ir.Value:
+    """An input that a node must have."""
+    value = node.inputs[number]
+    assert value is not None
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+import onnx_ir as ir
 
 from mghft_export.errors import ExportError
 from mghft_export.graph.edits import REATTENTION
@@ -26,43 +27,41 @@ def check_graph(path: Path, *, attentions: int) -> None:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"{path.name} is not valid ONNX: {str(error).splitlines()[0]}") from error
-    graph = onnx.load(path, load_external_data=False).graph
-    for node in graph.node:
+    graph = ir.load(path).graph
+    for node in graph:
         if node.op_type in CONTROL_FLOW:
             raise ExportError(
                 f"{path.name}: {node.name} is a {node.op_type}; branches must be straight-line graphs"
             )
-    for value in [*graph.input, *graph.output]:
-        if not value.type.tensor_type.shape.dim[0].dim_param:
+    for value in [*graph.inputs, *graph.outputs]:
+        if value.shape is None or not value.shape.is_dynamic(0):
             raise ExportError(f"{path.name}: the batch dimension of {value.name} became fixed while tracing")
     found = len(fusable_attentions(graph))
     if found != attentions:
         raise ExportError(f"{path.name}: {found} fusable attentions instead of {attentions}")
 
 
-def fusable_attentions(graph: onnx.GraphProto) -> list[str]:
-    """Names of the softmaxes between two products that the value product alone reads: what TensorRT fuses."""
-    producer = {output: node for node in graph.node for output in node.output}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    names = []
-    for node in graph.node:
-        if node.op_type != "Softmax" or REATTENTION in node.name:
+def fusable_attentions(graph: ir.Graph) -> list[ir.Node]:
+    """The softmaxes between two products that the value product alone reads: what TensorRT fuses."""
+    found = []
+    for node in graph:
+        if node.op_type != "Softmax" or REATTENTION in str(node.name):
             continue
-        scores = producer.get(node.input[0])
-        while scores is not None and scores.op_type in {
-            "Mul",
-            "Add",
-        }:  # a scale and an additive mask in between
-            scores = next((producer[name] for name in scores.input if name in producer), None)
-        reading = readers.get(node.output[0], [])
-        products = (
-            scores is not None
-            and scores.op_type == "MatMul"
-            and [item.op_type for item in reading] == ["MatMul"]
-        )
-        if products:
-            names.append(node.name)
-    return names
+        readers = [reader.op_type for reader, _ in node.outputs[0].uses()]
+        if score_product(node) is not None and readers == ["MatMul"]:
+            found.append(node)
+    return found
+
+
+def score_product(softmax: ir.Node) -> ir.Node | None:
+    """The product of query and key whose scores, scaled and masked, a softmax reads; None where there is none."""
+    node = _maker(softmax)
+    while node is not None and node.op_type in {"Mul", "Add"}:  # a scale and an additive mask in between
+        node = _maker(node)
+    return node if node is not None and node.op_type == "MatMul" else None
+
+
+def _maker(node: ir.Node) -> ir.Node | None:
+    """Who makes the first input that is computed."""
+    makers = (value.producer() for value in node.inputs if value is not None)
+    return next((maker for maker in makers if maker is not None), None)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import onnx
+import onnx_ir as ir
 
 from mghft_export.bundle import (
     BRANCHES,
@@ -22,6 +23,7 @@ from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, 
 from mghft_export.errors import ExportError
 from mghft_export.files.atomic import replacing_file, replacing_folder
 from mghft_export.files.exclusive import exclusive
+from mghft_export.graph.edits import edited
 from mghft_export.graph.entries import graph_entry
 from mghft_export.graph.promises import check_graph, fusable_attentions
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
@@ -110,7 +112,7 @@ def _write(
     recipe: QuantizationRecipe | None,
 ) -> None:
     source = bundle.graph(branch)
-    attentions = len(fusable_attentions(onnx.load(source).graph))
+    attentions = len(fusable_attentions(ir.load(source).graph))
     if precision == "fp16":
         made = to_fp16(onnx.load(source), half_io=work.options.half_io)
     else:
@@ -125,10 +127,7 @@ def _write(
             )
         else:
             made = onnx.load(source)
-            if half:
-                made = to_fp16(made)
-            else:
-                store_constants_in_half(made.graph)
+            made = to_fp16(made) if half else edited(made, store_constants_in_half)
     if precision == "int8" and (wrong := saturating_products(made.graph)):
         raise ExportError(
             f"{path.name}: {wrong[0]} can leave 16 bits on a CPU without VNNI; this is a fault of ours"

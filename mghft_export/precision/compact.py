@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnx_ir as ir
 
-from mghft_export.graph.edits import sort_topologically
+from mghft_export.graph.edits import add_constant
 
 LARGE = 16384
-"""Elements from which a constant is worth a cast."""
+"""Number of elements from which a constant is worth a cast."""
 
 
-def store_constants_in_half(graph: onnx.GraphProto) -> None:
-    """Embedding and position tables, in place; they are rounded to FP16 by that (relative error 5e-4).
+def store_constants_in_half(model: ir.Model) -> None:
+    """Store embedding and position tables in FP16, in place, which rounds them (relative error 5e-4).
 
     Raises:
         ValueError: a constant is too large for FP16.
     """
+    graph = model.graph
     large = [
         item
-        for item in graph.initializer
-        if item.data_type == TensorProto.FLOAT and np.prod(item.dims) >= LARGE
+        for item in graph.initializers.values()
+        if item.dtype == ir.DataType.FLOAT and item.const_value is not None and item.const_value.size >= LARGE
     ]
     for item in large:
-        half = numpy_helper.to_array(item).astype(np.float16)
+        assert item.const_value is not None
+        half = item.const_value.numpy().astype(np.float16)
         if not np.isfinite(half).all():
             raise ValueError(f"{item.name} does not fit FP16")
-        name = item.name
-        item.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-        graph.node.append(helper.make_node("Cast", [item.name], [name], f"{name}.Cast", to=TensorProto.FLOAT))
-    sort_topologically(graph)
+        name = str(item.name)
+        stored = add_constant(graph, f"{name}.half", half)
+        cast = ir.node("Cast", [stored], {"to": ir.DataType.FLOAT.value}, name=f"{name}.Cast")
+        item.replace_all_uses_with(cast.outputs[0])
+        graph.initializers.pop(name)
+        cast.outputs[0].name = name
+        graph.append(cast)

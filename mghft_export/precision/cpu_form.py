@@ -8,13 +8,14 @@ measured in docs/precision.md. The form for TensorRT keeps whole sequences and t
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
 
-from mghft_export.graph.edits import drop_unread, sort_topologically
+from mghft_export.graph.edits import add_constant, clean, input_of
 
 TOKENS = 1024
 """Longest slice of a sequence."""
@@ -24,124 +25,122 @@ TOKENS = 1024
 class FeedForward:
     """quantise -> product -> bias -> GELU -> quantise -> product -> bias, and nothing else reads what is between."""
 
-    nodes: tuple[onnx.NodeProto, ...]
-    source: str
-    result: str
+    nodes: tuple[ir.Node, ...]
+
+    @property
+    def source(self) -> ir.Value:
+        """What the first node reads."""
+        value = self.nodes[0].inputs[0]
+        assert value is not None
+        return value
 
 
-def approximate_gelu(graph: onnx.GraphProto) -> int:
+def approximate_gelu(model: ir.Model) -> int:
     """x * (erf(x / sqrt 2) + 1) / 2, as the exporter writes it, becomes one Gelu operator with tanh; returns how many.
 
     The biases before become rows: ONNX Runtime would merge a flat one with the GELU into an older, slower operator.
     """
-    makers = {output: node for node in graph.node for output in node.output}
-    readers = _readers(graph)
-    values = {item.name: item for item in graph.initializer}
-    count = 0
-    for erf in [node for node in graph.node if node.op_type == "Erf"]:
-        source = makers[erf.input[0]].input[0]
-        result = erf.output[0]
-        while True:  # ends at the last of the elementwise nodes that only belong to the formula
-            following = readers.get(result, [])
-            inside = len(following) == 1 and following[0].op_type in {"Add", "Mul"}
-            if not inside or not _belongs(following[0], result, source, values, makers):
-                break
-            result = following[0].output[0]
-        name = erf.name.replace("Erf", "Gelu")
-        for node in graph.node:  # whoever made the result's name hands it over
-            node.output[:] = [f"{item}.exact" if item == result else item for item in node.output]
-        graph.node.append(helper.make_node("Gelu", [source], [result], name, approximate="tanh"))
-        bias = makers.get(source)
-        for name in bias.input if bias is not None and bias.op_type == "Add" else []:
-            if name in values and len(values[name].dims) == 1:
-                row = numpy_helper.to_array(values[name])[None, None]
-                values[name].CopyFrom(numpy_helper.from_array(row, name))
-        count += 1
-    drop_unread(graph)
-    sort_topologically(graph)
-    return count
+    graph = model.graph
+    found = [node for node in graph if node.op_type == "Erf"]
+    for erf in found:
+        scaled = input_of(erf, 0).producer()
+        assert scaled is not None
+        source, result = input_of(scaled, 0), erf.outputs[0]
+        # The last of the elementwise nodes that only belong to the formula makes its result.
+        while (following := _only_reader(result, {"Add", "Mul"})) and _belongs(following, result, source):
+            result = following.outputs[0]
+        gelu = ir.node("Gelu", [source], {"approximate": "tanh"}, name=str(erf.name).replace("Erf", "Gelu"))
+        graph.append(gelu)
+        name, result.name = result.name, f"{result.name}.exact"
+        result.replace_all_uses_with(gelu.outputs[0], replace_graph_outputs=True)
+        gelu.outputs[0].name = name
+        _make_row_of_bias(source.producer())
+    clean(model)
+    return len(found)
 
 
-def _belongs(
-    node: onnx.NodeProto,
-    inner: str,
-    source: str,
-    values: dict[str, onnx.TensorProto],
-    makers: dict[str, onnx.NodeProto],
-) -> bool:
+def _belongs(node: ir.Node, inner: ir.Value, source: ir.Value) -> bool:
     """Whether a node of the formula's tail: its other input is a constant, the formula's input, or half of that."""
-    other = next((name for name in node.input if name != inner), "")
-    if other == source or (other in values and not values[other].dims):
+    other = next((value for value in node.inputs if value is not inner), None)
+    if other is None:
+        return False
+    if other is source or (other.const_value is not None and other.const_value.shape.rank() == 0):
         return True
-    maker = makers.get(other)
-    return maker is not None and maker.op_type == "Mul" and source in maker.input
+    maker = other.producer()
+    return maker is not None and maker.op_type == "Mul" and source in maker.inputs
 
 
-def slice_feed_forwards(model: onnx.ModelProto, tokens: int = TOKENS) -> int:
+def _make_row_of_bias(bias: ir.Node | None) -> None:
+    if bias is None or bias.op_type != "Add":
+        return
+    for value in bias.inputs:
+        if value is not None and value.const_value is not None and value.const_value.shape.rank() == 1:
+            row = value.const_value.numpy()[None, None]
+            value.const_value, value.shape = ir.tensor(row, name=value.name), ir.Shape(row.shape)
+
+
+def slice_feed_forwards(model: ir.Model, tokens: int = TOKENS) -> int:
     """Run feed-forward blocks on sequences longer than `tokens` slice after slice, in place; returns how many."""
     graph = model.graph
-    lengths = _sequence_lengths(model)
-    blocks = [item for item in _feed_forwards(graph) if lengths.get(item.source, 0) > tokens]
-    for block in blocks:
-        length = lengths[block.source]
+    ShapeInferencePass()(model)
+    blocks = [(item, length) for item in _feed_forwards(graph) if (length := _length(item.source)) > tokens]
+    for block, length in blocks:
         count = -(-length // tokens)
-        sizes = [length // count + (number < length % count) for number in range(count)]
-        graph.initializer.append(numpy_helper.from_array(np.array(sizes, np.int64), f"{block.source}.slices"))
-        slices = [f"{block.source}.slice{number}" for number in range(count)]
-        graph.node.append(
-            helper.make_node(
-                "Split", [block.source, f"{block.source}.slices"], slices, f"{block.source}.Split", axis=1
-            )
-        )
-        results = [_copy(graph, block, name, number) for number, name in enumerate(slices)]
-        for node in block.nodes:
-            graph.node.remove(node)
-        graph.node.append(
-            helper.make_node("Concat", results, [block.result], f"{block.result}.Concat", axis=1)
-        )
-    sort_topologically(graph)
-    del graph.value_info[:]
+        sizes = np.array([length // count + (number < length % count) for number in range(count)], np.int64)
+        name, result = str(block.source.name), block.nodes[-1].outputs[0]
+        cuts = add_constant(graph, f"{name}.slices", sizes)
+        split = ir.node("Split", [block.source, cuts], {"axis": 1}, num_outputs=count, name=f"{name}.Split")
+        for number, part in enumerate(split.outputs):
+            part.name = f"{name}.slice{number}"
+        graph.append(split)
+        results = [_copy(graph, block, part, number) for number, part in enumerate(split.outputs)]
+        joined = ir.node("Concat", results, {"axis": 1}, name=f"{result.name}.Concat")
+        graph.append(joined)
+        whole, result.name = result.name, f"{result.name}.whole"
+        result.replace_all_uses_with(joined.outputs[0], replace_graph_outputs=True)
+        joined.outputs[0].name = whole
+    clean(model)
     return len(blocks)
 
 
-def _copy(graph: onnx.GraphProto, block: FeedForward, source: str, number: int) -> str:
-    renamed = {block.source: source}
+def _copy(graph: ir.Graph, block: FeedForward, source: ir.Value, number: int) -> ir.Value:
+    """The block once more, on one slice."""
+    instead: dict[ir.Value | None, ir.Value | None] = {block.source: source}
     for node in block.nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.name = f"{node.name}.slice{number}"
-        copy.input[:] = [renamed.get(name, name) for name in node.input]
-        renamed |= {name: f"{name}.slice{number}" for name in node.output}
-        copy.output[:] = [renamed[name] for name in node.output]
-        graph.node.append(copy)
-    return renamed[block.result]
+        copy = ir.Node(
+            node.domain,
+            node.op_type,
+            [instead.get(value, value) for value in node.inputs],
+            node.attributes.values(),
+            name=f"{node.name}.slice{number}",
+        )
+        copy.outputs[0].name = f"{node.outputs[0].name}.slice{number}"
+        instead[node.outputs[0]] = copy.outputs[0]
+        graph.append(copy)
+    return copy.outputs[0]
 
 
-def _feed_forwards(graph: onnx.GraphProto) -> list[FeedForward]:
+def _feed_forwards(graph: ir.Graph) -> list[FeedForward]:
     """All blocks of the pattern around a Gelu."""
-    makers = {output: node for node in graph.node for output in node.output}
-    readers = _readers(graph)
     found = []
-    for gelu in [node for node in graph.node if node.op_type == "Gelu"]:
-        before = _upwards(gelu, ("Add", "MatMul", "DequantizeLinear", "QuantizeLinear"), makers)
-        after = _downwards(gelu, ("QuantizeLinear", "DequantizeLinear", "MatMul", "Add"), readers)
+    for gelu in [node for node in graph if node.op_type == "Gelu"]:
+        before = _upwards(gelu, ("Add", "MatMul", "DequantizeLinear", "QuantizeLinear"))
+        after = _downwards(gelu, ("QuantizeLinear", "DequantizeLinear", "MatMul", "Add"))
         if before is None or after is None:
             continue
         nodes = (*before[::-1], gelu, *after)
         # What is quantised once for this block and others as well cannot be moved into the slices.
-        if all(len(readers.get(node.output[0], [])) == 1 for node in nodes[:-1]):
-            found.append(FeedForward(nodes, before[-1].input[0], after[-1].output[0]))
+        if all(len(node.outputs[0].uses()) == 1 for node in nodes[:-1]):
+            found.append(FeedForward(nodes))
     return found
 
 
-def _upwards(
-    node: onnx.NodeProto, operators: tuple[str, ...], makers: dict[str, onnx.NodeProto]
-) -> list[onnx.NodeProto] | None:
+def _upwards(node: ir.Node, operators: tuple[str, ...]) -> list[ir.Node] | None:
     path = []
     for operator in operators:
-        candidates = [makers[name] for name in node.input if name in makers]
+        makers = [value.producer() for value in node.inputs if value is not None]
         # A product's weight comes from a DequantizeLinear too; its activation is the first input.
-        found = next((item for item in candidates if item.op_type == operator), None)
+        found = next((item for item in makers if item is not None and item.op_type == operator), None)
         if found is None:
             return None
         path.append(found)
@@ -149,33 +148,24 @@ def _upwards(
     return path
 
 
-def _downwards(
-    node: onnx.NodeProto, operators: tuple[str, ...], readers: dict[str, list[onnx.NodeProto]]
-) -> list[onnx.NodeProto] | None:
+def _downwards(node: ir.Node, operators: tuple[str, ...]) -> list[ir.Node] | None:
     path = []
     for operator in operators:
-        following = readers.get(node.output[0], [])
-        if len(following) != 1 or following[0].op_type != operator:
+        following = _only_reader(node.outputs[0], {operator})
+        if following is None:
             return None
-        path.append(following[0])
-        node = following[0]
+        path.append(following)
+        node = following
     return path
 
 
-def _readers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    return readers
+def _only_reader(value: ir.Value, operators: Set[str]) -> ir.Node | None:
+    """The node that reads a value, where there is one only and it is of these operators."""
+    readers = [node for node, _ in value.uses()]
+    return readers[0] if len(readers) == 1 and readers[0].op_type in operators else None
 
 
-def _sequence_lengths(model: onnx.ModelProto) -> dict[str, int]:
-    """Static second dimensions of the [B, N, C] values of a graph."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    lengths = {}
-    for value in inferred.value_info:
-        dimensions = value.type.tensor_type.shape.dim
-        if len(dimensions) == 3:
-            lengths[value.name] = dimensions[1].dim_value
-    return lengths
+def _length(value: ir.Value) -> int:
+    """Of a sequence [B, N, C]; 0 where it is not known."""
+    length = value.shape[1] if value.shape is not None and value.shape.rank() == 3 else 0
+    return length if isinstance(length, int) else 0

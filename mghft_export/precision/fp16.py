@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+import onnx_ir as ir
 from onnxconverter_common import float16
 
-from mghft_export.graph.edits import REATTENTION, sort_topologically
+from mghft_export.graph.edits import REATTENTION, edited
 
 LARGE = 1e4
 """Magnitudes above this are reported: FP16 ends at 65504, and other stickers may go further."""
@@ -35,30 +35,31 @@ def to_fp16(model: onnx.ModelProto, *, half_io: bool = False) -> onnx.ModelProto
             copy, keep_io_types=not half_io, op_block_list=[], node_block_list=island, min_positive_val=6e-8
         )
     original = {node.name for node in model.graph.node} - set(island)
-    _retarget_casts(converted.graph, original)
-    _halve_forgotten_constants(converted.graph, original)
-    sort_topologically(converted.graph)
-    del converted.graph.value_info[:]
-    return converted
+    return edited(converted, lambda half: _finish_half(half.graph, original))
 
 
-def _retarget_casts(graph: onnx.GraphProto, half: set[str]) -> None:
-    """Casts to float32 that the graph had before, as of attention masks: the converter leaves them as they are."""
-    for node in graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and node.name in half and attribute.i == onnx.TensorProto.FLOAT:
-                attribute.i = onnx.TensorProto.FLOAT16
+def _finish_half(graph: ir.Graph, original: set[str]) -> None:
+    """Change to FP16 what the converter leaves as it is.
 
+    These are casts to float32 that the graph had before, as of attention masks, and the constants that meet the result
+    of one in an operator.
 
-def _halve_forgotten_constants(graph: onnx.GraphProto, half: set[str]) -> None:
-    """Constants that meet such a cast in an operator: the converter leaves these too."""
-    floats = {item.name: item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
-    for node in graph.node:
-        if node.op_type != "Cast" and node.name in half:
-            for name in floats.keys() & set(node.input):
-                array = numpy_helper.to_array(floats.pop(name)).astype(np.float16)
-                item = next(item for item in graph.initializer if item.name == name)
-                item.CopyFrom(numpy_helper.from_array(array, name))
+    Args:
+        original: names of the nodes that compute in FP16 now.
+    """
+    for node in graph:
+        if node.name not in original:
+            continue
+        if node.op_type == "Cast":
+            if node.attributes.get_int("to") == ir.DataType.FLOAT:
+                node.attributes.add(ir.AttrInt64("to", ir.DataType.FLOAT16))
+            continue
+        for value in node.inputs:
+            if value is None or value.const_value is None or value.dtype != ir.DataType.FLOAT:
+                continue
+            half = value.const_value.numpy().astype(np.float16)
+            value.const_value = ir.tensor(half, name=value.name)
+            value.dtype = ir.DataType.FLOAT16
 
 
 def too_large(magnitudes: Mapping[str, float], limit: float = LARGE) -> dict[str, float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import onnx
+import onnx_ir as ir
 from onnx import version_converter
 
 from mghft_export.errors import MGHFTError
+from mghft_export.graph.edits import clean, edited
 from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.cpu_form import approximate_gelu, slice_feed_forwards
 from mghft_export.precision.fp16 import to_fp16
@@ -56,14 +58,13 @@ def to_int8(
     missing = [item.activation for item in chosen if item.activation not in ranges]
     if missing:
         raise MGHFTError(f"there is no range for {missing[0]!r}; calibrate again")
-    insert_qdq(quantised, chosen, ranges, sums_in_16_bits=form != "half")
-    if form == "half":
-        return to_fp16(quantised)
+    edits: list[Callable[[ir.Model], object]] = [
+        lambda graph: insert_qdq(graph, chosen, ranges, sums_in_16_bits=form != "half")
+    ]
     if form == "cpu":
-        approximate_gelu(quantised.graph)
-        slice_feed_forwards(quantised)
-        store_constants_in_half(quantised.graph)
-    return quantised
+        edits += [clean, approximate_gelu, slice_feed_forwards, store_constants_in_half]
+    quantised = edited(quantised, *edits)
+    return to_fp16(quantised) if form == "half" else quantised
 
 
 def _opset(model: onnx.ModelProto) -> int:

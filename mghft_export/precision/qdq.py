@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import helper, numpy_helper
+import onnx_ir as ir
 
-from mghft_export.graph.edits import drop_unread, sort_topologically
+from mghft_export.graph.edits import add_constant
 from mghft_export.precision.products import WeightProduct
 from mghft_export.precision.saturation import PAIR_LIMIT, limit_pairs, pair_sums
 
@@ -27,7 +26,7 @@ SMALLEST_SCALE = 2.0**-14
 
 
 def insert_qdq(
-    model: onnx.ModelProto,
+    model: ir.Model,
     products: Sequence[WeightProduct],
     ranges: Mapping[str, float],
     *,
@@ -41,19 +40,23 @@ def insert_qdq(
         sums_in_16_bits: as of :func:`quantise_weight`.
     """
     graph = model.graph
-    weights = {item.name: item for item in graph.initializer}
-    nodes = {node.name: node for node in graph.node}
-    for name in dict.fromkeys(product.activation for product in products):
-        _quantise_activation(graph, name, ranges[name])
-    for name, axis in dict.fromkeys((product.weight, product.channel_axis) for product in products):
-        _quantise_weight(graph, weights[name], axis, sums_in_16_bits)
+    nodes = {node.name: node for node in graph}
+    dequantised: dict[ir.Value, ir.Value] = {}
+    # First all activations, then all weights: files keep the order in which constants were added.
+    for product in products:
+        activation = nodes[product.name].inputs[0]
+        if activation is not None and activation not in dequantised:
+            dequantised[activation] = _quantise_activation(graph, activation, ranges[product.activation])
+    for product in products:
+        weight = nodes[product.name].inputs[1]
+        if weight is not None and weight not in dequantised:
+            dequantised[weight] = _quantise_weight(graph, weight, product.channel_axis, sums_in_16_bits)
     for product in products:
         node = nodes[product.name]
-        node.input[0] = f"{product.activation}.dequantized"
-        node.input[1] = f"{product.weight}.dequantized"
-    drop_unread(graph)
-    sort_topologically(graph)
-    del graph.value_info[:]
+        for place in (0, 1):
+            value = node.inputs[place]
+            assert value is not None
+            node.replace_input_with(place, dequantised[value])
 
 
 def quantise_weight(
@@ -82,46 +85,33 @@ def scale_of(largest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return scale.astype(np.float16).astype(np.float32)
 
 
-def _quantise_activation(graph: onnx.GraphProto, name: str, largest: float) -> None:
-    graph.initializer.extend(
-        [
-            numpy_helper.from_array(scale_of(np.float32(largest)), f"{name}.scale"),
-            numpy_helper.from_array(np.int8(0), f"{name}.zero_point"),
-        ]
+def _quantise_activation(graph: ir.Graph, value: ir.Value, largest: float) -> ir.Value:
+    name = str(value.name)
+    scaling = [
+        add_constant(graph, f"{name}.scale", scale_of(np.float32(largest))),
+        add_constant(graph, f"{name}.zero_point", np.asarray(0, np.int8)),
+    ]
+    quantised = ir.node("QuantizeLinear", [value, *scaling], name=f"{name}.QuantizeLinear")
+    quantised.outputs[0].name = f"{name}.quantized"
+    dequantised = ir.node(
+        "DequantizeLinear", [quantised.outputs[0], *scaling], name=f"{name}.DequantizeLinear"
     )
-    scaling = [f"{name}.scale", f"{name}.zero_point"]
-    graph.node.extend(
-        [
-            helper.make_node(
-                "QuantizeLinear", [name, *scaling], [f"{name}.quantized"], f"{name}.QuantizeLinear"
-            ),
-            helper.make_node(
-                "DequantizeLinear",
-                [f"{name}.quantized", *scaling],
-                [f"{name}.dequantized"],
-                f"{name}.DequantizeLinear",
-            ),
-        ]
-    )
+    dequantised.outputs[0].name = f"{name}.dequantized"
+    graph.extend([quantised, dequantised])
+    return dequantised.outputs[0]
 
 
-def _quantise_weight(
-    graph: onnx.GraphProto, weight: onnx.TensorProto, axis: int, sums_in_16_bits: bool
-) -> None:
-    name = weight.name
-    quantised, scale = quantise_weight(numpy_helper.to_array(weight), axis, sums_in_16_bits=sums_in_16_bits)
+def _quantise_weight(graph: ir.Graph, weight: ir.Value, axis: int, sums_in_16_bits: bool) -> ir.Value:
+    name = str(weight.name)
+    assert weight.const_value is not None
+    quantised, scale = quantise_weight(weight.const_value.numpy(), axis, sums_in_16_bits=sums_in_16_bits)
     parts: dict[str, npt.NDArray[Any]] = {
         "quantized": quantised,
         "scale": scale,
         "zero_point": np.zeros(len(scale), np.int8),
     }
-    graph.initializer.extend(numpy_helper.from_array(value, f"{name}.{key}") for key, value in parts.items())
-    graph.node.append(
-        helper.make_node(
-            "DequantizeLinear",
-            [f"{name}.{key}" for key in parts],
-            [f"{name}.dequantized"],
-            f"{name}.DequantizeLinear",
-            axis=axis,
-        )
-    )
+    inputs = [add_constant(graph, f"{name}.{key}", value) for key, value in parts.items()]
+    node = ir.node("DequantizeLinear", inputs, {"axis": axis}, name=f"{name}.DequantizeLinear")
+    node.outputs[0].name = f"{name}.dequantized"
+    graph.append(node)
+    return node.outputs[0]

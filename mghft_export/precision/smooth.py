@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx_ir as ir
 from onnx import numpy_helper
 
 from mghft_export.precision.products import WeightProduct
@@ -36,21 +37,27 @@ def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) 
     Norms before a spatial reduction are read by reshapes as well, and BERT's also by residual additions: not these. Nor
     the first norm of stage 4's last block, which is applied to several parts of its tokens.
     """
-    readers: dict[str, list[str]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node.name)
+    values = ir.serde.deserialize_graph(graph)
     found = []
-    for node in graph.node:
-        if node.op_type != "LayerNormalization" or len(node.input) < 3:
+    for node in values:
+        if node.op_type != "LayerNormalization" or len(node.inputs) < 3:
             continue
-        own = tuple(item for item in products if item.activation == node.output[0])
+        output, (scale, shift) = node.outputs[0], node.inputs[1:3]
+        own = tuple(item for item in products if item.activation == output.name)
         names = sorted(item.name for item in own)
-        only_products = own and names == sorted(readers[node.output[0]])
-        unshared = all(readers[name] == [node.name] for name in node.input[1:3])
-        if only_products and unshared and all(set(readers[item.weight]) <= set(names) for item in own):
-            found.append(SmoothableNorm(node.output[0], node.input[1], node.input[2], own))
+        only_products = own and names == _readers(output)
+        unshared = _readers(scale) == _readers(shift) == [node.name]
+        weights = [values.initializers[item.weight] for item in own]
+        if only_products and unshared and all(set(_readers(weight)) <= set(names) for weight in weights):
+            assert scale is not None
+            assert shift is not None
+            found.append(SmoothableNorm(str(output.name), str(scale.name), str(shift.name), own))
     return tuple(found)
+
+
+def _readers(value: ir.Value | None) -> list[str]:
+    """Names of the nodes that read a value, once for each input."""
+    return [] if value is None else sorted(str(node.name) for node, _ in value.uses())
 
 
 def smooth(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
+from mghft_export.graph.edits import edited
 from mghft_export.precision.calibration_run import Calibration
 from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.int8 import to_int8
@@ -137,9 +138,7 @@ class WholeModel:
     def graph(self, branch: str, layers: Collection[str], form: Form) -> onnx.ModelProto:
         """A branch with these layers quantised."""
         if branch not in self._graphs:
-            model = onnx.load(self._bundle.graph(branch))
-            store_constants_in_half(model.graph)
-            return model
+            return edited(onnx.load(self._bundle.graph(branch)), store_constants_in_half)
         model = self._graphs[branch]
         others = {item.name for item in weight_products(model.graph)} - set(layers)
         return to_int8(model, self.recipe.ranges[branch], form=form, float_layers=others)
