@@ -1,8 +1,8 @@
-"""How soon INT8 ranges settle: ranges from the first stickers of a shuffled calibration set against those from all.
+"""How many stickers INT8 ranges need: compares ranges from the first stickers of a shuffled set with those from all.
 
     python benchmarks/calibration_stickers.py BUNDLE [--json FILE]
 
-One pass over the default calibration set; the histograms are looked at on the way.
+It passes once over the default calibration set and takes ranges from the histograms on the way.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order")
     parser.add_argument("--json", type=Path, help="also write the ranges")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)

@@ -1,8 +1,8 @@
-"""How accurate INT8 is with ranges from fewer calibration stickers: random parts of the set against all of it.
+"""How accurate INT8 is with ranges from fewer calibration stickers: compares random parts of the set with all of it.
 
     python benchmarks/calibration_subsets.py BUNDLE STICKERS
 
-The default branches on the validation and the test split together; see benchmarks/int8_accuracy.py.
+It measures the default branches on the validation and the test split together; see benchmarks/int8_accuracy.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""`mghft-run` against the Python command: start-up in new processes, and throughput in interleaved rounds.
+"""Compares `mghft-run` with the Python command: start-up in new processes, and throughput in interleaved rounds.
 
     make cpp
     python benchmarks/cpp_runner.py BUNDLE build/cpp/mghft-run
 
-Start-up is the time from the command to the prediction of one sticker, with the bundle and libraries in the page cache
-and the bundle's files verified before (`warm`), with every file hashed as at a first start (`hashed`), and, for root on
-Linux, after the page cache was dropped (`cold`).
+Start-up is the time from the command to the prediction of one sticker. It is measured in three ways: with the bundle
+and libraries in the page cache and the bundle's files verified before (`warm`); with every file hashed as at a first
+start (`hashed`); and, for root on Linux, after dropping the page cache (`cold`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PARTS = ("vision+fusion", "pipeline")
 
 
 def seconds(command: list[str], *, cold: bool, hashed: bool) -> float:
-    """Of one run, which must succeed."""
+    """Seconds of one run, which must succeed."""
     environment = {**os.environ, "MGHFT_ALWAYS_HASH": "1" if hashed else "0"}
     if cold:
         os.sync()
@@ -57,13 +57,13 @@ def seconds(command: list[str], *, cold: bool, hashed: bool) -> float:
 def start_up(
     python: list[str], runner: list[str], *, rounds: int, cold: bool = False, hashed: bool = False
 ) -> dict[str, Any]:
-    """Both commands in turns."""
+    """Start-up times of both commands, run in turns."""
     commands = {"python": python, "mghft-run": runner}
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
             took = seconds(command, cold=cold, hashed=hashed)
-            if number > 0:  # the first of each brought its files into the cache
+            if number > 0:  # the first run of each only fills the page cache
                 times[name].append(took)
     gain = speed_up(times["python"], times["mghft-run"])
     return {
@@ -143,7 +143,7 @@ def main() -> None:
         for row in comparison["rows"]:
             row["subject"]["runner"] = (
                 row["subject"]["runner"] and "mghft-run"
-            )  # not where it was on this machine
+            )  # without its path on this machine
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/cpu.py BUNDLE -o benchmarks/results/cpu.json
 
-Also measures the machine's own float32 GEMM rate in the same rounds, and counts the vision branch's arithmetic from its
-graph, so that its efficiency can be stated as a share of that rate.
+It also measures the machine's own float32 GEMM rate in the same rounds and counts the vision branch's operations from
+its graph. The branch's efficiency is its share of that rate.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main(bundle: Path, output: Path, iterations: int) -> None:
 
 
 def efficiency(rows: list[Row], flops: int) -> dict[str, float]:
-    """The vision branch's rate in ONNX Runtime, and its share of the better of the GEMM rates of the same rounds."""
+    """The vision branch's rate in ONNX Runtime, and its share of the best GEMM rate of the same rounds."""
     gemms, vision = [], 0.0
     for row in rows:
         if row.latency is None:

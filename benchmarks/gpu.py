@@ -1,13 +1,13 @@
-"""Everything that is worth knowing of this project on an NVIDIA GPU, the most valuable first; `make gpu` runs it.
+"""Measures this project on an NVIDIA GPU, the most important parts first; `make gpu` runs it.
 
     python benchmarks/gpu.py [--bundle BUNDLE] [--budget SECONDS] [--only PART ...] [--dry-run | --rehearse]
 
-Finds out what the machine has (PyTorch, ONNX Runtime's CUDA provider, TensorRT, TensorRT-RTX) and runs each part in a
-process of its own, with a time limit: a part that hangs or crashes costs only its own time. The record is written anew
-after each part, to `benchmarks/results/gpu-NAME.json`, and a table for the README is printed at the end.
+It finds out what the machine has (PyTorch, ONNX Runtime's CUDA provider, TensorRT, TensorRT-RTX) and runs each part in
+its own process, with a time limit: a part that hangs or crashes costs only its own time. After each part it rewrites
+the record `benchmarks/results/gpu-NAME.json`. At the end it prints a table for the README.
 
-`--dry-run` says what would run. `--rehearse` runs everything on the CPU, with a small model: it shows that the parts
-work before minutes of a GPU are spent.
+`--dry-run` says what would run. `--rehearse` runs everything on the CPU with a small model, to show that the parts work
+before they take minutes of a GPU.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ PACKAGES = (
 )
 BATCHES = "1,8,32"
 TAIL = 3000
-"""Characters of what a failed part wrote that are kept."""
+"""Most characters that are kept of a failed part's output."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to measure with."""
+    """The GPU and the packages that this machine has."""
 
     gpu: str | None
     torch: bool
     onnxruntime: bool
-    """With the CUDA provider."""
+    """Whether ONNX Runtime has the CUDA provider."""
     backends: tuple[str, ...]
-    """Of `mghft-export trt`: `tensorrt`, `rtx`."""
+    """The installed backends of `mghft-export trt`: `tensorrt`, `rtx`."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Part:
     """One thing to run.
 
     Attributes:
-        name: its key in the record.
-        command: what runs; `{output}` stands for a JSON file that it writes, `{bundle}` for the bundle.
-        limit: seconds.
-        missing: why it cannot run here; None where it can.
+        name: the part's key in the record.
+        command: the command line; `{output}` stands for the JSON file that it writes, `{bundle}` for the bundle.
+        limit: the most seconds that it may take.
+        missing: why it cannot run here; None if it can.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Part:
 
 
 def find_machine() -> Machine:
-    """Look without importing what is large."""
+    """Find out what the machine has, without importing large packages."""
     name = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     providers = _said(
         sys.executable, "-c", "import onnxruntime; print(onnxruntime.get_available_providers())"
@@ -98,7 +98,7 @@ def find_machine() -> Machine:
 
 
 def parts_of(machine: Machine, bundle: Path | None, *, rehearse: bool) -> list[Part]:
-    """What there is to run, the most valuable first."""
+    """The parts to run, the most important first."""
     python = sys.executable
     here = Path(__file__).parent
     export = (python, "-c", "from mghft_export.cli.main import main; main()")
@@ -115,7 +115,7 @@ def parts_of(machine: Machine, bundle: Path | None, *, rehearse: bool) -> list[P
         ("--iterations", "2", "--duration", "0") if rehearse else ("--iterations", "5", "--duration", "0.5")
     )
     batches = "1" if rehearse else BATCHES
-    model = () if rehearse else ("--arch", "paper", "--random-weights")  # mghft-mini is there at once
+    model = () if rehearse else ("--arch", "paper", "--random-weights")  # mghft-mini needs no options
     once = "one batch size is rehearsed" if rehearse else None
     found = [
         Part("goldens", (*pytorch, "--part", "goldens"), 120, no_torch),
@@ -146,7 +146,7 @@ def parts_of(machine: Machine, bundle: Path | None, *, rehearse: bool) -> list[P
         lacks = no_gpu or (None if backend in machine.backends else f"{backend} is not installed")
         for precision in ("fp16", "int8"):
             builds = (*export, "trt", "{bundle}", f"--{precision}", "--backend", backend, "--level", "3")
-            # A GPU of its own is what the engine is for; a rehearsal builds for one that is not there.
+            # An engine is built for the machine's own GPU; a rehearsal has none, so it names a target.
             target = ("--target", "sm86") if rehearse and backend == "rtx" else ()
             rehearsed = "TensorRT builds only on a GPU" if rehearse and backend == "tensorrt" else None
             slow = "INT8 is not rehearsed" if rehearse and precision == "int8" else None
@@ -171,7 +171,7 @@ def parts_of(machine: Machine, bundle: Path | None, *, rehearse: bool) -> list[P
 
 
 def run_part(part: Part, limit: float, work: Path, bundle: Path) -> dict[str, Any]:
-    """Run a part: how it ended, its seconds, and what it measured."""
+    """Run a part; return how it ended, its seconds, and its results."""
     output = work / "output.json"
     output.unlink(missing_ok=True)
     places = {"{output}": str(output), "{bundle}": str(bundle)}
@@ -247,7 +247,7 @@ def measure(
 
 
 def main() -> int:
-    """Parse, look, run; the exit status."""
+    """Parse the options, look at the machine, run the parts; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -255,11 +255,17 @@ def main() -> int:
         "--bundle", type=Path, help="the paper's size with random weights is exported by default"
     )
     parser.add_argument(
-        "--budget", type=float, default=1800, metavar="SECONDS", help="for everything; 1800 by default"
+        "--budget",
+        type=float,
+        default=1800,
+        metavar="SECONDS",
+        help="for all parts together; 1800 by default",
     )
-    parser.add_argument("--only", action="append", metavar="PART", help="as --dry-run names them")
+    parser.add_argument(
+        "--only", action="append", metavar="PART", help="a part's name, as --dry-run shows it"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
-    parser.add_argument("--rehearse", action="store_true", help="on the CPU, with a small model")
+    parser.add_argument("--rehearse", action="store_true", help="run on the CPU, with a small model")
     parser.add_argument("-o", "--output", type=Path, help="benchmarks/results/gpu-NAME.json by default")
     arguments = parser.parse_args()
     machine = find_machine()
@@ -285,7 +291,7 @@ def main() -> int:
 
 
 def _said(*command: str) -> str | None:
-    """What a program prints; None where it fails or is not there."""
+    """The output of a program; None if it fails or does not exist."""
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -294,7 +300,7 @@ def _said(*command: str) -> str | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a part's processes, those that it has started too."""
+    """End a part's process and all processes that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,10 +1,10 @@
-"""PyTorch on an NVIDIA GPU: the goldens, and as released against fused. A part of `benchmarks/gpu.py`.
+"""Measures PyTorch on an NVIDIA GPU: the goldens, and the released form against the fused one, for `benchmarks/gpu.py`.
 
     python benchmarks/gpu_pytorch.py --part goldens -o goldens.json
     python benchmarks/gpu_pytorch.py --part pytorch --batch 8 -o batch8.json
 
-It needs torch, transformers and timm, no bundle. The paper's size with random weights, image and text features ->
-logits; inputs and outputs stay on the GPU.
+It needs torch, transformers and timm, but no bundle. The model has the paper's size and random weights. It runs from
+image and text features to logits; inputs and outputs stay on the GPU.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GOLDENS = ("paper_448", "locals_1010_224")
 MODES = ("eager", "compiled")
 ROUNDS = 5
 SECONDS = 0.2
-"""Timed runs of a round, and at least one."""
+"""Seconds of timed runs in a round, with at least one run."""
 
 Run = Callable[[], object]
 
@@ -82,7 +82,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def side_by_side(runs: dict[str, Run], device: torch.device) -> dict[str, Any]:
-    """Interleaved rounds: median milliseconds of each, and speed against the first."""
+    """Time all in interleaved rounds: the median milliseconds of each, and its speed relative to the first."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(ROUNDS + 1):
         for name, run in runs.items():
@@ -109,7 +109,7 @@ def side_by_side(runs: dict[str, Run], device: torch.device) -> dict[str, Any]:
 def prepared(
     make: Callable[[], Run], precision: torch.dtype | None, device: torch.device
 ) -> tuple[Run | None, dict[str, Any]]:
-    """A form ready to be timed, with its peak memory, or why it cannot run."""
+    """A form that is ready to be timed, and its peak memory; or None, and why it cannot run."""
 
     def run() -> object:
         with torch.inference_mode(), torch.autocast(device.type, precision, precision is not None):
@@ -127,14 +127,14 @@ def prepared(
         synchronize(device)
         seconds = time.perf_counter() - started
         peak = torch.cuda.max_memory_allocated() - loaded
-    except Exception as error:  # a row that cannot run says why, and the others go on
+    except Exception as error:  # a row that cannot run says why; the other rows still run
         torch.cuda.empty_cache()
         return None, {"failure": (str(error).splitlines() or [type(error).__name__])[0][:200]}
     return run, {"first_run_s": seconds, "peak_bytes": peak}
 
 
 def pytorch(config: MGHFTConfig, batch: int, device: torch.device, modes: Sequence[str]) -> dict[str, Any]:
-    """As released against fused, eager and compiled, float32 and float16 autocast."""
+    """Compare the released form with the fused one: eager and compiled, in float32 and float16 autocast."""
     model = MGHFT(config, reattention="as_released", text_model=False).eval().to(device)
     fused = MGHFT(config, text_model=False).eval()
     vision, fusion = FusedVision(fused.vision_model).eval().to(device), FusedFusion(fused).eval().to(device)

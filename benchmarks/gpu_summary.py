@@ -1,4 +1,4 @@
-"""The record of `benchmarks/gpu.py` as Markdown, for the terminal and for the README."""
+"""Writes the record of `benchmarks/gpu.py` as Markdown, for the terminal and for the README."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _machine(machine: dict[str, Any]) -> str:
 
 
 def _pytorch(record: dict[str, Any]) -> str:
-    """A row a form, a column a batch size."""
+    """A table with a row for each form and a column for each batch size."""
     cells = {
         name.removeprefix("PyTorch, "): rows
         for name in record["parts"]

@@ -1,9 +1,9 @@
-"""What the choices of an INT8 conversion cost: calibrators, scale migration, what the fusion branch is calibrated with.
+"""Measures the accuracy of INT8 by calibrator, scale migration, and inputs that the fusion branch is calibrated with.
 
     python benchmarks/int8_accuracy.py BUNDLE STICKERS
 
-The bundle's vision and fusion branches are quantised in each way; its text branch stays in float32. A choice is made on
-the validation split; the test split is only reported. `--also` adds graphs of benchmarks/other_quantisers.py.
+It quantises the bundle's vision and fusion branches in each way; the text branch stays in float32. Choose a way by the
+validation split; the test split is only reported. `--also` adds graphs of benchmarks/other_quantisers.py.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Split:
-    """Stickers, ready to be run."""
+    """Stickers as the model's inputs, and their labels."""
 
     pixels: FloatArray
     text_features: FloatArray
@@ -54,7 +54,7 @@ class Split:
 
 def read(pipeline: Pipeline, stickers: tuple[Sticker, ...]) -> Split:
     """Preprocess images and encode texts, once for all ways."""
-    background = pipeline.manifest.image.background
+    background = pipeline.inputs.image.background
     pixels = pipeline.preprocess([open_sticker(item.image, background=background) for item in stickers])
     texts = [item.text for item in stickers]
     features = [pipeline.encode_texts(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
@@ -71,7 +71,7 @@ def run(pipeline: Pipeline, split: Split) -> FloatArray:
 
 
 def compared(expected: FloatArray, found: FloatArray, labels: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Agreement, divergence and what happens to the F1."""
+    """Agreement, divergence and change of the macro-F1."""
     p, q = softmax(expected.astype(np.float64)), softmax(found.astype(np.float64))
     before, after = (
         f1_score(labels, logits.argmax(1), average="macro", zero_division=0) for logits in (expected, found)
@@ -121,7 +121,7 @@ def main() -> None:
             setattr(quantised, branch, OnnxSession(Path(folder) / f"{branch}.onnx"))
         try:
             measure(way, quantised)
-        except RuntimeError as error:  # a graph that ONNX Runtime itself cannot run is a finding
+        except RuntimeError as error:  # a graph that ONNX Runtime cannot run is recorded as failed
             rows[way] = {"failed": str(error)}
     content = {
         "checkpoint": bundle.manifest.checkpoint.model_dump(),

@@ -1,4 +1,4 @@
-"""The README's picture: latency as released against this project's, as an SVG for light and dark pages."""
+"""Draws the README's picture: latency as released and with this project, as an SVG for light and dark pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 WIDTH, LABELS, BAR, GAP = 760, 250, 22, 8
 ROOM = 130
-"""For the number behind the longest bar."""
+"""Space for the number behind the longest bar."""
 
 STYLE = """
 text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328; }
@@ -44,7 +44,7 @@ class Panel:
 
 
 def picture(cpu: dict[str, Any], gpu: dict[str, Any]) -> str:
-    """An SVG of `benchmarks/results/cpu.json` and of a GPU's results."""
+    """An SVG from `benchmarks/results/cpu.json` and a GPU's results."""
     return _svg([_cpu_panel(cpu), _gpu_panel(gpu)])
 
 

@@ -1,9 +1,10 @@
-"""How much images can add to texts on the emoji set: linear classifiers, cross-validated over emoji.
+"""Measures how much images can add to texts on the emoji set, with linear classifiers cross-validated over emoji.
 
     python benchmarks/linear_probe.py STICKERS
 
-No emoji is in two folds, so this is the `unseen emoji` protocol without a network: frozen MiniLM texts, histograms of
-oriented gradients with an 8 x 8 thumbnail for images, and both, as one vector and as a product of probabilities.
+No emoji is in two folds, so this is the `unseen emoji` protocol without a network. Texts are frozen MiniLM features.
+Images are histograms of oriented gradients with an 8 x 8 thumbnail. Both are combined as one vector and as a product of
+probabilities.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ RESULTS = Path(__file__).parent / "results" / "linear_probe.json"
 SIDE, CELL, DIRECTIONS, FOLDS = 64, 8, 9, 5
 IMAGE_WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 STRENGTHS = (0.003, 0.03, 0.3)
-"""Inverse regularisation; the best on the folds is reported, which flatters all rows alike."""
+"""Inverse regularisation. The best on the folds is reported, which flatters all rows in the same way."""
 Array = npt.NDArray[np.float64]
 
 
 def image_features(image: Image.Image) -> Array:
-    """Gradients' directions by cell, weighted by magnitude, and a thumbnail, as one vector."""
+    """A histogram of gradient directions for each cell, weighted by magnitude, and a thumbnail, as one vector."""
     rgb = image.convert("RGB")
     grey = np.asarray(rgb.resize((SIDE, SIDE)), dtype=float).mean(axis=2) / 255
     vertical, horizontal = np.gradient(grey)
@@ -52,7 +53,7 @@ def image_features(image: Image.Image) -> Array:
 
 
 def out_of_fold(features: Array, labels: npt.NDArray[np.int64], emoji: npt.NDArray[np.str_]) -> Array:
-    """Probabilities of stickers by classifiers that saw none of their emoji, at the best strength."""
+    """Class probabilities from classifiers that did not train on a sticker's emoji, at the best strength."""
     best, best_f1 = np.zeros(0), -1.0
     for strength in STRENGTHS:
         found = np.zeros((len(labels), labels.max() + 1))
@@ -67,12 +68,12 @@ def out_of_fold(features: Array, labels: npt.NDArray[np.int64], emoji: npt.NDArr
 
 
 def macro_f1(labels: npt.NDArray[np.int64], probabilities: Array) -> float:
-    """Of the most probable classes."""
+    """Macro-F1 of the most probable classes."""
     return float(f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0))
 
 
 def text_features(stickers: list[Sticker], classes: int) -> Array:
-    """The four views' frozen features beside each other."""
+    """The frozen features of the four views, concatenated."""
     config = load_recipe("mini").build_config(classes)
     tokenizer = load_tokenizer(default_tokenizer_path())
     texts = [sticker.text for sticker in stickers]

@@ -1,9 +1,9 @@
-"""Rewrite the tables of docs/mghft-mini.md from the committed JSON.
+"""Rewrites the tables of docs/mghft-mini.md from the committed JSON.
 
     python benchmarks/mini_page.py
 
-Everything between two markers is generated; a test checks that the page is up to date. `mini_ablation.json` is what
-`mghft-export eval BUNDLE STICKERS --split test --ablate --resample stem --json` prints for the shipped model;
+Everything between two markers is generated; a test checks that the page is up to date. `mini_ablation.json` is the
+output of `mghft-export eval BUNDLE STICKERS --split test --ablate --resample stem --json` for the shipped model;
 `without_text.json` comes from `benchmarks/without_text.py`.
 """
 
@@ -25,9 +25,9 @@ def begin(name: str) -> str:
 
 
 def without_text(results: dict[str, Any]) -> str:
-    """Macro-F1 of the recipe `mini-without-text`, a line for each way to give text and image.
+    """Macro-F1 of the recipe `mini-without-text`, with a line for each form of text and image.
 
-    Two more lines are those of a model that was trained, in the same way, on texts alone.
+    Two more lines are for a model that was trained in the same way on texts alone.
     """
     columns = (*PROTOCOLS, "mean", "spread")
     lines = [
@@ -49,7 +49,7 @@ def without_text(results: dict[str, Any]) -> str:
 
 
 def ablation(found: dict[str, Any]) -> str:
-    """What the classes of the shipped model owe to image and text."""
+    """How much the shipped model's predictions depend on image and text."""
     lines = ["| image | text | accuracy | macro-F1 | same class |", "|---|---|---:|---:|---:|"]
     for row in found["rows"]:
         low, high = row["intervals"]["macro_f1"]["low"], row["intervals"]["macro_f1"]["high"]
@@ -60,7 +60,7 @@ def ablation(found: dict[str, Any]) -> str:
 
 
 def updated(page: str) -> str:
-    """The page with its generated parts made anew."""
+    """The page with new generated parts."""
     parts = {
         "ablation": ablation(result("mini_ablation")),
         "without text": without_text(result("without_text")),

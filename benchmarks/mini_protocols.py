@@ -1,10 +1,10 @@
-"""Image only, text only and fused, on unseen emoji, an unseen style, and both.
+"""Measures image only, text only and fused models on unseen emoji, an unseen style, and both.
 
     python benchmarks/mini_protocols.py STICKERS
 
-Runs that are done are kept, so a stopped script goes on; two scripts with different --only share the work. Each row is
-trained by the recipe `mini`; only what its name says differs. The checkpoint of a run is that of its best epoch on the
-validation split; the protocols' stickers are read once, at the end.
+Finished runs are kept, so a stopped script can be started again, and two scripts with different --only share the work.
+Each row is trained by the recipe `mini` with the change that its name says. A run's checkpoint is that of its best
+epoch on the validation split; the protocols' stickers are used only once, at the end.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SEEDS = (0, 1, 2)
 
 
 def all_runs() -> dict[str, list[str]]:
-    """Overrides of the recipe by the run's name, the most important first."""
+    """Name of each run -> its overrides of the recipe, the most important first."""
     runs = {f"{row}-{seed}": [*changes, f"seed={seed}"] for seed in SEEDS for row, changes in ROWS.items()}
     return runs | {f"{name}-0": changes for name, changes in ABLATIONS.items()}
 
@@ -106,7 +106,7 @@ def scores(stickers: Sequence[Sticker], predicted: npt.NDArray[np.int64], classe
 
 
 def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
-    """Train one row, or go on with it, and measure it."""
+    """Train one row, or resume its training, and measure it."""
     recipe, folder = load_recipe("mini", changes), work / name
     result = train(dataset, recipe, folder, resume=(folder / "state.pt").exists())
     measured = {
@@ -121,7 +121,7 @@ def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
 
 
 def summarise(work: Path) -> dict[str, Any]:
-    """All runs that are done, and the mean over seeds of each row."""
+    """All finished runs, and the mean over seeds of each row."""
     runs = [work / name / "protocols.json" for name in all_runs()]
     done = [json.loads(path.read_text(encoding="utf-8")) for path in runs if path.exists()]
     summary = {}
@@ -144,11 +144,11 @@ def summarise(work: Path) -> dict[str, Any]:
 
 
 def argument_parser(description: str | None, work: Path) -> argparse.ArgumentParser:
-    """What a script of many runs is told; `work` is where its runs are kept by default."""
+    """The options of a script of many runs; `work` is the default folder of its runs."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("stickers", type=Path)
     parser.add_argument("--work", type=Path, default=work)
-    parser.add_argument("--only", nargs="*", help="names of runs, as fused-0 or text-0")
+    parser.add_argument("--only", nargs="*", help="names of runs, for example fused-0 text-0")
     parser.add_argument("--threads", type=int, default=1)
     return parser
 

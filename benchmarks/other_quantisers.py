@@ -1,9 +1,9 @@
-"""Vision and fusion branches of a bundle, quantised by others, for benchmarks/int8_accuracy.py to compare with.
+"""Quantises a bundle's vision and fusion branches with other tools, for comparison in benchmarks/int8_accuracy.py.
 
     python benchmarks/other_quantisers.py BUNDLE FOLDER --quantiser modelopt
     python benchmarks/other_quantisers.py BUNDLE FOLDER --quantiser onnxruntime
 
-NVIDIA's Model Optimizer pins older versions of onnx and onnxruntime, so it wants an environment of its own:
+NVIDIA's Model Optimizer pins older versions of onnx and onnxruntime, so it needs a separate environment:
 
     pip install 'nvidia-modelopt[onnx]' && pip install -e .
 """
@@ -41,11 +41,13 @@ class Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def by_modelopt(source: Path, target: Path, feeds: list[Feeds], method: str) -> None:
-    """Model Optimizer, with the exclusions that this model needs: the re-attention, and attention's products."""
+    """Quantise with Model Optimizer, except for this model's re-attention and the products of attention."""
     from modelopt.onnx.quantization import quantize
 
     copy = target.with_suffix(".float.onnx")
-    shutil.copyfile(source, copy)  # Model Optimizer writes into the folder of its input, and over its input
+    shutil.copyfile(
+        source, copy
+    )  # Model Optimizer writes into the folder of its input and overwrites its input
     quantize(
         str(copy),
         quantize_mode="int8",
@@ -61,7 +63,7 @@ def by_modelopt(source: Path, target: Path, feeds: list[Feeds], method: str) -> 
 
 
 def by_onnxruntime(source: Path, target: Path, feeds: list[Feeds]) -> None:
-    """ONNX Runtime's own placement, with constant weights only."""
+    """Quantise with ONNX Runtime's own placement, constant weights only."""
     quantize_static(
         str(source),
         str(target),
@@ -82,7 +84,7 @@ def reattention(path: Path) -> list[str]:
 
 
 def calibration_feeds(bundle: Bundle, branch: str, count: int | None) -> list[Feeds]:
-    """What the branch reads on the default calibration set."""
+    """The branch's inputs on the default calibration set."""
     stickers = load_calibration_set(default_calibration_set(), bundle.manifest.class_names).stickers
     pipeline = Pipeline(bundle)
     kept: list[Feeds] = []
@@ -104,8 +106,10 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quantiser", choices=["modelopt", "onnxruntime"], required=True)
-    parser.add_argument("--method", choices=["max", "entropy"], default="max", help="of modelopt")
-    parser.add_argument("--stickers", type=int, help="only the first of the calibration set")
+    parser.add_argument(
+        "--method", choices=["max", "entropy"], default="max", help="calibration method of modelopt"
+    )
+    parser.add_argument("--stickers", type=int, help="use only this many calibration stickers")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,21 @@
-"""Whether quantisation-aware training beats post-training quantisation on mghft-mini.
+"""Compares quantisation-aware training (QAT) with post-training quantisation (PTQ) on mghft-mini.
 
     python benchmarks/qat.py STICKERS
 
 All rows start from mghft-mini and are measured by `mghft-export eval --precision int8`:
 
 - `ptq`: mghft-mini, quantised with ranges of the calibration set.
-- `float, then ptq`: fine-tuned without rounding first. It differs from the next row in the rounding alone: the same
-  epochs, learning rate, stickers and order, and no dropout either, so what more training gives is not booked as QAT's.
-- `qat`: fine-tuned through the rounding, exported with the learned ranges.
+- `float, then ptq`: fine-tuned first, without rounding. Only the rounding differs from the next row: epochs, learning
+  rate, stickers and order are the same, and there is no dropout. So the gain from more training does not count for QAT.
+- `qat`: fine-tuned with rounding, exported with the learned ranges.
 - `qat, calibrated`: the same weights with ranges of the calibration set instead of the learned ones.
-- `qat, ranges alone`: learned ranges for mghft-mini's own weights, which as good as stand still.
-- `text too: ...`: the same with the text branch quantised and its encoder fine-tuned, where PTQ does lose. Ranges alone
-  learn faster here, as the ranges of a text branch have further to go. `max` is the other calibrator for PTQ.
+- `qat, ranges alone`: learned ranges for mghft-mini's own weights, which hardly change.
+- `text too: ...`: the same with the text branch quantised and its encoder fine-tuned; here PTQ does lose accuracy. In
+  its `ranges alone` the ranges learn faster, because those of a text branch have further to go. `max` is the other
+  calibrator for PTQ.
 
-A run's epoch is chosen on the validation split (QAT's by its rounded forward); the test split is only reported. Runs
-and bundles that are done are kept, so a stopped script goes on.
+A run's epoch is chosen on the validation split (QAT's with the rounded forward pass); the test split is only reported.
+Finished runs and bundles are kept, so a stopped script can be started again.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ from mghft_export.training.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results" / "qat.json"
 NO_DROPOUT = ["model.drop_path=0.0", "model.fusion_dropout=0.0"]
-"""As in quantisation-aware training, whose form has none."""
+"""Dropout is off, because the form that quantisation-aware training runs has none."""
 
 RANGES_ALONE = ["base_lr=1e-9", "min_lr=0.0", "epochs=2"]
-"""A learning rate of 0 is not a recipe's; after this one the checkpoint's float16 weights are the same."""
+"""A recipe cannot have a learning rate of 0; with this one the checkpoint's float16 weights stay the same."""
 
 
 TEXT_TOO = ["tune_text=true", "epochs=2"]
@@ -59,7 +60,7 @@ ALL_BRANCHES_BY_MAX = QuantizationRecipe(branches=BRANCHES, calibrator="max")
 
 
 def fine_tuned(data: Path, folder: Path, changes: list[str], qat: Path | None) -> dict[str, Any]:
-    """Fine-tune mghft-mini, or go on with it: the epochs' validation metrics, and the best one's number."""
+    """Fine-tune mghft-mini, or resume it; return the epochs' validation metrics and the number of the best epoch."""
     recipe = load_recipe("mini", [*fine_tuning(load_recipe("mini")), *NO_DROPOUT, *changes])
     result = train(
         load_dataset(data),
@@ -77,7 +78,7 @@ def fine_tuned(data: Path, folder: Path, changes: list[str], qat: Path | None) -
 
 
 def int8_bundle(checkpoint: Path, folder: Path, recipe: QuantizationRecipe) -> Bundle:
-    """A checkpoint's bundle with INT8, replayed where the recipe has ranges."""
+    """A checkpoint's bundle with INT8; if the recipe has ranges, they are used instead of a calibration."""
     if not (folder / "int8").exists():
         bundle, _ = export_bundle(
             checkpoint_source(checkpoint, None, {}, CHECKPOINTS_WORD), folder, ExportOptions()
@@ -87,7 +88,7 @@ def int8_bundle(checkpoint: Path, folder: Path, recipe: QuantizationRecipe) -> B
 
 
 def measured(bundle: Bundle, data: Path, split: str) -> dict[str, float]:
-    """INT8 and FP32 of a bundle on a split, by the command that users have."""
+    """INT8 and FP32 metrics of a bundle on a split, measured by the users' command."""
     root = str(bundle.root)
     arguments = [root, str(data), "--split", split, "--precision", "int8", "--json"]
     arguments += ["--compare", root, "--compare-precision", "fp32"]
@@ -104,7 +105,7 @@ def measured(bundle: Bundle, data: Path, split: str) -> dict[str, float]:
 
 
 def moved(before: QuantizationRecipe, after: QuantizationRecipe) -> dict[str, float]:
-    """Learned ranges by those they started from: smallest, median, largest."""
+    """Learned ranges divided by those that they started from: the smallest, median and largest ratio."""
     ratios = sorted(
         value / before.ranges[branch][name]
         for branch, found in after.ranges.items()
@@ -118,7 +119,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stickers", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/qat"))
-    parser.add_argument("--set", dest="changes", action="append", default=[], help="of both fine-tunings")
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        help="KEY=VALUE of the recipe, for all fine-tunings",
+    )
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -126,7 +133,7 @@ def main() -> None:
     start = int8_bundle(default_checkpoint_path(), work / "ptq", plain)
     text_start = int8_bundle(default_checkpoint_path(), work / "text-ptq", ALL_BRANCHES)
     given, text_given = (bundle.root / "int8" / "recipe.json" for bundle in (start, text_start))
-    # BERT's dropout cannot be overridden, so without rounding the text is trained through a recipe of float layers.
+    # BERT's dropout cannot be overridden, so the text branch without rounding trains with a recipe of float layers.
     everything = {
         branch: tuple(item.name for item in weight_products(onnx.load(start.graph(branch)).graph))
         for branch in BRANCHES

@@ -1,4 +1,4 @@
-"""Rewrite the README's performance section and its picture from the committed JSON.
+"""Rewrites the README's performance section and its picture from the committed JSON.
 
     python benchmarks/readme.py
 
@@ -68,7 +68,7 @@ def performance(results: dict[str, Any]) -> str:
 
 
 def scaling(sizes: dict[str, Any]) -> str:
-    """Markdown of `benchmarks/results/scaling.json`: milliseconds a sticker."""
+    """Markdown of `benchmarks/results/scaling.json`: milliseconds per sticker."""
     columns = [
         (side, row["name"])
         for side, record in sizes.items()
@@ -110,7 +110,7 @@ def runner(results: dict[str, Any]) -> str:
 
 
 def peers(results: dict[str, Any]) -> str:
-    """Markdown of `benchmarks/results/peers.json`: a row a way to run, columns by model and batch size."""
+    """Markdown of `benchmarks/results/peers.json`: a row for each way to run, columns by model and batch size."""
     cells = sorted(
         results["cells"], key=lambda cell: cell["model"] != "paper"
     )  # stable: batches keep their order
@@ -168,7 +168,7 @@ INSTRUCTIONS = {
     "i8mm": "I8MM",
     "asimddp": "dot product",
 }
-"""What decides how fast 8-bit products are, by CPU flag, the best first."""
+"""CPU flag -> name of the instructions that decide the speed of 8-bit products, the best first."""
 
 
 def _instructions(flags: list[str]) -> str:
@@ -195,7 +195,7 @@ def _milliseconds(value: float) -> str:
 
 
 def _difference(cells: list[dict[str, Any]], name: str) -> str:
-    """The largest of all batch sizes."""
+    """The largest class-token difference over all batch sizes."""
     found = [
         row["agreement"]["class_token"] for cell in cells if (row := _row(cell, name)) and row["agreement"]
     ]
@@ -210,7 +210,7 @@ def _lost(cell: dict[str, Any], verdict: dict[str, Any]) -> str:
 
 
 def result(name: str) -> dict[str, Any]:
-    """A committed result."""
+    """A committed result file, by its name."""
     found: dict[str, Any] = json.loads(
         (ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8")
     )
@@ -218,7 +218,7 @@ def result(name: str) -> dict[str, Any]:
 
 
 def updated(readme: str) -> str:
-    """The README with its generated part made anew."""
+    """The README with a new generated part."""
     parts = [
         performance(result("cpu")),
         peers(result("peers")),
@@ -235,7 +235,7 @@ def latency_picture() -> str:
 
 
 def with_generated(page: str, begin: str, generated: str) -> str:
-    """A page with what stands between the marker `begin` and the next end made anew."""
+    """A page with new text between the marker `begin` and the next end marker."""
     before, _, rest = page.partition(begin)
     _, _, after = rest.partition(END)
     return f"{before}{begin}\n\n{generated}\n\n{END}{after}"

@@ -1,9 +1,9 @@
-"""Builds of TensorRT-RTX engines: time, size, layers and fused attentions of each branch in each precision.
+"""Measures builds of TensorRT-RTX engines: time, size, layers and fused attentions of each branch and precision.
 
     python benchmarks/rtx_builds.py mini=mghft-bundle paper=mghft-bundle-paper
 
-The bundles need their FP16 and INT8 graphs. Each build is a process of its own; its CPU seconds mean something on a
-busy machine too. Writes `benchmarks/results/rtx_builds.json`.
+The bundles need their FP16 and INT8 graphs. Each build runs in its own process; its CPU seconds are meaningful on a
+busy machine, too. Writes `benchmarks/results/rtx_builds.json`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LATENCY = ("--batch", "1,1,1"), ("--batch", "1,1,2")
 
 
 def build(bundle: str, *options: str) -> dict[str, Any]:
-    """One `mghft-export trt`."""
+    """Run `mghft-export trt` once and measure it."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     program = str(Path(sys.executable).with_name("mghft-export"))
     command = [program, "trt", bundle, "--backend", "rtx", "--target", TARGETS, "--json", *options]

@@ -1,8 +1,8 @@
-"""How time grows with batch and image size, on this machine's CPU.
+"""Measures how time grows with batch size and image size on this machine's CPU.
 
     python benchmarks/scaling.py [--work FOLDER]
 
-Bundles of the paper's model with random weights are exported at each size first, and kept.
+It first exports a bundle of the paper's model with random weights at each image size, and keeps it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def check(status: int) -> None:
-    """End with a command's own exit status where it failed; it said why."""
+    """Exit with a command's status if it failed; the command has said why."""
     if status:
         raise SystemExit(status)
 

@@ -1,8 +1,8 @@
-"""Two ways to run texts of unequal length: padded with an additive mask, or in batches of equal length without one.
+"""Compares two ways to run texts of unequal length: padded with an additive mask, or in batches of equal length.
 
     python benchmarks/text_masking.py mini=mghft-bundle paper=mghft-bundle-paper
 
-Builds the FP16 text branch with TensorRT-RTX with its mask and without, and counts what padding costs on the texts of
+It builds the FP16 text branch in TensorRT-RTX with and without its mask, and counts the cost of padding on the texts of
 the default calibration set. Writes `benchmarks/results/text_masking.json`.
 """
 
@@ -37,7 +37,7 @@ BATCH = 32
 
 
 def without_mask(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The text branch with its softmaxes reading the scores themselves, right for texts without padding."""
+    """The text branch with softmaxes that read the scores without the mask; correct for texts without padding."""
     producer = {output: node for node in model.graph.node for output in node.output}
     for softmax in [node for node in model.graph.node if node.op_type == "Softmax"]:
         masked = producer[softmax.input[0]]
@@ -68,7 +68,7 @@ def built(bundle: Bundle) -> dict[str, Any]:
 
 
 def padding(bundle: Bundle) -> dict[str, Any]:
-    """Tokens that run for each true one, and runs, in batches of at most 32 texts."""
+    """Tokens computed per real token, and number of runs, in batches of at most 32 texts."""
     manifest = bundle.manifest
     tokenizer = load_tokenizer(bundle.root / manifest.tokenizer.path)
     stickers = load_calibration_set(default_calibration_set()).stickers
@@ -90,7 +90,7 @@ def padding(bundle: Bundle) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Both measurements for each bundle."""
+    """Make both measurements for each bundle."""
     bundles = {
         name: load_bundle(Path(path)) for name, _, path in (item.partition("=") for item in sys.argv[1:])
     }

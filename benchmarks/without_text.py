@@ -1,12 +1,12 @@
-"""What a model that does without texts makes of unseen emoji, an unseen style, and both.
+"""Measures models that can do without texts on unseen emoji, an unseen style, and both.
 
     python benchmarks/without_text.py STICKERS --pretrained pretraining/last.safetensors
 
-Runs that are done are kept, so a stopped script goes on; two scripts with different --only share the work. Each row is
-trained by the recipe `mini-without-text`; only what its name says differs. The checkpoint of a run is that of its best
-epoch on the validation split; the protocols' stickers are read once, at the end. A row is measured with whole texts,
-with one view of each text (style, main role or gesture, drawn for each sticker) and without texts, with its own and
-blank images.
+Finished runs are kept, so a stopped script can be started again, and two scripts with different --only share the work.
+Each row is trained by the recipe `mini-without-text` with the change that its name says. A run's checkpoint is that of
+its best epoch on the validation split; the protocols' stickers are used only once, at the end. A row is measured with
+whole texts, with one view of each text (style, main role or gesture, drawn for each sticker) and without texts; each
+time with the stickers' own images and with blank ones.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ BATCH = 64
 
 
 def all_runs() -> dict[str, list[str]]:
-    """Overrides of the recipe by the run's name, the most important first."""
+    """Name of each run -> its overrides of the recipe, the most important first."""
     runs = {f"{row}-{seed}": [*changes, f"seed={seed}"] for seed in SEEDS for row, changes in ROWS.items()}
     return runs | {f"{name}-0": changes for name, changes in ABLATIONS.items()}
 
 
 def features(texts: Sequence[str], config: MGHFTConfig) -> Tensor:
-    """Texts -> pooled texts [n, 4, bert_dim], from the cache where they are there."""
+    """Texts -> pooled texts [n, 4, bert_dim], from the cache if they are in it."""
     tokenizer = load_tokenizer(default_tokenizer_path())
     return frozen_text_features(texts, tokenizer, config, from_place("minilm"), cache_folder("text"))
 
 
 def one_view(stickers: Sequence[Sticker]) -> list[str]:
-    """Style, main role or gesture of each sticker, drawn once and for all."""
+    """The style, main role or gesture of each sticker, drawn with a fixed seed."""
     chance = random.Random(0)
     return [split_views(sticker.text).views[chance.choice((1, 2, 3))] for sticker in stickers]
 
 
 def measure(dataset: StickerSet, recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
-    """Accuracy and macro-F1 of a checkpoint in each protocol by texts and images, with 95 % intervals over emoji."""
+    """Accuracy and macro-F1 of a checkpoint by protocol, text and image, with 95 % intervals over emoji."""
     model = MGHFT(recipe.build_config(len(dataset.class_names)), text_model=False)
     load_state(model, {key: value.float() for key, value in read_safetensors(checkpoint).items()})
     network = TrainingModel(model.eval())
@@ -98,7 +98,7 @@ def measure(dataset: StickerSet, recipe: Recipe, checkpoint: Path) -> dict[str, 
 def variants(
     network: TrainingModel, data: StickerData, texts: dict[str, Tensor | None]
 ) -> dict[tuple[str, str], Tensor]:
-    """Logits [n, classes] by text and image; the pyramid sees each image once."""
+    """Logits [n, classes] by text and image; the pyramid runs once on each image."""
     rows: dict[tuple[str, str], list[Tensor]] = {}
     for start in range(0, len(data), BATCH):
         chosen = range(start, min(start + BATCH, len(data)))
@@ -117,7 +117,7 @@ def variants(
 
 
 def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
-    """Train one row, or go on with it, and measure it."""
+    """Train one row, or resume its training, and measure it."""
     recipe, folder = load_recipe("mini-without-text", changes), work / name
     result = train(dataset, recipe, folder, resume=(folder / "state.pt").exists())
     measured = {
@@ -132,7 +132,7 @@ def run(dataset: StickerSet, name: str, changes: list[str], work: Path) -> None:
 
 
 def summarise(work: Path) -> dict[str, Any]:
-    """All runs that are done, and the mean over seeds of each row."""
+    """All finished runs, and the mean over seeds of each row."""
     paths = [work / name / "protocols.json" for name in all_runs()]
     done = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
     return {

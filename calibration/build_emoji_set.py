@@ -3,8 +3,8 @@
     pip install resvg-py==0.5.0
     python calibration/build_emoji_set.py OUT
 
-Needs npm. Downloads 25 MB once, checks every package against its SHA-512 and every drawing against the
-hash of its pixels, and leaves drawings that are already there and right as they are.
+It needs npm. It downloads 25 MB once, checks every package against its SHA-512 and every drawing against the hash of
+its pixels, and keeps correct drawings that exist already.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ COPIED = ("Annotations_mg", "licenses", "classes.json", "mapping.csv", "LICENSES
 
 SIZE = 256
 RENDERER = "resvg-py==0.5.0"
-"""The hashes in pixels.json are of its drawings; another version may draw edges a little differently."""
+"""The hashes in pixels.json are for this renderer's drawings; another version may draw edges a little differently."""
 
 COARSE_STYLES = ("noto", "fluent_3d")
-"""Styles full of gradients, whose colours are rounded to 6 bits a channel so that PNG files stay small."""
+"""Styles with many gradients; their colours are rounded to 6 bits a channel so that PNG files stay small."""
 
 FOLDERS = {"openmoji": "package/color/svg/", "twemoji": "package/", "fluent_3d": "package/assets/"}
-"""Styles with a file an emoji, named by its code points; the others are Iconify collections."""
+"""Styles with one file per emoji, named by its code points; the others are Iconify collections."""
 
 DEFAULT_SIDE = 16
-"""Of an Iconify icon without a size."""
+"""Side of an Iconify icon without a size."""
 
 Drawing = Callable[[str], Image.Image]
 """From an emoji's hexcode to its drawing, [256, 256] RGBA."""
@@ -67,10 +67,11 @@ class Source:
 
 
 def build(out: Path, cache: Path) -> int:
-    """Build the set in ``out`` and return how many drawings were made, the others being there already.
+    """Build the set in ``out`` and return how many drawings were made; the others existed already.
 
     Raises:
-        MGHFTError: a package cannot be had or is not the expected one, or drawings came out otherwise.
+        MGHFTError: a package cannot be downloaded or is not the expected one, or drawings differ from the recorded
+            ones.
     """
     sources = read_sources(HERE / "emoji_sources.json")
     made, different = 0, []
@@ -102,10 +103,10 @@ def read_sources(path: Path) -> dict[str, Source]:
 
 
 def download(source: Source, cache: Path) -> Path:
-    """The package's tarball, from the cache or else from npm, checked.
+    """The package's checked tarball, from the cache or else from npm.
 
     Raises:
-        MGHFTError: npm is not there or fails, or the tarball is not the recorded one.
+        MGHFTError: npm is not installed or fails, or the tarball is not the recorded one.
     """
     cache.mkdir(parents=True, exist_ok=True)
     tarball, name = cache / source.tarball, f"{source.package}@{source.version}"
@@ -125,7 +126,7 @@ def download(source: Source, cache: Path) -> Path:
 
 
 def drawing_of(style: str, tarball: Path) -> Drawing:
-    """How the drawings of a style come out of its package."""
+    """The function that draws a style's emoji from its package."""
     if style in FOLDERS:
         return _files(tarball, FOLDERS[style])
     with (ANNOTATIONS / "mapping.csv").open(encoding="utf-8", newline="") as lines:
@@ -168,7 +169,7 @@ def _iconify(tarball: Path, names: Mapping[str, str]) -> Drawing:
     icon_of = {same_emoji(code): icon for code, icon in characters.items()}
 
     def draw(code: str) -> Image.Image:
-        # Aliases (a hand that is the mirrored other hand) have no characters of their own, only a name.
+        # An alias (for example, a hand mirrored from the other hand) has only a name, no code points.
         icon = icon_of.get(same_emoji(code)) or names[code].replace(" ", "-")
         return render(iconify_svg(icons, icon))
 
@@ -176,7 +177,7 @@ def _iconify(tarball: Path, names: Mapping[str, str]) -> Drawing:
 
 
 def load_collection(tarball: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """An Iconify collection, and the names of its icons by code points (empty where it has names alone)."""
+    """An Iconify collection, and the names of its icons by code points (empty if it has only names)."""
     with tarfile.open(tarball) as archive:
         icons, characters = (
             json.loads(_member(archive, f"package/{name}.json")) for name in ("icons", "chars")
@@ -192,7 +193,7 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def same_emoji(code: str) -> str:
-    """Code points without U+FE0F, which packages write or leave out as they like."""
+    """Code points without U+FE0F, which some packages write and others leave out."""
     return "-".join(point for point in code.lower().split("-") if point != "fe0f")
 
 
@@ -204,7 +205,7 @@ def iconify_svg(icons: Mapping[str, object], name: str) -> str:
     alias = collection.get("aliases", {}).get(name, {})
     icon = collection["icons"][str(alias.get("parent", name))]
     body = icon["body"]
-    # The collection's size, where an icon has none of its own.
+    # An icon without its own size has the collection's.
     width, height = (icon.get(side) or icons.get(side) or DEFAULT_SIDE for side in ("width", "height"))
     if alias.get("hFlip"):
         body = f'<g transform="translate({width} 0) scale(-1 1)">{body}</g>'
@@ -229,7 +230,7 @@ def render(svg: str, size: int = SIZE) -> Image.Image:
 
 
 def finish(image: Image.Image, style: str) -> Image.Image:
-    """Round the colours of gradient-rich styles to multiples of 4; pixels that are not seen become black."""
+    """Round the colours of styles with many gradients to multiples of 4, and make invisible pixels black."""
     if style not in COARSE_STYLES:
         return image
     pixels = np.array(image)
@@ -250,7 +251,7 @@ def _is_right(file: Path, expected: str) -> bool:
     try:
         with Image.open(file) as image:
             return pixel_hash(image) == expected
-    except OSError:  # damaged, so it is drawn anew
+    except OSError:  # damaged, so it is drawn again
         return False
 
 
@@ -273,7 +274,7 @@ cache_option = click.option(
 
 
 def build_or_exit(build: Callable[[Path, Path], int], out: Path, cache: Path) -> int:
-    """What `build` returns; what goes wrong is one sentence and exit status 2."""
+    """Return what `build` returns; on an error, print one sentence and exit with status 2."""
     try:
         return build(out, cache)
     except MGHFTError as error:

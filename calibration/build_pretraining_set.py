@@ -3,9 +3,9 @@
     pip install resvg-py==0.5.0
     python calibration/build_pretraining_set.py OUT
 
-Nine styles under CC BY 4.0, Apache-2.0 or MIT; OpenMoji, which measures an unseen style, is not among them. Emoji of
-the validation and test splits of the emoji set are left out, and so are their relatives (skin tones, genders). Needs
-npm; downloads 30 MB once and checks every package against its SHA-512.
+It has nine styles under CC BY 4.0, Apache-2.0 or MIT, without OpenMoji, which measures an unseen style. It leaves out
+the emoji of the emoji set's validation and test splits, and their relatives (skin tones, genders). It needs npm,
+downloads 30 MB once and checks every package against its SHA-512.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ STYLES = (
     *("twemoji", "noto", "fluent_3d", "fluent_flat"),
     *("noto_v1", "emojione", "emojione_monotone", "fluent_high_contrast", "streamline"),
 )
-"""Those of the emoji set's train split first. Names of the others' drawings are looked up among Noto's."""
+"""The emoji set's training styles first. For collections with only names, Noto's collection gives the code points."""
 
 LEAST_STYLES = 3
-"""Fewer drawings of an emoji teach little about what its styles have in common."""
+"""Fewest styles of an emoji; fewer drawings teach little about what its styles have in common."""
 
 VALIDATION = 16
 """Every sixteenth drawing is in the validation split."""
@@ -53,7 +53,7 @@ JOINER, SKIN_TONES = "200d", {f"1f3f{digit}" for digit in "bcdef"}
 
 
 def is_wanted(code: str, held_out: frozenset[str]) -> bool:
-    """Whether an emoji is to be learned: no flag, no sequence of emoji, no skin tone, no relative of a held-out one."""
+    """Whether an emoji is in the set: no flag, no sequence of emoji, no skin tone, no relative of a held-out one."""
     points = code.split("-")
     flag = points[0].startswith("1f1") and len(points) == 2
     return not (flag or JOINER in points or SKIN_TONES & set(points) or points[0] in held_out)
@@ -73,7 +73,7 @@ def drawings(style: str, tarball: Path, names: dict[str, str]) -> dict[str, byte
     """The drawings (SVG or WebP) of one package, by emoji.
 
     Args:
-        names: code points by Iconify's name of the emoji, for collections that have names alone.
+        names: code points by Iconify's name of the emoji, for collections that have only names.
     """
     if style in FOLDERS:
         return read_folder(tarball, FOLDERS[style])
@@ -85,10 +85,10 @@ def drawings(style: str, tarball: Path, names: dict[str, str]) -> dict[str, byte
 
 
 def build(out: Path, cache: Path) -> int:
-    """Draw what is not there yet and write the annotations; returns the number of drawings in the set.
+    """Make the missing drawings and write the annotations; return the number of drawings in the set.
 
     Raises:
-        MGHFTError: a package cannot be had or is not the expected one.
+        MGHFTError: a package cannot be downloaded or is not the expected one.
     """
     sources = read_sources(HERE / "pretraining_sources.json")
     held_out = held_out_emoji()
@@ -122,7 +122,7 @@ def build(out: Path, cache: Path) -> int:
 
 
 def draw(drawing: bytes) -> Image.Image:
-    """[112, 112] RGBA."""
+    """The drawing as [112, 112] RGBA."""
     if is_webp(drawing):
         return read_webp(drawing).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
     return render(drawing.decode(), SIZE)

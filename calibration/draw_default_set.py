@@ -3,8 +3,8 @@
     python calibration/build_emoji_set.py EMOJI_SET
     python calibration/draw_default_set.py EMOJI_SET calibration/default
 
-160 stickers of the emoji set's train split, in proportion to its classes and styles. OpenMoji is left out, because
-its licence (CC BY-SA 4.0) would go on to what is made of it; the other styles' licences are the small set's.
+It has 160 stickers of the emoji set's train split, in proportion to its classes and styles. OpenMoji is left out,
+because its licence (CC BY-SA 4.0) would apply to everything made from it. The licences are those of the small set.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SMALL_SET = Path(__file__).resolve().parent / "stickers-small"
 @click.argument("emoji_set", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 def main(emoji_set: Path, out: Path) -> None:
-    """Draw a calibration set from EMOJI_SET into OUT, replacing the one there."""
+    """Draw a calibration set from EMOJI_SET into OUT, replacing an earlier one."""
     try:
         sample = sample_stickers(load_dataset(emoji_set), SIZE, seed=SEED, topics=STYLES)
         write_calibration_set(sample, out, name="emoji")

@@ -2,9 +2,9 @@
 
     python calibration/draw_small_set.py EMOJI_SET OUT
 
-Each split is drawn from its own split: 28 stickers of train (every class in every style), 8 of val and 24 of
-test (classes and styles in turn), no emoji twice. OpenMoji is left out, because its licence (CC BY-SA 4.0)
-would go on to what is made of it.
+Each split is drawn from the same split of the emoji set: 28 stickers of train (every class in every style), 8 of val
+and 24 of test (classes and styles in turn). No emoji comes twice if a class has enough of them. OpenMoji is left out,
+because its licence (CC BY-SA 4.0) would apply to everything made from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Annotation = dict[str, str | int]
 
 
 def draw(annotations: list[Annotation], size: int, seed: int = SEED) -> list[Annotation]:
-    """Choose one annotation a cell of class x style, round the classes, the styles shifted each round."""
+    """Choose one annotation per cell of class x style: each round goes over all classes, with the styles shifted."""
     chance = random.Random(seed)
     rounds = [
         (label, STYLES[(label + shift) % len(STYLES)])
@@ -40,7 +40,7 @@ def draw(annotations: list[Annotation], size: int, seed: int = SEED) -> list[Ann
             for row in annotations
             if row["anno"] == label and row["topic"] == style and row["file_name"] not in taken
         ]
-        # A class may have fewer emoji in a split than it is asked for; then one comes in a second style.
+        # A class may have too few emoji in a split; then one emoji comes again in a second style.
         row = chance.choice(
             cell or [row for row in annotations if (row["anno"], row["topic"]) == (label, style)]
         )
@@ -53,7 +53,7 @@ def draw(annotations: list[Annotation], size: int, seed: int = SEED) -> list[Ann
 @click.argument("emoji_set", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 def main(emoji_set: Path, out: Path) -> None:
-    """Draw stickers and their annotations from EMOJI_SET into OUT, replacing those there."""
+    """Draw stickers and their annotations from EMOJI_SET into OUT, replacing earlier ones."""
     shutil.rmtree(out / "Images", ignore_errors=True)
     for split, size in SIZES.items():
         file = Path("Annotations_mg", "image-level", f"{split}.json")

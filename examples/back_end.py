@@ -1,9 +1,9 @@
-"""A back end that classifies stickers over HTTP, with nothing but Python's own server.
+"""A back end that classifies stickers over HTTP. It needs only Python's own server.
 
     python examples/back_end.py mghft-bundle 8000
     curl --data-binary @cat.webp "http://localhost:8000/?text=%23The%20sticker%27s%20intention%20is%20to%20comfort"
 
-It shows how one model serves many threads. For production, put the same few lines into the framework that you have.
+It shows how one model serves many threads. For production, put the same few lines into your own framework.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import mghft_export as mghft
 
 MOST_BYTES = 10 * 2**20
-"""Of an image that is sent."""
+"""Largest image that the server accepts."""
 
 
 def make_server(model: mghft.Model, port: int) -> ThreadingHTTPServer:
@@ -26,7 +26,7 @@ def make_server(model: mghft.Model, port: int) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             if size > MOST_BYTES:
-                return self.answer(413, {"error": f"an image may have {MOST_BYTES:,} bytes"})
+                return self.answer(413, {"error": f"an image may have at most {MOST_BYTES:,} bytes"})
             image = self.rfile.read(size)
             text = parse_qs(urlsplit(self.path).query).get("text", [""])[0]
             try:
@@ -44,13 +44,13 @@ def make_server(model: mghft.Model, port: int) -> ThreadingHTTPServer:
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return ThreadingHTTPServer(("localhost", port), Handler)
 
 
 def main(bundle: str, port: str) -> None:
-    """Load, warm up, serve until Ctrl-C."""
+    """Load the model, warm it up, and serve until Ctrl-C."""
     with mghft.load(bundle) as model:
         model.warm_up()
         with make_server(model, int(port)) as server:

@@ -15,7 +15,7 @@ import mghft_export as mghft
 
 
 def main(bundle: str, folder: str, table: str, output: str) -> None:
-    """Classify, and write a row for each image."""
+    """Classify the images, and write a row for each."""
     with Path(table).open(newline="", encoding="utf-8") as stream:
         texts = {row["image"]: row["text"] for row in csv.DictReader(stream)}
     images = [path for path in sorted(Path(folder).rglob("*")) if path.name in texts]

@@ -1,12 +1,12 @@
-"""From an MGHFT checkpoint to the fastest form that gives the same answers on a device.
+"""Bring an MGHFT checkpoint into the fastest form that gives the same answers on a device.
 
 >>> import mghft_export as mghft
 >>> model = mghft.load("mghft-bundle")
 >>> model.predict("cat.webp", text="#The sticker's intention is to comfort ...")
 
-`export`, `verify`, `build_engines` and `evaluate` are the commands of the same names, as functions
-(docs/python.md). What is used is imported when it is used: `import mghft_export` takes milliseconds, and torch is
-imported for checkpoints only.
+The functions `export`, `verify`, `build_engines` and `evaluate` do what the commands `onnx`, `verify`, `trt` and `eval`
+do (docs/python.md). Modules are imported when they are first used: `import mghft_export` takes milliseconds, and torch
+is imported only for checkpoints.
 """
 
 from __future__ import annotations

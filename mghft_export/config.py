@@ -1,4 +1,4 @@
-"""What an MGHFT is made of: one frozen dataclass, with the paper's configuration as a preset."""
+"""The configuration of an MGHFT model: one frozen dataclass, with the paper's configuration as a preset."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ PATCH_STRIDES: Four = (4, 8, 16, 32)
 """Image pixels per token along one side, stage by stage."""
 
 LEAST_TEXT_LENGTH = 3
-"""Tokens of a text: `[CLS]`, one of its own, `[SEP]`."""
-
-"""Label ids 1..7 of SER30K; logit j is label id j + 1."""
+"""Fewest tokens of a text: `[CLS]`, one token of its own, `[SEP]`."""
 
 
 def _bert_base() -> dict[str, Any]:
@@ -39,7 +37,7 @@ def _bert_base() -> dict[str, Any]:
 
 
 def _minilm() -> dict[str, Any]:
-    """The same of all-MiniLM-L6-v2, whose vocabulary is BERT-base-uncased's."""
+    """The same fields for all-MiniLM-L6-v2, which uses the vocabulary of BERT-base-uncased."""
     return _bert_base() | {
         "hidden_size": 384,
         "num_hidden_layers": 6,
@@ -64,7 +62,7 @@ _SIZES = {
     "fusion_mlp_dim": (1, 1, 1 << 16),
     "text_length": (1, 1, 1 << 16),
 }
-"""How many whole numbers a field has, and the least and the most of each."""
+"""How many whole numbers a field has, and the smallest and the largest value of each."""
 
 _TEXT_SIZES = {
     "vocab_size": 1 << 22,
@@ -75,7 +73,7 @@ _TEXT_SIZES = {
     "max_position_embeddings": 1 << 16,
     "type_vocab_size": 1 << 8,
 }
-"""The most that a number of the text encoder may be."""
+"""The largest value of each number in the text encoder's configuration."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class MGHFTConfig:
     """The model's configuration; the defaults are the paper's (ACM MM 2025, released code).
 
     Raises:
-        MGHFTError: a value that no MGHFT can have, named in the message.
+        MGHFTError: a value is one that no MGHFT can have; the message names it.
     """
 
     image_size: tuple[int, int] = (448, 448)
@@ -95,12 +93,12 @@ class MGHFTConfig:
     sr_ratios: Four = (8, 4, 2, 1)
     """Spatial reduction of keys and values; stage 4 has none."""
     locals: Four = (1, 1, 1, 0)
-    """1 for the stages 1-3 with a class token and a token selection of their own; stage 4 (0) always has both."""
+    """1 for each of stages 1-3 that has its own class token and token selection. Stage 4 (0) always has both."""
     alpha: int = 8
     """Selected tokens per head and ratio of the local re-attention."""
     num_classes: int = 7
     position_size: int = 224
-    """Side in pixels of the image the position embeddings were made for."""
+    """Side in pixels of the image that the position embeddings were made for."""
     hidden_dim: int = 768
     fusion_heads: int = 12
     fusion_mlp_dim: int = 3072
@@ -109,13 +107,13 @@ class MGHFTConfig:
     text_encoder: Mapping[str, Any] = field(default_factory=_bert_base)
     """A transformers configuration as a dictionary; `model_type` names the architecture."""
     text_length: int = 512
-    """Tokens a view is cut to, and padded to where padding is pooled."""
+    """Tokens that a view is cut to. If padding is pooled, shorter views are padded to it."""
     views: ViewMode = "joined"
-    """`joined`: every view reads the whole text (released data loader); `separate`: its own part (paper)."""
+    """`joined`: every view reads the whole text (released data loader). `separate`: each reads its own part (paper)."""
     no_text: bool = False
     """Whether the model has learned text features for a sticker without text (this project's addition)."""
     pooling: Pooling = "all"
-    """Text positions that are averaged: `all`, padding included (released), or only the `masked` true tokens."""
+    """Text positions that are averaged: `all`, with padding (released), or only the true tokens (`masked`)."""
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -153,10 +151,10 @@ class MGHFTConfig:
             raise MGHFTError(f"views {self.views!r} or pooling {self.pooling!r} is not known")
 
     def _check_kinds(self) -> None:
-        """Every number is of its kind and of a size that a model can have; files of strangers may say anything.
+        """Check that every field has the right type and a size that a model can have: files may come from strangers.
 
         Raises:
-            MGHFTError: names the first field that is not.
+            MGHFTError: a field is wrong; the message names the first one.
         """
         for name, (count, least, most) in _SIZES.items():
             value = getattr(self, name)
@@ -174,7 +172,7 @@ class MGHFTConfig:
         if not isinstance(self.text_encoder, Mapping):
             raise MGHFTError(f"text_encoder {self.text_encoder!r} does not work: it must be a table")
         for name, value in self.text_encoder.items():
-            # Tables would be code to fetch, other models, other kinds of weights.
+            # A table could name code to download, other models or other kinds of weights.
             if not isinstance(name, str) or not isinstance(value, (str, int, float, type(None))):
                 raise MGHFTError(f"text_encoder: {name!r} must be a number, a text or nothing")
         for name in ("model_type", "vocab_size", "hidden_size", "num_hidden_layers"):
@@ -196,7 +194,8 @@ class MGHFTConfig:
     def mini(cls, **changes: Any) -> MGHFTConfig:
         """A model for machines without a GPU: a small pyramid at 64 px with all-MiniLM-L6-v2.
 
-        Heads keep their 64 channels and stages their reductions; `alpha` is 2 because 64 px have 4 patches in stage 4.
+        Heads keep their 64 channels, and stages keep their reductions. `alpha` is 2 because stage 4 has only 4 patches
+        at 64 px.
         """
         values: dict[str, Any] = {
             "image_size": (64, 64),
@@ -221,7 +220,7 @@ class MGHFTConfig:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            MGHFTError: a field that does not exist, or a value out of range.
+            MGHFTError: a field does not exist, or a value is out of range.
         """
         known = {item.name for item in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
@@ -235,7 +234,7 @@ class MGHFTConfig:
         return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
-        """A dictionary of plain values, fit for JSON."""
+        """A dictionary of plain values that JSON can hold."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["text_encoder"] = dict(self.text_encoder)
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
@@ -261,34 +260,34 @@ class MGHFTConfig:
         return height // PATCH_STRIDES[stage], width // PATCH_STRIDES[stage]
 
     def keys(self, stage: int) -> int:
-        """Key tokens of a stage with a class token (M): reduced patches and the class token."""
+        """Number of key tokens (M) of a stage with a class token: its reduced patches and the class token."""
         height, width = self.grid(stage)
         ratio = self.sr_ratios[stage]
         return (height // ratio) * (width // ratio) + 1
 
     def selected_per_head(self, stage: int) -> int:
-        """Tokens that each head of a stage selects: alpha times the ratio of queries to reduced keys."""
+        """Number of tokens that each head of a stage selects: alpha times the ratio of queries to reduced keys."""
         height, width = self.grid(stage)
         ratio = 1 if stage == 3 else (height * width + 1) // (self.keys(stage) - 1)
         return self.alpha * ratio
 
     def selected(self, stage: int) -> int:
-        """Tokens that a stage selects, all heads together."""
+        """Number of tokens that all heads of a stage select together."""
         return self.heads[stage] * self.selected_per_head(stage)
 
     @property
     def shared_dim(self) -> int:
-        """Channels in which stages and text meet: those of stage 4 (512 in the paper)."""
+        """Channels that stages and text are projected to: those of stage 4 (512 in the paper)."""
         return self.embed_dims[3]
 
     @property
     def fusion_tokens(self) -> int:
-        """Tokens of the fusion block: class tokens and selected local tokens (996 in the paper)."""
+        """Number of tokens in the fusion block: class tokens and selected local tokens (996 in the paper)."""
         return sum(1 + self.selected(stage) for stage in self.selecting_stages)
 
     @property
     def text_tokens(self) -> int:
-        """Text rows of the fusion block: four views, and one more for each selecting stage."""
+        """Number of text rows in the fusion block: four views, and one more for each selecting stage."""
         return 4 + len(self.selecting_stages)
 
     @property

@@ -1,6 +1,6 @@
-"""Which instructions this CPU has, in the words of Linux' /proc/cpuinfo.
+"""The instruction sets of this CPU, as flags of Linux's /proc/cpuinfo.
 
-Elsewhere the same words stand for what the system says in its own (macOS: `sysctl hw.optional`).
+On macOS the names of `sysctl hw.optional` are translated to these flags.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ SYSCTL_WORDS = {
     "hw.optional.avx512f": "avx512f",
     "hw.optional.avx512vnni": "avx512_vnni",
 }
-"""What macOS calls those flags that this project asks for."""
+"""macOS's names of the flags that this project uses."""
 
 VNNI = frozenset({"avx512_vnni", "avx_vnni"})
-"""x86: products of 8-bit numbers are summed in 32 bits (AVX512_VNNI, AVX_VNNI); without, in 16 bits, which saturate."""
+"""x86: with one of these flags (AVX512_VNNI, AVX_VNNI) the CPU sums products of 8-bit numbers in 32 bits. Without them
+it sums them in 16 bits, and the sums can saturate."""
 
 BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""x86 and Arm: products of bfloat16 numbers."""
+"""x86 and Arm: with one of these flags the CPU multiplies bfloat16 numbers."""
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """The flags of this CPU, as /proc/cpuinfo spells them; empty where the system does not tell."""
+    """The flags of this CPU, as /proc/cpuinfo spells them; empty if the system does not report them."""
     if CPUINFO.exists():
         return flags_of_cpuinfo(CPUINFO.read_text(encoding="utf-8", errors="replace"))
     if platform.system() == "Darwin":
@@ -58,7 +59,7 @@ def has_vnni(flags: Set[str]) -> bool:
 
 
 def flags_of_cpuinfo(text: str) -> frozenset[str]:
-    """Those that every core has (`flags` on x86, `Features` on Arm): big and little cores may differ."""
+    """The flags that every core has (`flags` on x86, `Features` on Arm), since big and little cores may differ."""
     cores = [
         frozenset(line.partition(":")[2].split())
         for line in text.splitlines()
@@ -68,7 +69,7 @@ def flags_of_cpuinfo(text: str) -> frozenset[str]:
 
 
 def flags_of_sysctl(text: str) -> frozenset[str]:
-    """From lines such as `hw.optional.arm.FEAT_BF16: 1`, in Linux' words."""
+    """Linux's names of the flags in lines like `hw.optional.arm.FEAT_BF16: 1`."""
     pairs = (line.partition(":") for line in text.splitlines())
     on = {name.strip() for name, _, value in pairs if value.strip() == "1"}
     return frozenset(word for name, word in SYSCTL_WORDS.items() if name in on)

@@ -1,4 +1,4 @@
-"""Switches in the environment, which the user alone sets; `mghft-run` reads them by the same rule."""
+"""Switches in environment variables, which only the user sets. `mghft-run` reads them by the same rule."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def is_on(name: str) -> bool:
-    """Whether a variable is set to anything but nothing and 0."""
+    """Whether a variable is set, and is neither empty nor `0`."""
     return os.environ.get(name, "0") not in ("", "0")

@@ -1,4 +1,4 @@
-"""The options of the command line that say what a pydantic model holds (the options: `cli/model_options.py`)."""
+"""Command-line options that give the values of a pydantic model (`cli/model_options.py` defines the options)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 def option_words(values: BaseModel) -> list[str]:
-    """The options that give these values: those that are not the default."""
+    """The options that give these values. A default value needs no option."""
     words: list[str] = []
     for name, field in type(values).model_fields.items():
         value = getattr(values, name)

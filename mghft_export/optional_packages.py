@@ -8,7 +8,7 @@ from typing import Any
 from mghft_export.errors import MGHFTError
 
 PACKAGES = {"sklearn": "scikit-learn", "scipy": "scikit-learn", "json_repair": "json-repair"}
-"""What to install for a module, where its name is another one; scipy comes with scikit-learn."""
+"""The package to install for a module, if its name differs from the module's. scipy comes with scikit-learn."""
 
 EXTRAS = {
     "scikit-learn": "eval",
@@ -20,15 +20,15 @@ EXTRAS = {
     "tensorboard": "train",
     "tomli": "train",
 }
-"""The extra of this package that brings a package; all others come with `torch`."""
+"""The extra of mghft-export that installs a package. All other packages come with the extra `torch`."""
 
 
 def optional_module(name: str, needed_by: str, error: type[MGHFTError] = MGHFTError) -> Any:
     """Import a module.
 
     Args:
-        needed_by: for the message: "the evaluation".
-        error: what is raised.
+        needed_by: what needs the module, for the message: "the evaluation".
+        error: the class of the error that is raised.
 
     Raises:
         MGHFTError: the module, or one that it imports, is not installed.

@@ -1,4 +1,4 @@
-"""What ends a program from outside: it stops as at Ctrl-C, so that nothing half-written stays."""
+"""Signals that end a program. They stop it like Ctrl-C, so that it leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, the system or a container's end, and a closed terminal."""
+"""Ctrl-C, the end of the system or container, and a closed terminal."""
 
 
 class Stopped(KeyboardInterrupt):
     """A signal has ended the work.
 
     Attributes:
-        number: of the signal.
+        number: the signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -26,9 +26,9 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def handling_stops(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call a function with the number of a signal that ends programs; signals that are ignored stay so.
+    """Call a function with the number of each signal that would end the program. Ignored signals stay ignored.
 
-    Python handles signals in its main thread only: elsewhere, this does nothing.
+    Python handles signals only in its main thread. In other threads this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -50,10 +50,10 @@ def handling_stops(handle: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def raising_stops() -> Iterator[None]:
-    """Turn such a signal into an exception.
+    """Turn a signal that would end the program into an exception.
 
     Raises:
-        Stopped: there was one.
+        Stopped: a signal came.
     """
 
     def throw(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What is shown on a terminal: names and messages of strangers neither command it nor are taken for markup."""
+"""Terminal output. Names and messages from strangers can neither control the terminal nor count as markup."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 _CONTROLS = frozenset(("Cc", "Cs", "Zl", "Zp"))
-"""Unicode's categories of what moves the cursor, ends a line, or is half a character (a byte that is not UTF-8)."""
+"""Unicode categories of characters that move the cursor or end a line, and of lone surrogates (bytes not in UTF-8)."""
 
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Marks that turn the direction of writing, so that a name reads as another one."""
+"""Marks that change the direction of writing, which can make a name look like another one."""
 
 
 def visible(text: object, keep: str = "") -> str:
-    """A text in which every character can be shown: line ends, escapes and bytes that are not UTF-8 as `\\n`, `\\x1b`.
+    """Make every character of a text visible: line ends, escapes and bytes that are not UTF-8 become `\\n`, `\\x1b`.
 
-    What is printable stays as it is, emoji and all scripts included. `mghft-run` does the same (`cpp/src/visible.cpp`).
+    Printable characters stay as they are, including emoji and all scripts. `mghft-run` does the same
+    (`cpp/src/visible.cpp`).
 
     Args:
-        keep: control characters that stay.
+        keep: control characters that stay as they are.
     """
     return "".join(
         character.encode("unicode_escape").decode()
@@ -34,13 +35,13 @@ def visible(text: object, keep: str = "") -> str:
 
 
 class Terminal(Console):
-    """A console that shows all text as :func:`visible`, and knows no markup: styles are given as such."""
+    """A console that shows all text as :func:`visible` and has no markup. Styles are passed separately."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Segments of what is shown."""
+        """The segments that are shown."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment

@@ -1,4 +1,4 @@
-"""The vision branch (image -> 8 outputs) on a CPU: our rows and what a user would pick instead, side by side.
+"""Compares our rows for the vision branch (image -> 8 outputs) on a CPU with what a user would pick instead.
 
     pip install openvino nncf
     python benchmarks/peers/compare.py mini=BUNDLE paper=BUNDLE
@@ -40,17 +40,17 @@ RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 SCHEMA = 1
 
 ROUND_SECONDS = 0.2
-"""Timed runs of a row in a round, and at least one."""
+"""Seconds of timed runs of a row in a round, with at least one run."""
 
 TIMEOUT = 1800.0
-"""Seconds that a row may take to load: torch.compile compiles meanwhile, and all rows load at once."""
+"""Most seconds that a row may take to load: torch.compile compiles in this time, and all rows load at once."""
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "nncf", "torch", "timm")
 PYTORCH = (COMPILE, AHEAD, RELEASED)
 
 
 class PeersError(MGHFTError):
-    """The comparison has nothing to compare with."""
+    """The reference row did not run, so there is nothing to compare with."""
 
 
 def bundles(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -218,7 +218,7 @@ def weights_reason(where: Places) -> str | None:
 def content(
     cells: Sequence[dict[str, Any]], opened: dict[str, Bundle], rounds: int, threads: int
 ) -> dict[str, Any]:
-    """The file, see README.md."""
+    """The content of the results file; see README.md."""
     return {
         "schema": SCHEMA,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -245,7 +245,7 @@ def content(
 
 
 def write(path: Path, values: dict[str, Any]) -> None:
-    """As JSON."""
+    """Write values as JSON."""
     with replacing_file(path) as partial:
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""How near a row's outputs are to those of the float32 graph in ONNX Runtime."""
+"""Measures how near a row's outputs are to those of the float32 graph in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mghft_export.evaluation.verification.differences import index_agreement, se
 STICKERS = 8
 CLASS_TOKEN, TOKENS = "_class_token", "_tokens"
 SELECTED = "_selected"
-"""Of arrays with the indices of a stage's selected patches, [B, heads, k], beside the outputs of a row."""
+"""Name ending of arrays with a stage's selected patches, [B, heads, k], saved beside the outputs of a row."""
 
 FLOAT_ROUNDING = 1e-3
-"""Differences of a class token below it are float32 computed in another order: rows within it are equally near."""
+"""Smaller differences of a class token come from float32 in another order, so rows within this are equally near."""
 
 Outputs = Mapping[str, npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one row with the float32 graph in ONNX Runtime.
+    """Agreement of one row with the float32 graph in ONNX Runtime.
 
     Attributes:
         class_token: largest difference of a class token's value.
         stages: the same by stage.
-        cosine: mean of stickers and stages, of class tokens.
-        selected: share of the selected patches that are the same; None where a row does not tell.
+        cosine: mean cosine of the class tokens over stickers and stages.
+        selected: share of the selected patches that are the same; None if the row does not tell.
     """
 
     class_token: float
@@ -43,9 +43,9 @@ def agreement(found: Outputs, wanted: Outputs, heads: Mapping[str, int]) -> Agre
     """Compare outputs of the same stickers.
 
     Args:
-        found: a row's; with the indices of its selection, or else, if it computes in float32, without.
-        wanted: the reference's, with the indices.
-        heads: of each stage that selects (`stage1`, ...).
+        found: a row's outputs, with the indices of its selection; rows that compute in float32 may lack the indices.
+        wanted: the reference's outputs, with the indices.
+        heads: number of heads of each stage that selects (`stage1`, ...).
     """
     stages, cosines, shares = {}, [], []
     for stage, count in heads.items():
@@ -56,7 +56,7 @@ def agreement(found: Outputs, wanted: Outputs, heads: Mapping[str, int]) -> Agre
         if stage + SELECTED in found:
             shares.append(index_agreement(found[stage + SELECTED], wanted[stage + SELECTED]))
         elif stages[stage] <= FLOAT_ROUNDING:
-            # Tokens of float32 rows are the same vectors, so they tell which patch they are.
+            # A float32 row has the same token vectors, so the vectors tell which patches they are.
             shares.append(selected_agreement(found[stage + TOKENS], wanted[stage + TOKENS], count))
     return Agreement(
         max(stages.values()),
@@ -67,7 +67,7 @@ def agreement(found: Outputs, wanted: Outputs, heads: Mapping[str, int]) -> Agre
 
 
 def nearness(class_token: float) -> float:
-    """What rows are ordered by: smaller is nearer, all that is float32 rounding is the same."""
+    """The value that orders rows: smaller is nearer; all differences within float32 rounding count as the same."""
     return max(class_token, FLOAT_ROUNDING)
 
 
@@ -78,6 +78,6 @@ def save_outputs(path: Path, outputs: Outputs) -> None:
 
 
 def load_outputs(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """What :func:`save_outputs` wrote."""
+    """Read the outputs that :func:`save_outputs` wrote."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""Stickers of the default calibration set as arrays: to calibrate on, to compare outputs on, and to time."""
+"""Stickers of the default calibration set as arrays, for calibration, comparison of outputs, and timing."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Images = npt.NDArray[np.float32]
 
 
 def spread_stickers(count: int) -> list[Path]:
-    """The files of so many stickers, evenly spread over the set, which is sorted by class."""
+    """The files of `count` stickers, evenly spread over the set, which is sorted by class."""
     stickers = load_calibration_set(default_calibration_set()).stickers
     return [stickers[number * len(stickers) // count].image for number in range(count)]
 
 
 def images(bundle: Bundle, count: int) -> Images:
-    """So many stickers as the vision branch reads them: [count, 3, H, W]."""
+    """`count` stickers as the vision branch reads them: [count, 3, H, W]."""
     background = bundle.manifest.image.background
     opened = [open_sticker(path, background=background) for path in spread_stickers(count)]
     return preprocess_batch(opened, preprocessing(bundle))
 
 
 def timed_batches(bundle: Bundle, batch: int) -> list[Images]:
-    """Batches that take turns, the same as `mghft-bench` times: each [batch, 3, H, W]."""
+    """The batches that `mghft-bench` times, which take turns: each [batch, 3, H, W]."""
     return pixel_batches(sticker_batches(Subject(bundle.root, "peer", "vision", batch, 1)), bundle)

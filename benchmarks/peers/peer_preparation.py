@@ -1,4 +1,4 @@
-"""What has to be made before a bundle's peers can run, once: quantised graphs, compiled code, PyTorch's weights."""
+"""Makes what a bundle's peers need before they can run, once: quantised graphs, compiled code, PyTorch's weights."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mghft_export.bench.process_output import last_lines
 from mghft_export.bundle import Bundle
 
 Reasons = dict[tuple[str, int], str]
-"""Why a way cannot run at a batch size."""
+"""Name of a way, and batch size -> why it cannot run."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to make.
+    """One file or folder to make.
 
     Attributes:
-        made: the file or folder that is there when it is done.
+        made: the file or folder; it exists once the step is done.
         needed_by: ways and batch sizes that cannot run without it.
     """
 
@@ -35,7 +35,7 @@ class Step:
 
 
 def steps(bundle: Bundle, places: Places, batches: Sequence[int], threads: int) -> list[Step]:
-    """In their order."""
+    """The steps in their order."""
     root, weights = bundle.root, places.weights
 
     def of(*ways: str) -> tuple[tuple[str, int], ...]:
@@ -76,11 +76,11 @@ def prepare(
     on_step: Callable[[str], None],
     on_failure: Callable[[str], None],
 ) -> Reasons:
-    """Make what is not there yet, each thing in a process of its own; and say what could not be made.
+    """Run the steps that are not done yet, each in its own process, and return the reasons of those that failed.
 
     Args:
-        on_step: told what is being made.
-        on_failure: told what libraries wrote before a step failed.
+        on_step: called with the text of each step that starts.
+        on_failure: called with what libraries wrote before a step failed.
     """
     reasons: Reasons = {}
     for step in todo:
@@ -96,11 +96,11 @@ def prepare(
 
 
 def forget_outputs(places: Places) -> None:
-    """Remove those of an earlier run, which would stand for rows that fail in this one."""
+    """Remove the outputs of an earlier run; else they would stand for rows that fail in this run."""
     shutil.rmtree(places.root / "outputs", ignore_errors=True)
 
 
-# Imported where they run: this process needs neither PyTorch nor NNCF.
+# These functions import what they need, because this process needs neither PyTorch nor NNCF.
 
 
 def _weights(root: Path, target: Path, remark: Path) -> None:

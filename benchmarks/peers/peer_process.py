@@ -1,4 +1,4 @@
-"""Work in a process of its own, whose libraries write into a file and not onto the terminal."""
+"""Runs work in its own process, so that its libraries write into a file and not to the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mghft_export.bench.process_output import reason, redirect
 
 
 def run_apart(step: Callable[..., None], *arguments: Any, log: Path) -> str | None:
-    """Run a step in a new process, with absolute paths; None, or why it failed in one line."""
+    """Run a step in a new process, with absolute paths; return None, or in one line why it failed."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, log, step, arguments))
@@ -43,7 +43,7 @@ def _run(answer: Connection, log: Path, step: Callable[..., None], arguments: tu
                 step(*arguments)
             finally:
                 os.chdir(log.parent)
-    except Exception as error:  # whatever a library dies of is the reason why its row is left out
+    except Exception as error:  # any error of a library is the reason why its row is left out
         traceback.print_exc()
         answer.send(reason(error))
     else:

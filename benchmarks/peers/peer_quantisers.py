@@ -1,4 +1,4 @@
-"""The float32 vision graph quantised as a user of another tool would: NNCF, and ONNX Runtime's `quantize_static`."""
+"""Quantises the float32 vision graph as a user of another tool would: NNCF, ONNX Runtime's `quantize_static`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file, replacing_folder
 
 NNCF_STICKERS = {"small": 64, "large": 16}
-"""64 stickers settle the ranges; one of 448 pixels has 49 times the pixels of mini's, so 16 there."""
+"""64 stickers settle the ranges. One of 448 pixels has 49 times the pixels of mini's, so there 16 do."""
 
 LARGE_SIDE = 224
-"""Pixels above which a model is large."""
+"""A model is large if an image side has more pixels than this."""
 
 ONNXRUNTIME_STICKERS = 16
-"""As many at both sizes: the ranges are least and greatest values, which more stickers only widen."""
+"""The same number at both sizes: the ranges are minimum and maximum values, which more stickers only widen."""
 
 NNCF_MODEL = "vision.xml"
 
 
 def quantise_by_nncf(root: Path, folder: Path) -> None:
-    """NNCF's post-training quantisation with its defaults for transformers; writes OpenVINO's format into a folder."""
+    """Quantise with NNCF and its defaults for transformers; write OpenVINO's format into a folder."""
     try:
         import nncf
         import openvino
@@ -44,7 +44,7 @@ def quantise_by_nncf(root: Path, folder: Path) -> None:
 
 
 class _Reader:
-    """Stickers one after another, as `quantize_static` reads them."""
+    """Gives `quantize_static` one sticker after another."""
 
     def __init__(self, pixels: Images) -> None:
         self._rows = iter([{"image": pixels[number : number + 1]} for number in range(len(pixels))])
@@ -54,7 +54,7 @@ class _Reader:
 
 
 def quantise_by_onnxruntime(root: Path, target: Path) -> None:
-    """`quantize_static` with its defaults, after the preparation that its documentation asks for."""
+    """Run `quantize_static` with its defaults, after the preparation that its documentation asks for."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -63,7 +63,7 @@ def quantise_by_onnxruntime(root: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     prepared = target.with_suffix(".prepared.onnx")
     try:
-        # Symbolic shape inference gives up on this graph ("Incomplete symbolic shape inference"); ONNX's own does not.
+        # Symbolic shape inference fails on this graph ("Incomplete symbolic shape inference"); ONNX's own does not.
         quant_pre_process(str(bundle.graph("vision")), str(prepared), skip_symbolic_shape=True)
         with replacing_file(target) as partial:
             quantize_static(str(prepared), str(partial), _Reader(images(bundle, ONNXRUNTIME_STICKERS)))

@@ -1,4 +1,4 @@
-"""The rows of the comparison: ours and what a user would pick instead; how each is prepared and run."""
+"""The rows of the comparison, ours and what a user would pick instead, and how each is prepared and run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Way:
     """One way to run the vision branch.
 
     Attributes:
-        number: what a user asks for; a peer may compute otherwise, which its note says.
+        number: the numbers that a user asks for; a peer may compute in others, and its note then says so.
     """
 
     name: str
@@ -57,7 +57,7 @@ OURS = {
     "openvino fp32 bf16": ("openvino-bf16", "fp32"),
     "openvino int8 bf16": ("openvino-bf16", "int8"),
 }
-"""Provider and precision of the bundle's graphs."""
+"""Name of each of our rows -> provider, and precision of the bundle's graph."""
 
 
 def _number(provider: str, precision: str) -> Number:
@@ -75,33 +75,33 @@ WAYS = (
     Way(NNCF, "peer", "INT8"),
     Way(QUANTIZE_STATIC, "peer", "INT8"),
 )
-"""The reference first."""
+"""All rows, the reference first."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a bundle's prepared files are kept; a new version of a tool, or another bundle, has other places."""
+    """Where a bundle's prepared files are kept; another bundle or another version of a tool has other places."""
 
     root: Path
 
     @property
     def weights(self) -> Path:
-        """The vision branch's, for PyTorch."""
+        """The vision branch's weights, for PyTorch."""
         return self.root / f"weights-{installed_version('torch')}.safetensors"
 
     @property
     def weights_remark(self) -> Path:
-        """Why those are not the bundle's own weights, or null; JSON."""
+        """A JSON file that says why those are not the bundle's own weights, or null."""
         return self.weights.with_suffix(".json")
 
     @property
     def nncf(self) -> Path:
-        """A folder with OpenVINO's format."""
+        """The folder with NNCF's graph in OpenVINO's format."""
         return self.root / f"nncf-{installed_version('nncf')}"
 
     @property
     def quantize_static(self) -> Path:
-        """An ONNX file."""
+        """The ONNX file of `quantize_static`."""
         return self.root / f"quantize-static-{onnxruntime_version()}.onnx"
 
     def ahead(self, batch: int) -> Path:
@@ -110,24 +110,24 @@ class Places:
 
     @property
     def inductor(self) -> Path:
-        """What Inductor compiled."""
+        """The folder of Inductor's compiled code."""
         return self.root / f"inductor-{installed_version('torch')}"
 
     def outputs(self, name: str, batch: int) -> Path:
-        """Of a row, on the stickers that rows are compared on."""
+        """The outputs of a row on the stickers that rows are compared on."""
         return self.root / "outputs" / f"{_file_name(name)}-batch{batch}.npz"
 
     def note(self, name: str, batch: int) -> Path:
-        """What a row says of itself."""
+        """The file with a row's note."""
         return self.outputs(name, batch).with_suffix(".json")
 
     def log(self, name: str) -> Path:
-        """What libraries wrote while a row was prepared."""
+        """The file with what libraries wrote while a row was prepared."""
         return self.root / "logs" / f"{_file_name(name)}.log"
 
 
 def places(bundle: Bundle, work: Path) -> Places:
-    """Of a bundle, known by its float32 vision graph."""
+    """The places of a bundle, which its float32 vision graph identifies."""
     return Places(work / bundle.manifest.precisions["fp32"]["vision"].file.sha256[:16])
 
 
@@ -136,7 +136,7 @@ def _file_name(name: str) -> str:
 
 
 def onnxruntime_version() -> str | None:
-    """Of either package that it comes in."""
+    """ONNX Runtime's version, from whichever of its two packages is installed."""
     return installed_version("onnxruntime-gpu") or installed_version("onnxruntime")
 
 
@@ -145,8 +145,8 @@ class PeerRow(SelfOpening):
     """A way to run the vision branch at one batch size.
 
     Attributes:
-        way: name of one of :data:`WAYS`.
-        why_not: why its preparation failed.
+        way: the name of one of :data:`WAYS`.
+        why_not: why its preparation failed, or None.
     """
 
     way: str
@@ -155,7 +155,7 @@ class PeerRow(SelfOpening):
 
     @property
     def name(self) -> str:
-        """For tables."""
+        """The row's name in tables."""
         return self.way
 
     def open(self) -> Callable[[], object]:
@@ -177,20 +177,20 @@ class PeerRow(SelfOpening):
 
 
 def _parts(pixels: Images, batch: int) -> Iterator[Images]:
-    """All stickers in batches of one size, which graphs may be made for; the last is filled up from the front."""
+    """All stickers in batches of the size that graphs may be made for; the last is filled with the first stickers."""
     for start in range(0, len(pixels), batch):
         yield pixels[np.arange(start, start + batch) % len(pixels)]
 
 
 def _joined(runs: Iterator[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Outputs of all stickers."""
-    # A runtime may write into the same memory again.
+    """The outputs of all stickers, joined."""
+    # A runtime may reuse its output memory, so the arrays are copied.
     found = [{name: array.copy() for name, array in outputs.items()} for outputs in runs]
     return {name: np.concatenate([outputs[name] for outputs in found])[:STICKERS] for name in found[0]}
 
 
 Opened = tuple[Run, Callable[[Images], Outputs] | None, str | None]
-"""What runs a batch, what tells the selected patches where the outputs do not, and a note."""
+"""A function that runs a batch; one that gives the selected patches if the outputs do not; and a note."""
 
 
 def _open_ours(row: PeerRow, bundle: Bundle) -> Opened:
@@ -205,7 +205,7 @@ def _session(row: PeerRow, path: Path, provider: str) -> Run:
 
 
 def _graph_selections(row: PeerRow, path: Path, provider: str) -> Callable[[Images], Outputs]:
-    """Of a second session, so that the timed one has no further outputs."""
+    """The selected patches from a second session, so that the timed session has no further outputs."""
 
     def run(pixels: Images) -> Outputs:
         model, names = with_selections(path)
@@ -243,7 +243,7 @@ def _open_openvino_defaults(row: PeerRow, bundle: Bundle) -> Opened:
 def _openvino(
     row: PeerRow, path: Path, settings: Mapping[str, Any], further: tuple[str, ...] = ()
 ) -> tuple[Run, str]:
-    """As a user compiles it, and the type that it computes in.
+    """The graph as a user of OpenVINO compiles it, and the type that it computes in.
 
     Args:
         further: names of tensors that become outputs.
@@ -261,9 +261,9 @@ def _openvino(
     names = [port.get_any_name() for port in model.outputs]
 
     def run(pixels: Images) -> Mapping[str, np.ndarray]:
-        # Read where they are, as our sessions do.
+        # The inputs are read in place, as our sessions do.
         found = request.infer({"image": pixels}, share_inputs=True, share_outputs=False)
-        # By place: of an output's several names OpenVINO may know another one first.
+        # Outputs are matched by position: an output may have several names, and OpenVINO may list another one first.
         return dict(zip(names, found.values(), strict=True))
 
     return run, compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
@@ -283,7 +283,7 @@ def _openvino_selections(
 
 
 def _torch(row: PeerRow, bundle: Bundle, open_step: Callable[[Any], Any]) -> Opened:
-    """A step of :mod:`.peer_torch`, which is imported only here: our rows' processes have no PyTorch."""
+    """Open a step of :mod:`.peer_torch`, imported only here because our rows' processes do not load PyTorch."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(row.places.inductor)
     import peer_torch
     import torch

@@ -1,4 +1,4 @@
-"""The comparison for people: a table of one model and batch size that fits 80 columns, and what it says."""
+"""Prints the comparison of one model and batch size as a table of at most 80 columns, with notes and verdicts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 
 def cell_output(cell: dict[str, Any]) -> Iterator[Table | Text]:
-    """The table, then a line a note and a failure, then the verdicts."""
+    """The table, then a line for each row with notes or a failure, then the verdicts."""
     yield _table(cell)
     for row in cell["rows"]:
         remarks = [row["failure"] and f"not run: {row['failure']}", row["note"], row["no_agreement"]]
@@ -45,7 +45,7 @@ def _speed(row: dict[str, Any]) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits, or as many as the whole number has."""
+    """The number with three digits, or with all digits of its whole part if there are more."""
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 

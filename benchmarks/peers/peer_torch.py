@@ -33,9 +33,9 @@ Step = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 def rebuild_weights(root: Path, target: Path, remark: Path) -> None:
-    """Write the weights that a bundle was exported from, and as JSON why they are not, or null.
+    """Write the weights that a bundle was exported from, and a JSON remark if they are other weights, else null.
 
-    Where the bundle's checkpoint is not at hand they are random: the time does not depend on them, the outputs do.
+    If the bundle's checkpoint is not available, the weights are random: only the outputs depend on them, not the time.
     """
     bundle = load_bundle(root)
     config = MGHFTConfig.from_dict(bundle.manifest.model)
@@ -81,7 +81,7 @@ def _same(bundle: Bundle, pyramid: Pyramid) -> bool:
 
 
 def released(bundle: Bundle, weights: Path) -> Step:
-    """The released code's form, eager."""
+    """The released form, run eagerly."""
     pyramid = _pyramid(bundle, weights, as_released=True)
 
     def step(image: Tensor) -> tuple[Tensor, ...]:
@@ -122,20 +122,20 @@ def compile_ahead(root: Path, weights: Path, batch: int, threads: int, target: P
     with torch.no_grad():
         program = torch.export.export(module, (torch.zeros(batch, 3, image.height, image.width),))
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not replacing_file: the package knows its name. It is complete or it is not there, as it is written last.
+    # replacing_file is not used, because the package stores its own name. It is written last, so it is complete.
     partial = target.with_name(f"new-{target.name}")
     torch._inductor.aoti_compile_and_package(program, package_path=str(partial))
     partial.replace(target)
 
 
 def ahead(package: Path) -> Step:
-    """What :func:`compile_ahead` wrote."""
+    """Load the package that :func:`compile_ahead` wrote."""
     step: Step = torch._inductor.aoti_load_package(str(package))
     return step
 
 
 def runner(step: Step, names: list[str]) -> Callable[[Images], Outputs]:
-    """Arrays in, arrays by output name out."""
+    """A function that takes arrays and returns arrays by output name."""
 
     def run(pixels: Images) -> Outputs:
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Whether our best row of a cell (a model, a batch size, float32 or INT8) is beaten by a peer."""
+"""Decides whether a peer beats our best row in a cell (a model, a batch size, float32 or INT8)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Outcome = Literal["ahead", "level", "behind", "alone"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one cell.
+    """The verdict on one cell.
 
     Attributes:
-        best: our fastest row of those that the cell is about.
-        rival: the fastest peer whose outputs are at least as near to float32's as that row's.
-        ratio: how many times faster our row is than the rival, in the rounds that both had.
-        outcome: `level` where the interval of the ratio holds 1; `alone` where no peer is as near.
+        best: our fastest row in the cell.
+        rival: the fastest peer with outputs at least as near to float32's as that row's.
+        ratio: how many times as fast as the rival our row is, in the rounds that both ran.
+        outcome: `level` if the interval of the ratio contains 1; `alone` if no peer is as near.
         further_off: peers that are faster but less near, so they do not count.
     """
 
@@ -34,16 +34,16 @@ class Verdict:
 
 
 def verdicts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of all rows of one model and batch size: for who wants float32's outputs, and for who takes INT8's."""
+    """The verdicts for one model and batch size: one for users who need float32's outputs, one for INT8's."""
     found = (verdict(rows, number) for number in ("float32", "INT8"))
     return [asdict(item) for item in found if item is not None]
 
 
 def verdict(rows: Sequence[dict[str, Any]], number: str) -> Verdict | None:
-    """None where no row of ours was measured.
+    """The verdict on one cell; None if no row of ours was measured.
 
-    A peer counts in both cells, whatever it computes in, if it is near enough. So does our float32 in the cell of INT8:
-    who takes INT8's outputs takes better ones, too.
+    A peer counts in both cells, whatever it computes in, if it is near enough. Our float32 rows count in the INT8 cell,
+    too: a user who accepts INT8's outputs also accepts better ones.
     """
     measured = [row for row in rows if row["failure"] is None]
     ours = [
@@ -64,7 +64,7 @@ def verdict(rows: Sequence[dict[str, Any]], number: str) -> Verdict | None:
 
 
 def sentence(verdict: dict[str, Any]) -> str:
-    """For people."""
+    """The verdict as a sentence for people."""
     best = verdict["best"]
     if verdict["ratio"] is None:
         said = f"{verdict['number']}: {best}; no peer is as near"
@@ -78,7 +78,7 @@ def sentence(verdict: dict[str, Any]) -> str:
 
 
 def _near(row: dict[str, Any]) -> float:
-    """A peer whose outputs cannot be compared computes in float32 (PyTorch's rows), so it counts as near."""
+    """The nearness of a row; PyTorch's rows without comparable outputs compute in float32, so they count as near."""
     if row["agreement"] is None:
         return nearness(0.0) if row["number"] == "float32" else float("inf")
     return nearness(row["agreement"]["class_token"])

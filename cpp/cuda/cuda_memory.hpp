@@ -1,4 +1,4 @@
-// CUDA's memory and events with owners, and its errors as sentences.
+// Owners of CUDA's memory and events, and CUDA's errors as sentences.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -24,7 +24,7 @@ inline void check_allocation(cudaError_t error, std::size_t size, const char* wh
                 " memory cannot be had; run a smaller batch, or close what else uses the memory");
 }
 
-// After a launch of a kernel of this library, which is compiled for some GPUs alone.
+// For use after launching a kernel of this library, which is compiled only for some GPUs.
 inline void check_launch(cudaError_t error) {
     const bool other_gpu = error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction ||
                            error == cudaErrorUnsupportedPtxVersion;
@@ -39,12 +39,12 @@ inline void check_launch(cudaError_t error) {
         std::to_string(major * 10 + minor));
 }
 
-// The GPU that was the thread's where this was made. Each thread has a current one of its own.
+// The GPU that was current in the constructing thread. Each thread has its own current GPU.
 class CudaDevice {
   public:
     CudaDevice() { check_cuda(cudaGetDevice(&number_), "cudaGetDevice"); }
 
-    // Makes it the calling thread's.
+    // Makes it the calling thread's current GPU.
     void use() const { check_cuda(cudaSetDevice(number_), "cudaSetDevice"); }
     int number() const { return number_; }
 
@@ -52,7 +52,7 @@ class CudaDevice {
     int number_ = 0;
 };
 
-// Memory that is kept and grows. The address changes when it grows and not otherwise.
+// Memory that is kept and grows. Its address changes only when it grows.
 template <cudaError_t (*allocate)(void**, std::size_t), cudaError_t (*release)(void*)>
 class CudaMemory {
   public:
@@ -92,7 +92,7 @@ inline cudaError_t allocate_pinned(void** data, std::size_t size) {
     return cudaHostAlloc(data, size, cudaHostAllocDefault);
 }
 
-// Not while a stream may use the memory: the owner waits before.
+// The owner must wait for every stream that uses the memory before it grows or is freed.
 class DeviceMemory : public CudaMemory<allocate_device, cudaFree> {
   public:
     DeviceMemory() : CudaMemory("GPU") {}
@@ -103,7 +103,7 @@ class PinnedMemory : public CudaMemory<allocate_pinned, cudaFreeHost> {
     PinnedMemory() : CudaMemory("pinned host") {}
 };
 
-// A mark that a stream can pass.
+// A mark in a stream's queue that the host can wait for.
 class CudaEvent {
   public:
     CudaEvent() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
@@ -114,7 +114,7 @@ class CudaEvent {
     CudaEvent& operator=(CudaEvent&&) = delete;
 
     void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord"); }
-    // At once for a mark that was never recorded.
+    // Returns at once for a mark that was never recorded.
     void wait() { check_cuda(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
 
   private:

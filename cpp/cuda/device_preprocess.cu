@@ -19,8 +19,9 @@ __device__ void store(__half* target, float value) {
     *target = __float2half_rn(value);
 }
 
-// A thread a pixel. Neighbouring rows of the result share rows of the source, and each thread narrows those for itself:
-// for a sticker of 512 pixels that is four times the work of two passes, and no second kernel, no memory between.
+// One thread per pixel. Neighbouring rows of the result share rows of the source, and each thread narrows those again.
+// For a sticker of 512 pixels this is four times the work of two passes, but it needs no second kernel and no memory
+// between two passes.
 template <typename Output>
 __global__ void preprocess(ResizeTask task, Output* target) {
     const int x = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);

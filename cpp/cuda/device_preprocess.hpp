@@ -10,19 +10,19 @@
 
 namespace mghft {
 
-// Work is queued on the stream that is given; one image's staging memory is written again only after the copy from it.
+// Queues its work on the given stream. It rewrites the staging memory only after the copy of the last image is done.
 class DevicePreprocessor {
   public:
     explicit DevicePreprocessor(const ImageEntry& image) : entry_(image) {}
 
     // Writes [3, H, W] of `type` to device memory. The image's pixels may be anywhere on the host: they go through
-    // pinned memory. Throws Error where the view is no image, memory is short, or the GPU failed.
+    // pinned memory. Throws Error if the view is not a valid image, memory is short, or the GPU failed.
     void write(const ImageView& image, ElementType type, void* target, cudaStream_t stream);
 
   private:
     ImageEntry entry_;
     Axis columns_, rows_;
-    PinnedMemory staging_;  // pixels and tables, as they go to the device in one copy
+    PinnedMemory staging_;  // pixels and tables, which go to the device in one copy
     DeviceMemory source_;
     CudaEvent copied_;
 };

@@ -1,5 +1,5 @@
-// One pixel of the vision branch's input, computed by itself: what a thread of the CUDA kernel does, and what the tests
-// run on the host. The arithmetic is that of src/preprocess.cpp, bit for bit.
+// Computes one pixel of the vision branch's input, in a thread of the CUDA kernel and, for the tests, on the host.
+// The arithmetic is that of src/preprocess.cpp, bit for bit.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace mghft {
 
-// An axis whose tables are wherever the task runs.
+// An axis with its tables in the memory where the task runs.
 struct AxisView {
     const std::int32_t* starts = nullptr;
     const std::int32_t* counts = nullptr;
@@ -38,8 +38,8 @@ struct Colours {
     std::int32_t red, green, blue;
 };
 
-// A row of the source where the kernel of one column lies, resized to that column: rounded and clipped to 8 bits, as
-// Pillow keeps it between its two passes.
+// A source row resized to one column of the result: rounded and clipped to 8 bits, as Pillow stores it between its two
+// passes.
 MGHFT_HOST_DEVICE inline Colours narrowed(const ResizeTask& task, int x, int y) {
     const std::int32_t* weights = task.columns.weights + std::ptrdiff_t{x} * task.columns.taps;
     const std::uint8_t* pixel =

@@ -48,7 +48,7 @@ ov::Tensor tensor(ElementType type, const Shape& shape, void* memory) {
     return {ov_type(type), sizes, memory};
 }
 
-// A tensor may have more names than the graph gives it: those of tensors that are the same one after optimisation.
+// A tensor may have more names than the graph gives it, because optimisation merges equal tensors.
 std::string name_of(const std::unordered_set<std::string>& names, const std::string& expected) {
     if (names.empty() || names.count(expected) > 0) return names.empty() ? "" : expected;
     return *std::min_element(names.begin(), names.end());
@@ -70,7 +70,8 @@ std::vector<FoundTensor> described(const std::vector<ov::Output<const ov::Node>>
     return found;
 }
 
-// What went wrong: OpenVINO's messages begin with places in its own code and headings, and mark what failed with dashes.
+// The reason in an OpenVINO message, which begins with places in OpenVINO's code and headings and marks the failure
+// with dashes.
 std::string reason(const std::exception& error) {
     const auto begins = [](const std::string& line, const char* with) { return line.rfind(with, 0) == 0; };
     std::istringstream said(error.what());
@@ -83,8 +84,8 @@ std::string reason(const std::exception& error) {
     return first.empty() ? "no reason given" : first;
 }
 
-// Weights are mapped from the file at `path`, at the places that the structure says; as content of the model they would
-// be copied twice.
+// Maps the weights from the file at `path`, at the places that the structure names. Weights inside the model would be
+// copied twice.
 std::shared_ptr<ov::Model> read(const std::string& structure, const std::filesystem::path& path) {
     constexpr bool kMapsWeights = true;
     std::istringstream stream(structure);
@@ -96,7 +97,7 @@ std::shared_ptr<ov::Model> read(const std::string& structure, const std::filesys
 ov::AnyMap settings(const OvSessionOptions& options) {
     ov::AnyMap found = {
         ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
-        // Unasked, OpenVINO computes in bfloat16 wherever the CPU has it.
+        // By default OpenVINO computes in bfloat16 on every CPU that has it.
         ov::hint::inference_precision(options.bfloat16 ? ov::element::bf16 : ov::element::f32),
     };
     if (options.threads > 0) found.insert(ov::inference_num_threads(options.threads));
@@ -108,7 +109,7 @@ ov::AnyMap settings(const OvSessionOptions& options) {
 OvSession::OvSession(const MappedFile& graph, const std::filesystem::path& path, const GraphEntry& entry,
                      const OvSessionOptions& options)
     : name_(path.string()), inputs_(entry.inputs), outputs_(entry.outputs), options_(options) {
-    // Weights behind a link would be outside the folder, for OpenVINO.
+    // The path is resolved because OpenVINO takes weights behind a link to be outside the folder.
     const std::filesystem::path file = std::filesystem::weakly_canonical(path);
     const auto structure = without_weights(graph.content(), file.filename().string());
     if (!structure) throw Error(text(name_, " is no ONNX graph; export the bundle again"));
@@ -129,9 +130,9 @@ OvSession::OvSession(const MappedFile& graph, const std::filesystem::path& path,
 
 OvSession::~OvSession() {
     try {
-        finish();  // a run that nobody waited for still writes to our memory
+        finish();  // a run that is still going writes to our memory
     } catch (const std::exception&) {
-        // What it failed of, nobody asks any more.
+        // The session is being destroyed, so nobody needs the error.
     }
 }
 
@@ -139,7 +140,7 @@ void* OvSession::input(std::size_t index, const Shape& shape) {
     Slot& slot = input_slots_[index];
     if (slot.shape == shape && slot.source == nullptr && slot.value) return slot.host.data();
     const TensorEntry& entry = inputs_[index];
-    slot.value = {};  // should memory be short, nothing points to what was freed
+    slot.value = {};  // if the allocation below fails, nothing points to freed memory
     void* memory = slot.host.reserve(std::size_t(shape.count()) * type_size(entry.type));
     slot.value = tensor(entry.type, shape, memory);
     slot.shape = shape;
@@ -165,7 +166,7 @@ void OvSession::connect(std::size_t index, Session& source, std::size_t output) 
 void OvSession::bind_outputs() {
     const std::int64_t batch = input_slots_[0].shape.sizes[0];
     if (batch == bound_batch_) return;
-    bound_batch_ = 0;  // should memory be short, all are bound again
+    bound_batch_ = 0;  // if an allocation fails, the next run binds all again
     for (std::size_t index = 0; index < outputs_.size(); ++index) {
         Slot& slot = output_slots_[index];
         const TensorEntry& entry = outputs_[index];

@@ -14,15 +14,15 @@ namespace mghft {
 struct OvSessionOptions {
     int threads = 0;        // 0 for OpenVINO's own choice
     bool overlaps = false;  // start returns at once
-    bool bfloat16 = false;  // computes in bfloat16 what is float32 in the graph; INT8 products stay INT8
+    bool bfloat16 = false;  // compute the graph's float32 parts in bfloat16; INT8 products stay INT8
 };
 
-// Inputs and outputs are memory of the session that OpenVINO reads and writes where it is, so that a run with the
-// shapes of the last one allocates nothing here; what OpenVINO allocates inside a run is its own.
+// OpenVINO reads and writes the session's own memory for inputs and outputs, so a run with the shapes of the last one
+// allocates nothing here. OpenVINO itself may allocate memory inside a run.
 class OvSession final : public Session {
   public:
     // `graph` is the ONNX file at `path`.
-    // Throws Error where it cannot be loaded, is not at `path` any more, or its tensors are not the manifest's.
+    // Throws Error if it cannot be loaded, is not at `path` any more, or its tensors are not the manifest's.
     OvSession(const MappedFile& graph, const std::filesystem::path& path, const GraphEntry& entry,
               const OvSessionOptions& options);
     ~OvSession() override;
@@ -41,7 +41,7 @@ class OvSession final : public Session {
         Shape shape;
         Buffer host;
         ov::Tensor value;
-        const OvSession* source = nullptr;  // of an input that another session computes
+        const OvSession* source = nullptr;  // the session that computes this input, if any
         std::size_t source_output = 0;
         std::uint64_t source_version = 0;
     };
@@ -55,7 +55,7 @@ class OvSession final : public Session {
     ov::CompiledModel model_;
     ov::InferRequest request_;
     std::vector<Slot> input_slots_, output_slots_;
-    std::int64_t bound_batch_ = 0;  // of the outputs
+    std::int64_t bound_batch_ = 0;  // the batch size that the outputs are bound for
     std::uint64_t version_ = 0;     // changes with the addresses and shapes of the outputs
     bool running_ = false;
 };

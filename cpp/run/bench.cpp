@@ -27,7 +27,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSchema = 1;     // of mghft-bench's JSON
+constexpr int kSchema = 1;     // version of mghft-bench's JSON
 constexpr double kLimit = 60;  // seconds of timed runs after which a row is not run in later rounds
 
 struct Row {
@@ -39,7 +39,7 @@ struct Row {
     std::string failure;
 };
 
-// Something that may fail in a row's process fails that row alone.
+// Runs a step in a row's process; if it fails, only that row fails.
 template <typename Step>
 void attempt(Row& row, Step step) {
     if (!row.failure.empty()) return;
@@ -64,7 +64,7 @@ double timed_seconds(const Row& row) {
     return std::accumulate(row.seconds.begin(), row.seconds.end(), 0.0);
 }
 
-// Over the rounds that both had.
+// The speed-up over the rounds that both rows ran.
 SpeedUp shared_speed_up(std::vector<double> reference, std::vector<double> other) {
     const std::size_t rounds = std::min(reference.size(), other.size());
     reference.resize(rounds);
@@ -87,7 +87,7 @@ Json subject_json(const BenchOptions& options, const std::string& part, const Ro
         {"length", nullptr},
         {"stickers", options.stickers.empty() ? Json() : Json(options.stickers)},
         {"cuda_graph", true},
-        {"io_transfers", part != "vision" || !on_gpu},  // vision's tokens stay where fusion reads them
+        {"io_transfers", part != "vision" || !on_gpu},  // on a GPU, vision's tokens stay there for fusion
     };
 }
 
@@ -188,7 +188,7 @@ std::string rows_table(const Json& comparison) {
     return (cells.size() > 1 ? table(cells, 1) : "") + failures;
 }
 
-// Beside its place and renamed, so that nothing half-written is ever found there.
+// Writes a temporary file beside the path and renames it, so that nobody ever finds a half-written file.
 void write_file(const std::string& path, const std::string& content) {
     const std::string partial = path + ".partial";
     std::ofstream file(partial, std::ios::binary);

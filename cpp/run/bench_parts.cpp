@@ -13,7 +13,7 @@ namespace mghft::run {
 
 namespace {
 
-// Texts that the batches cost: one a sticker where all views read the whole text.
+// The texts that the batches encode: one per sticker if all views read the whole text.
 std::vector<std::string_view> texts_of(const std::vector<std::vector<BenchSticker>>& batches, bool separate) {
     std::vector<std::string_view> texts;
     for (const auto& batch : batches) {
@@ -28,7 +28,7 @@ std::vector<std::string_view> texts_of(const std::vector<std::vector<BenchSticke
     return texts;
 }
 
-// Bytes of an input that was filled.
+// The bytes of a filled input.
 std::string copy_of(const void* memory, std::size_t size) {
     return {static_cast<const char*>(memory), size};
 }
@@ -37,7 +37,7 @@ struct Feed {
     std::string pixels, ids, mask;
 };
 
-// Everything that a run of a part needs, loaded.
+// A part that is loaded and ready to run.
 class PartRun {
   public:
     PartRun(const std::string& path, const Options& options, const std::string& part,
@@ -100,7 +100,7 @@ class PartRun {
     }
 
     void make_feeds(const std::string& part) {
-        // All batches in one call, so that all texts get one length.
+        // One call prepares all batches, so that all texts get the same length.
         const std::vector<std::string_view> all = texts_of(batches_, separate_);
         feeds_.resize(batches_.size());
         if (part == "text" || part == "whole") {

@@ -16,10 +16,10 @@ namespace mghft::run {
 namespace {
 
 constexpr std::size_t kRotation = 4;  // batches that take turns
-constexpr int kSide = 512;            // of made-up stickers, as messengers have them
+constexpr int kSide = 512;            // pixels of a made-up sticker's side, as messengers have them
 constexpr int kMadeUp = 8;
 
-// A disc with a gradient on a transparent ground: as large as a sticker and as hard to decode and composite.
+// A disc with a gradient on a transparent background: as large as a sticker and as much work to decode and composite.
 std::string made_up_image(int number) {
     Pixels image(kSide, kSide, 4);
     const double radius = kSide * (0.3 + 0.02 * number);

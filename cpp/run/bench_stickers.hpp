@@ -1,4 +1,4 @@
-// Stickers as inputs of a benchmark: of a calibration set, or made up where there is none.
+// Stickers as inputs of a benchmark: those of a calibration set, or made-up ones without a set.
 #pragma once
 
 #include <string>
@@ -9,17 +9,17 @@
 namespace mghft::run {
 
 struct BenchSticker {
-    std::string path;     // of a file that is read in every run; empty where the content is here
-    std::string content;  // of an image file
+    std::string path;     // a file that is read in every run; empty if `content` has the image
+    std::string content;  // the content of an image file
     std::string text;
 
     Image open() const { return path.empty() ? Image::decode(content) : Image::open(path); }
 };
 
-// The stickers of a calibration set, or made-up ones. Throws Error where there are none.
+// The stickers of a calibration set, or made-up ones without a folder. Throws Error if the set has no stickers.
 std::vector<BenchSticker> bench_stickers(const std::string& folder);
 
-// Batches that take turns, so that no run finds its inputs in the caches; a small set is repeated inside a batch.
+// Batches that take turns, so that no run finds its inputs in the CPU's caches; a small set repeats within a batch.
 std::vector<std::vector<BenchSticker>> sticker_batches(const std::vector<BenchSticker>& stickers, int batch);
 
 }  // namespace mghft::run

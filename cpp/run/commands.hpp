@@ -13,7 +13,7 @@ struct PredictOptions {
     std::vector<std::string> images;
     std::vector<std::string> texts;
     std::string text_file, text_features;
-    std::string frame = "middle";  // of an animation
+    std::string frame = "middle";  // which frame of an animation
     std::uint64_t max_pixels = std::uint64_t{1} << 31;
     Options options;
     bool json = false, logits = false;
@@ -21,7 +21,7 @@ struct PredictOptions {
 
 struct BenchOptions {
     std::string bundle;
-    std::string stickers;  // a calibration set; made-up stickers without one
+    std::string stickers;  // a calibration set; if empty, made-up stickers
     std::vector<std::string> parts = {"vision+fusion", "pipeline"};
     std::vector<std::string> precisions;
     Options options;

@@ -41,7 +41,7 @@ std::string processor() {
     return system.machine;
 }
 
-// A Jetson's mode, as `nvpmodel -q` says it; null elsewhere.
+// A Jetson's power mode from `nvpmodel -q`; null on other machines.
 Json power_mode() {
     if (::access("/usr/sbin/nvpmodel", X_OK) != 0) return {};
     const std::unique_ptr<FILE, int (*)(FILE*)> answer(::popen("/usr/sbin/nvpmodel -q 2>/dev/null", "r"), ::pclose);

@@ -1,4 +1,4 @@
-// What was measured on, in the fields of mghft-bench.
+// The machine that was measured on, in the fields of mghft-bench.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,7 +8,7 @@ namespace mghft::run {
 
 nlohmann::ordered_json machine();
 
-// Everything else that a number depends on.
+// Everything else that the measured numbers depend on.
 nlohmann::ordered_json provenance(const std::string& bundle);
 
 }  // namespace mghft::run

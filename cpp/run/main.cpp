@@ -1,4 +1,4 @@
-// mghft-run: a bundle on devices without Python.
+// mghft-run: runs a bundle on devices without Python.
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <exception>
@@ -14,7 +14,7 @@ namespace {
 using mghft::Options;
 using mghft::Overlap;
 
-constexpr int kMisuse = 2;  // the exit status of everything that a user can cause
+constexpr int kMisuse = 2;  // the exit status of every error that a user can cause
 
 void add_running_options(CLI::App* command, Options& options) {
     command->add_option("--provider", options.provider, "ONNX Runtime's cpu, cuda or tensorrt; or openvino or openvino-bf16, on the CPU.")

@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kLeastSeconds = 0.5, kMostSeconds = 5, kTolerance = 0.05;
 constexpr double kRewarmSeconds = 0.1, kRewarmBelow = 1;
-constexpr std::size_t kWindow = 3;  // runs of which a median is taken; two neighbouring medians are compared
+constexpr std::size_t kWindow = 3;  // runs per median; the medians of neighbouring windows are compared
 
 double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -66,7 +66,7 @@ bool read_all(int file, void* data, std::size_t size) {
 }
 
 struct Head {
-    std::uint64_t failed = 0, count = 0;  // bytes of a sentence, or numbers
+    std::uint64_t failed = 0, count = 0;  // `count` is the bytes of an error sentence, or the numbers that follow
 };
 
 struct Ask {
@@ -80,7 +80,7 @@ void send(int file, const std::vector<double>& numbers) {
     write_all(file, numbers.data(), numbers.size() * sizeof(double));
 }
 
-// Answers until the other process goes.
+// Answers until the other process ends.
 void serve(const std::function<std::function<void()>()>& prepare, int from, int to) {
     try {
         const std::function<void()> run = prepare();
@@ -92,7 +92,7 @@ void serve(const std::function<std::function<void()>()>& prepare, int from, int 
                 send(to, {peak_memory()});
             } else if (ask.question == Question::kBurst) {
                 const std::vector<double> times = burst(run, ask.argument, rewarm);
-                // Cold caches, a matter of milliseconds, do not show in longer runs.
+                // Cold caches cost milliseconds, which do not show in longer runs.
                 rewarm = times.back() < kRewarmBelow;
                 send(to, times);
             } else {
@@ -141,7 +141,7 @@ std::vector<double> burst(const std::function<void()>& run, double seconds, bool
 }
 
 MeasuringProcess::MeasuringProcess(const std::function<std::function<void()>()>& prepare) {
-    ::signal(SIGPIPE, SIG_IGN);  // a process that was killed shows in what `write` returns, and ends nobody else
+    ::signal(SIGPIPE, SIG_IGN);  // `write` then reports a killed process instead of ending this one
     int questions[2], answers[2];
     if (::pipe(questions) != 0) throw Error("no pipe can be opened; close other programs");
     if (::pipe(answers) != 0) {

@@ -1,4 +1,4 @@
-// A row of a benchmark in a process of its own: its memory is its own, and what kills it kills no other row.
+// A row of a benchmark in its own process: it has its own memory, and if it is killed the other rows still run.
 #pragma once
 
 #include <functional>
@@ -12,17 +12,17 @@ struct WarmUp {
     bool stable = false;
 };
 
-// What a process is asked for, and the numbers that it answers.
+// The questions to a measuring process; it answers with numbers.
 enum class Question : char { kWarmUp = 'w', kBurst = 'b', kMemory = 'm' };
 
-// Most bytes that this process had resident so far.
+// The most resident memory of this process so far, in bytes.
 double peak_memory();
 
-// Runs until runs take the same time: at least half a second, at most five after the first run.
+// Runs until the runs take the same time: for at least half a second, and at most five seconds after the first run.
 WarmUp warm_up(const std::function<void()>& run);
 
-// Seconds of each of at least one run, more until `seconds` are full. With `rewarm` runs go first untimed for 0.1 s,
-// since caches went cold while other rows had their turns.
+// Runs at least once and until `seconds` have passed; returns the seconds of each run. With `rewarm` it first runs for
+// 0.1 s untimed, because the caches went cold during the turns of other rows.
 std::vector<double> burst(const std::function<void()>& run, double seconds, bool rewarm);
 
 class MeasuringProcess {
@@ -34,10 +34,10 @@ class MeasuringProcess {
     MeasuringProcess(MeasuringProcess&& other) noexcept;
     MeasuringProcess& operator=(MeasuringProcess&&) = delete;
 
-    // Throws Error with what went wrong in the process, or that it ended.
+    // Each throws Error, which says what went wrong in the process, or that it ended.
     double loaded_bytes();  // waits until everything is loaded
     WarmUp warm_up();
-    std::vector<double> burst(double seconds);  // without rewarming where the last one had runs of a second or more
+    std::vector<double> burst(double seconds);  // without rewarming if the last run took a second or more
     double peak_bytes();
 
   private:

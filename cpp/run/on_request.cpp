@@ -10,7 +10,7 @@ namespace mghft::run {
 
 namespace {
 
-// One line a run: the most memory so far. The reader's clock stops when it comes.
+// Writes one line per run: the most memory so far. The reader stops its clock when the line arrives.
 void answer() {
     std::cout << static_cast<long long>(peak_memory()) << std::endl;
 }

@@ -19,7 +19,8 @@ constexpr std::size_t kBatch = 8;  // stickers that run together; bounds the mem
 
 using Rows = std::vector<std::pair<std::string, std::string>>;  // image and text
 
-// One text an image: from --text, once for all or once each, or from --text-file; none where the model does without.
+// One text per image: from --text, given once for all or once for each, or from --text-file. If neither is given and
+// the model needs no text, the texts are empty.
 Rows texts_of_images(const PredictOptions& options) {
     Rows rows;
     if (options.texts.empty() && options.text_file.empty() && read_bundle_info(options.bundle).no_text) {
@@ -56,7 +57,7 @@ struct Result {
     Prediction prediction;
 };
 
-// Reads and classifies up to a batch of images; those that cannot be read are named and left out.
+// Reads and classifies up to a batch of images. Images that cannot be read are reported and left out.
 std::vector<Result> classify(Classifier& classifier, const Rows& rows, const TextFeatures* features,
                              const PredictOptions& options) {
     std::vector<Result> results;
@@ -100,7 +101,8 @@ std::string json_line(const Result& result, const BundleInfo& info, bool with_lo
     }
     row["trained"] = info.trained;
     if (with_logits) row["logits"] = found.logits;
-    // In ASCII, so that nothing in it commands a terminal. Bytes of a file name that are no UTF-8 are replaced.
+    // The JSON is ASCII, so that nothing in it can control a terminal. Bytes of a file name that are not UTF-8 are
+    // replaced.
     return row.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -5,7 +5,7 @@
 
 namespace mghft::run {
 
-// "kind: sentence" on one line; what cannot be shown is escaped (visible.hpp).
+// Writes "kind: sentence" on one line; characters that cannot be shown are escaped (visible.hpp).
 void say(const char* kind, std::string_view sentence);
 
 }  // namespace mghft::run

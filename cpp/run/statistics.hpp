@@ -1,4 +1,4 @@
-// What a list of timings says; the same numbers as mghft_export.bench.statistics.
+// Statistics of a list of timings; the same numbers as mghft_export.bench.statistics.
 #pragma once
 
 #include <optional>
@@ -14,17 +14,17 @@ struct Latency {
     double stickers_per_second = 0;  // at the median
 };
 
-// How many times faster one row is than another: median of the rounds' ratios, and its 95 % interval.
+// How many times as fast one row is as another: the median of the rounds' ratios, and its 95 % interval.
 struct SpeedUp {
     double median = 0, low = 0, high = 0;
 };
 
-// Of values between 0 and 100 %, interpolated as NumPy does; the values are sorted. Takes at least one.
+// A percentile from 0 to 100 %, interpolated as NumPy does. Sorts the values; needs at least one.
 double percentile(std::vector<double>& values, double percent);
 
 Latency latency(const std::vector<double>& seconds, int batch);
 
-// Rows that were timed in the same rounds: the i-th timings of both belong together.
+// For rows that were timed in the same rounds: the i-th timings of both belong together.
 SpeedUp speed_up(const std::vector<double>& reference, const std::vector<double>& other);
 
 }  // namespace mghft::run

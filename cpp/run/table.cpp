@@ -9,7 +9,7 @@ namespace mghft::run {
 
 namespace {
 
-// Columns that a text takes: code points, which is right for names of files and classes in most scripts.
+// The columns that a text takes, counted in code points: right for file names and class names in most scripts.
 std::size_t width(const std::string& text) {
     return static_cast<std::size_t>(
         std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));

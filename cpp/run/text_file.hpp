@@ -7,11 +7,11 @@
 namespace mghft::run {
 
 struct FileTexts {
-    std::string for_all;                         // of a plain text
+    std::string for_all;                         // the text of a plain text file, for all images
     std::map<std::string, std::string> by_name;  // by the image's file name
 };
 
-// Throws Error where the file cannot be read, or is empty or malformed.
+// Throws Error if the file cannot be read, or is empty or malformed.
 FileTexts read_texts(const std::string& path);
 
 // The last part of a path.

@@ -1,4 +1,4 @@
-// What mghft-run says of a precision before it runs.
+// The warning of mghft-run about a precision before it runs.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace mghft::run {
 
-// Says on stderr that a precision can overflow on this CPU. Throws Error where the bundle cannot be read.
+// Warns on stderr if a precision can overflow on this CPU. Throws Error if the bundle cannot be read.
 void warn_of_precision(const std::string& bundle, const Options& options);
 
 }  // namespace mghft::run

@@ -10,7 +10,7 @@ namespace mghft {
 
 namespace {
 
-// The turn that the container demands, as EXIF counts them: anticlockwise first, then mirrored.
+// The container's orientation as EXIF counts it. The container turns anticlockwise first and then mirrors.
 int orientation_of(const avifImage& image) {
 #if AVIF_VERSION >= 1000000
     const bool left_right = image.imir.axis == 1;
@@ -47,7 +47,7 @@ MaybeOpened open_avif(std::string_view content) {
     avifDecoder* created = avifDecoderCreate();
     if (created == nullptr) return std::nullopt;
     const std::shared_ptr<avifDecoder> decoder(created, avifDecoderDestroy);
-    // As Pillow has it: files of older writers lack what the first names and damage what the second does.
+    // Off as in Pillow: files of older writers lack pixi properties and have wrong clap properties.
     decoder->strictFlags &= ~static_cast<avifStrictFlags>(AVIF_STRICT_PIXI_REQUIRED | AVIF_STRICT_CLAP_VALID);
     decoder->imageSizeLimit = kMostPixels;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(content.data());

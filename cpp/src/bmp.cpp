@@ -21,7 +21,7 @@ struct Bmp {
     std::string_view pixels;
 };
 
-// Whether a channel can be taken out of a pixel: a byte of 32 bits, or 5 or 6 bits of 16.
+// Whether this program can read the channels: each a byte of 32 bits, or 5 or 6 bits of 16.
 bool are_known(const Bmp& bmp) {
     const auto& masks = bmp.masks;
     if (bmp.bits == 16) {
@@ -93,7 +93,7 @@ std::optional<Bmp> parse(std::string_view content) {
     return bmp;
 }
 
-// One index a pixel, from the first row of the file on. What the runs skip is colour 0.
+// One index per pixel, from the first row of the file on. Pixels that the runs skip have colour 0.
 std::optional<std::vector<std::uint8_t>> unpacked_runs(const Bmp& bmp) {
     std::vector<std::uint8_t> indices(std::size_t{bmp.width} * bmp.height);
     std::size_t at = 0;
@@ -102,7 +102,7 @@ std::optional<std::vector<std::uint8_t>> unpacked_runs(const Bmp& bmp) {
         if (x < bmp.width && y < bmp.height) indices[std::size_t{y} * bmp.width + x] = static_cast<std::uint8_t>(index);
         ++x;
     };
-    // Of 4 bits a pixel two stand in a byte.
+    // At 4 bits a pixel, a byte has two pixels.
     const auto put_of = [&](std::uint32_t byte, std::uint32_t number) {
         put(bmp.compression == kRle8 ? byte : number % 2 == 0 ? byte >> 4 : byte & 15);
     };

@@ -1,4 +1,4 @@
-// BMP: of Windows and OS/2, with 1 to 32 bits a pixel, run-length coded ones too.
+// BMP of Windows and OS/2, with 1 to 32 bits a pixel, also run-length coded.
 #pragma once
 
 #include <string_view>

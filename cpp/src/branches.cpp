@@ -64,7 +64,7 @@ Branches open_graphs(const Bundle& bundle, const Options& options) {
     if (options.provider == "openvino-bf16" && !cpu_features().bf16) {
         throw Error("this CPU has no instructions for bfloat16; use --provider openvino");
     }
-    // All at once: the text branch has by far the most weights, and the vision branch the most nodes.
+    // All branches load at once: the text branch has by far the most weights, and the vision branch the most nodes.
     const auto opened = [&](const char* branch) {
         return std::async(std::launch::async, open_graph, std::cref(bundle), branch, std::cref(options));
     };

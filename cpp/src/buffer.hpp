@@ -9,7 +9,7 @@ namespace mghft {
 
 class Buffer {
   public:
-    // At least `size` bytes. The address changes when the memory grows and not otherwise.
+    // At least `size` bytes. The address changes only when the memory grows.
     void* reserve(std::size_t size) {
         if (size > size_) {
             memory_.reset();
@@ -24,7 +24,7 @@ class Buffer {
     std::size_t size() const { return size_; }
 
   private:
-    static constexpr std::align_val_t kAlignment{64};  // a cache line, and what vector instructions like
+    static constexpr std::align_val_t kAlignment{64};  // a cache line; also fast for vector instructions
 
     struct Delete {
         void operator()(void* memory) const { ::operator delete(memory, kAlignment); }

@@ -1,4 +1,4 @@
-// Numbers from bytes that may end anywhere.
+// Reads numbers from bytes that may end anywhere.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace mghft {
 
-// An unsigned number of up to four bytes; empty where the bytes end before it does.
+// An unsigned number of up to four bytes; empty if the bytes end too early.
 inline std::optional<std::uint32_t> number_at(std::string_view bytes, std::size_t position, std::size_t size,
                                               bool big_endian) {
     if (position > bytes.size() || bytes.size() - position < size) return std::nullopt;
@@ -28,7 +28,7 @@ inline std::optional<std::uint32_t> little(std::string_view bytes, std::size_t p
     return number_at(bytes, position, size, false);
 }
 
-// A part of the bytes; shorter where they end before.
+// A part of the bytes; shorter if they end too early.
 inline std::string_view part(std::string_view bytes, std::size_t position, std::size_t size) {
     return position > bytes.size() ? std::string_view{} : bytes.substr(position, size);
 }

@@ -25,7 +25,7 @@ std::string& last_error() {
     return message;
 }
 
-// No exception crosses into C.
+// Turns every exception into a status, because none may reach C code.
 template <typename Function>
 int guarded(Function function) noexcept {
     try {

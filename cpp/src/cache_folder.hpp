@@ -1,4 +1,4 @@
-// Where this program may keep what it can make again.
+// The folder for files that this program can make again.
 #pragma once
 
 #include <filesystem>
@@ -6,7 +6,7 @@
 
 namespace mghft {
 
-// $XDG_CACHE_HOME/mghft-export, by default under ~/.cache, as mghft-export has it; empty where there is no home.
+// $XDG_CACHE_HOME/mghft-export, by default under ~/.cache, as in mghft-export; empty if the user has no home folder.
 std::optional<std::filesystem::path> cache_folder();
 
 }  // namespace mghft

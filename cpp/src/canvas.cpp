@@ -7,7 +7,7 @@ namespace mghft {
 
 namespace {
 
-// The last frame up to `index` that hides all before it.
+// The last frame up to `index` that hides all frames before it.
 std::size_t start_of(const std::vector<Area>& areas, std::size_t index, std::uint32_t width, std::uint32_t height) {
     for (std::size_t number = index; number > 0; --number) {
         const Area& area = areas[number];
@@ -17,7 +17,7 @@ std::size_t start_of(const std::vector<Area>& areas, std::size_t index, std::uin
     return 0;
 }
 
-// The whole-number formula of the PNG specification, rounded.
+// Lays a pixel over another by the integer formula of the PNG specification, rounded.
 void lay_over(const std::uint8_t* above, std::uint8_t alpha, std::uint8_t* below) {
     if (alpha == 0) return;
     const std::uint32_t mine = alpha * 255U, theirs = (255U - alpha) * below[3], both = mine + theirs;

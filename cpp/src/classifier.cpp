@@ -15,7 +15,7 @@ namespace mghft {
 
 namespace {
 
-// Whatever a function throws is an Error.
+// Runs a function and turns whatever it throws into an Error.
 template <typename Function>
 auto translated(Function function) {
     try {
@@ -30,7 +30,7 @@ auto translated(Function function) {
 }
 
 Pipeline open_pipeline(const Bundle& bundle, const Options& options) {
-    // The tokenizer is read while the branches are.
+    // The tokenizer is read while the branches load.
     auto tokenizer = std::async(std::launch::async, &Bundle::tokenizer, &bundle);
     Branches branches = open_branches(bundle, options);
     return {bundle.manifest, tokenizer.get(), std::move(branches), options.kept_texts};
@@ -74,7 +74,7 @@ BundleInfo read_bundle_info(const std::string& bundle) {
 
 const float* TextFeatures::of(const std::string& file_name) const {
     if (names.size() == 1 && names[0].empty()) return values.data();
-    // The last one counts, as in Python's dictionary.
+    // If a name comes twice, its last row counts, as in Python's dictionary.
     const auto found = std::find(names.rbegin(), names.rend(), file_name);
     if (found == names.rend()) {
         throw Error(text("there are no text features for ", file_name, "; encode its text with --text-file"));
@@ -86,7 +86,7 @@ class Classifier::Impl {
   public:
     Impl(const std::string& path, const Options& options)
         : bundle(load_bundle(path)), info(bundle.info()), pipeline(open_pipeline(bundle, options)) {
-        info.feature_width = static_cast<int>(pipeline.width());  // of this precision
+        info.feature_width = static_cast<int>(pipeline.width());  // the width of this precision
         pipeline.set_no_text(bundle.no_text(pipeline.width()));
     }
 

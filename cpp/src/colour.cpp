@@ -9,7 +9,8 @@ namespace mghft {
 
 namespace {
 
-// Of the profile's colours, in `format`, to sRGB, in `to`; null where the profile is not of the space.
+// The transform from the profile's colours, in `format`, to sRGB, in `to`. Null if the profile is damaged, too large,
+// of another colour space, or calls itself sRGB.
 cmsHTRANSFORM transform_of(std::string_view profile, cmsColorSpaceSignature space, cmsUInt32Number format,
                            cmsUInt32Number to, cmsUInt32Number flags) {
     if (profile.empty() || profile.size() > kMostProfile) return nullptr;

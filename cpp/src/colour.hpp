@@ -1,4 +1,4 @@
-// Colours of an ICC profile become those of sRGB, through littleCMS.
+// Converts the colours of an ICC profile to sRGB, through littleCMS.
 #pragma once
 
 #include <cstddef>
@@ -9,14 +9,14 @@
 
 namespace mghft {
 
-// Bytes; profiles of printers have 2 MiB. A larger one is not applied.
+// Most bytes of a profile; a larger one is not applied. Profiles of printers have 2 MiB.
 constexpr std::size_t kMostProfile = std::size_t{1} << 22;
 
-// RGB or RGBA in sRGB, as perceptual intent has it; unchanged where the profile is damaged or of another kind of colour.
-// A profile that calls itself sRGB is one.
+// Converts RGB or RGBA to sRGB with perceptual intent. The pixels do not change if the profile is damaged or of another
+// colour space. A profile that calls itself sRGB counts as sRGB.
 void to_srgb(Pixels& pixels, std::string_view profile);
 
-// Rows of CMYK, stored inverted, as RGB; false where the profile is damaged or of another kind of colour.
+// Converts rows of inverted CMYK to RGB; false if the profile is damaged or of another colour space.
 class CmykTransform {
   public:
     explicit CmykTransform(std::string_view profile);

@@ -14,7 +14,7 @@ CpuFeatures cpu_features() {
 #if defined(__x86_64__) || defined(__i386__)
     found.x86 = true;
     unsigned most = 0, eax = 0, ebx = 0, ecx = 0, edx = 0;
-    // Leaf 7 of CPUID; its part 0 begins with the number of its last part.
+    // Leaf 7 of CPUID; the first number of its part 0 is the number of its last part.
     if (__get_cpuid_count(7, 0, &most, &ebx, &ecx, &edx) == 0) return found;
     found.avx512_vnni = (ecx >> 11 & 1) != 0;
     found.bf16 = (edx >> 22 & 1) != 0;  // AMX

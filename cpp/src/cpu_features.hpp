@@ -1,11 +1,11 @@
-// Which instructions this CPU has, as far as numbers hang on them.
+// The instructions of this CPU that the computed numbers depend on.
 #pragma once
 
 namespace mghft {
 
 struct CpuFeatures {
     bool x86 = false;
-    // Products of 8-bit numbers are summed in 32 bits; an x86 CPU with neither sums pairs in 16 bits, which saturate.
+    // Both sum products of 8-bit numbers in 32 bits. An x86 CPU without them sums pairs in 16 bits, which can saturate.
     bool avx512_vnni = false, avx_vnni = false;
     bool bf16 = false;  // products of bfloat16 numbers: AVX512_BF16, AMX or Arm's BF16
 };

@@ -26,7 +26,7 @@ namespace {
 
 using Open = MaybeOpened (*)(std::string_view);
 
-// By the first bytes: a name may say what it likes. Null where they are none of the formats.
+// The decoder for a content's first bytes, whatever the file's name says; null if they are of no known format.
 Open opener_of(std::string_view content) {
     if (part(content, 0, 8) == kPngSignature) return open_png;
     if (part(content, 0, 3) == "\xFF\xD8\xFF") return open_jpeg;
@@ -39,7 +39,7 @@ Open opener_of(std::string_view content) {
     return nullptr;
 }
 
-// With a comma between thousands.
+// The number with a comma between thousands.
 std::string grouped(std::uint64_t number) {
     std::string digits = std::to_string(number);
     for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
@@ -57,7 +57,7 @@ std::size_t frame_index(const std::string& frame, std::size_t frames, const std:
     if (digits.empty() || digits.find_first_not_of("0123456789") != digits.npos) {
         throw Error(text(name, " has no frame '", frame, "'; choose 'first', 'middle' or a number"));
     }
-    // A number that is negative or of more digits than any count is out of range.
+    // A negative number, or one with more digits than any frame count, is out of range.
     const bool in_range = digits == frame && digits.size() < 10 && std::stoul(digits) < frames;
     if (!in_range) {
         throw Error(text(name, " has ", frames, frames == 1 ? " frame" : " frames", ", so no number ", frame,

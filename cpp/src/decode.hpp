@@ -1,4 +1,4 @@
-// Files of stickers become pixels. docs/stickers.md has the rule that Python follows too.
+// Decodes files of stickers to pixels. Python follows the same rules (docs/stickers.md).
 #pragma once
 
 #include <cstdint>
@@ -9,24 +9,24 @@
 
 namespace mghft {
 
-// Largest file that is read: a bitmap of kMostPixels has half as many bytes.
+// Most bytes of a file that is read: a bitmap of kMostPixels has half as many bytes.
 constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;
 
-// Most pixels decoded on the way to a frame, unless a caller sets less: 8,192 frames of 512 x 512.
+// Most pixels that are decoded on the way to a frame, unless a caller sets fewer: 8,192 frames of 512 x 512.
 constexpr std::uint64_t kMostAnimationPixels = std::uint64_t{1} << 31;
 
-// What a file is, by its first bytes, of a size that may be decoded; it refers to the content.
-// Throws Error where the content is none of the formats, damaged or too large; `name` is in the message.
+// Finds out the format by the first bytes and reads the header. The result refers to the content.
+// Throws Error if the content is of no known format, damaged or too large; the message calls it `name`.
 Opened open_content(std::string_view content, const std::string& name,
                     std::uint64_t max_pixels = kMostAnimationPixels);
 
-// One frame, upright, its colours those of sRGB, RGB or RGBA. `frame` is "first", "middle" (of n frames number n / 2) or a
-// number from 0. All frames on the way to it count among the `max_pixels`.
-// Throws Error as above, or where the file has no such frame.
+// One upright frame in sRGB, as RGB or RGBA. `frame` is "first", "middle" (of n frames number n / 2) or a number from
+// 0. All frames on the way to it count for `max_pixels`.
+// Throws Error as above, or if the file does not have the frame.
 Pixels decode_image(std::string_view content, const std::string& name, const std::string& frame = "middle",
                     std::uint64_t max_pixels = kMostAnimationPixels);
 
-// Throws Error where there is no such file, or it is no file of an image.
+// The same from a file. Throws Error also if the file does not exist.
 Pixels open_image(const std::string& path, const std::string& frame = "middle",
                   std::uint64_t max_pixels = kMostAnimationPixels);
 

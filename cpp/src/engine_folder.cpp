@@ -20,8 +20,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kSchemaVersion = 1;
-constexpr int kAmpere = 80;  // engines without targets of their own run from here on
-// Two GPUs of one name whose memories differ by more than this factor are two models. Driver and ECC take some.
+constexpr int kAmpere = 80;  // engines without their own targets run from this compute capability on
+// Two GPUs with the same name are two models if the smaller memory is below this share of the larger. The driver and
+// ECC take some memory.
 constexpr double kSameMemory = 0.8;
 
 std::string again(const EngineFolder& folder) {
@@ -34,7 +35,8 @@ bool is_plain(char letter) {
            kPlain.find(letter) != kPlain.npos;
 }
 
-// The words of a command, quotes kept, if Python's shlex.join may have written it and no shell acts upon them; else none.
+// The words of a command with their quotes, if Python's shlex.join can have written it and a shell takes them
+// literally; else none.
 std::vector<std::string> words_of(std::string_view command) {
     std::vector<std::string> words(1);
     for (std::size_t at = 0; at < command.size(); ++at) {
@@ -60,7 +62,7 @@ std::vector<std::string> words_of(std::string_view command) {
     return words.back().empty() ? std::vector<std::string>{} : words;
 }
 
-// What a file says that builds its engines is shown to be typed, so it is this command.
+// Whether a command is `mghft-export trt`: messages ask the user to type the command in the file, so it must be ours.
 bool is_our_command(std::string_view command) {
     const std::vector<std::string> words = words_of(command);
     return words.size() >= 2 && words[0] == "mghft-export" && words[1] == "trt";
@@ -110,7 +112,7 @@ std::vector<int> numbers(const std::string& version) {
     return found;
 }
 
-// JetPack's headers name four numbers, 10.3.0.30, and its Python package three.
+// JetPack's headers have a version of four numbers, 10.3.0.30, and its Python package one of three.
 bool same_version(const std::string& built, const std::string& here) {
     if (built == here) return true;
     const std::vector<int> first = numbers(built), second = numbers(here);
@@ -150,7 +152,7 @@ std::string written_size(const Gpu& gpu) {
     return text(" with ", gpu.multiprocessors, " multiprocessors and ", tenths / 10, ".", tenths % 10, " GiB");
 }
 
-// The words of a command, less an option that takes one word.
+// Removes an option and its one value from the words of a command.
 void drop_option(std::vector<std::string>& words, const std::string& name) {
     const auto option = std::find(words.begin(), words.end(), name);
     if (option != words.end()) words.erase(option, option + std::min<std::ptrdiff_t>(2, words.end() - option));

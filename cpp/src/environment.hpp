@@ -1,4 +1,4 @@
-// Switches in the environment, which the user alone sets; Python reads them by the same rule.
+// Switches in the environment, which only the user sets; Python reads them by the same rule.
 #pragma once
 
 #include <cstdlib>
@@ -6,7 +6,7 @@
 
 namespace mghft {
 
-// Whether a variable is set to anything but nothing and 0.
+// Whether a variable is set, and is neither empty nor 0.
 inline bool is_on(const char* name) {
     const char* value = std::getenv(name);
     return value != nullptr && *value != '\0' && std::string_view(value) != "0";

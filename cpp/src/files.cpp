@@ -34,7 +34,7 @@ class Descriptor {
 
     int number() const { return number_; }
 
-    // Of a regular file; of anything else it fails.
+    // The state of a regular file; fails for anything else.
     FileState state() const {
         struct stat found{};
         if (::fstat(number_, &found) != 0) fail(errno);
@@ -77,7 +77,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     const Descriptor file(path);
     state_ = file.state();
     size_ = state_.size;
-    if (size_ == 0) return;  // nothing can be mapped
+    if (size_ == 0) return;  // an empty file cannot be mapped
     memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number(), 0);
     if (memory_ == MAP_FAILED) fail(errno);
 }

@@ -1,4 +1,4 @@
-// Whole files, read with care.
+// Reads whole files safely.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +10,15 @@
 
 namespace mghft {
 
-// The content of a regular file. Opening a pipe would wait for ever, so others are refused.
+// The content of a regular file. Other files are refused, because opening a pipe would wait for ever.
 // Throws std::system_error.
 std::string read_file(const std::filesystem::path& path);
 
-// What tells one state of a file from another. Times are nanoseconds since 1970.
+// Values that change when a file changes. Times are nanoseconds since 1970.
 struct FileState {
     std::uint64_t device = 0, inode = 0, size = 0;
-    std::int64_t modified = 0;  // the content
-    std::int64_t changed = 0;   // the content, the name, the owner or the permissions; nobody can set it back
+    std::int64_t modified = 0;  // last change of the content
+    std::int64_t changed = 0;   // last change of content, name, owner or permissions; nobody can set it back
 
     bool operator==(const FileState& other) const {
         return device == other.device && inode == other.inode && size == other.size && modified == other.modified &&
@@ -27,11 +27,11 @@ struct FileState {
     bool operator!=(const FileState& other) const { return !(*this == other); }
 };
 
-// Of a regular file; empty where there is none that can be read.
+// The state of a regular file; empty if it does not exist or cannot be read.
 std::optional<FileState> state_of(const std::filesystem::path& path);
 
-// A regular file in memory for as long as this lives: the kernel reads what is looked at, once for all processes.
-// Whoever replaces the file must write the new one beside it and rename it, as mghft-export does.
+// A regular file, mapped into memory while this object lives. The kernel reads only the pages that are used, once for
+// all processes. A program that replaces the file must write the new one beside it and rename it, as mghft-export does.
 class MappedFile {
   public:
     MappedFile() = default;
@@ -42,7 +42,7 @@ class MappedFile {
     MappedFile& operator=(MappedFile&& other) noexcept;
 
     std::string_view content() const { return {static_cast<const char*>(memory_), size_}; }
-    // When it was mapped.
+    // The file's state when it was mapped.
     const FileState& state() const { return state_; }
 
   private:
@@ -51,7 +51,7 @@ class MappedFile {
     FileState state_;
 };
 
-// Whether a path in a manifest stays inside its folder, links followed.
+// Whether a path in a manifest stays inside its folder, also after following links.
 bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& path);
 
 }  // namespace mghft

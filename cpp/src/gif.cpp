@@ -14,22 +14,22 @@ namespace {
 
 struct Frame {
     Area area;
-    std::string_view palette;  // without one the colours are greys
+    std::string_view palette;  // empty: the colours are greys
     std::optional<std::uint8_t> transparent;
     bool interlaced = false;
-    std::string_view data;  // the size of the first code and the blocks, their lengths among them
+    std::string_view data;  // the size of the first code, then the blocks with their lengths
 };
 
 std::size_t palette_bytes(std::uint32_t flags) {
     return (flags & 0x80) != 0 ? std::size_t{3} << ((flags & 7) + 1) : 0;
 }
 
-// Everything else keeps the frame; 4 is an old program's mistake, which browsers take for 3.
+// 2 clears and 3 restores; 4 is an old program's mistake that browsers take for 3. All other numbers keep the frame.
 Dispose dispose_of(std::uint32_t number) {
     return number == 2 ? Dispose::kClear : number == 3 || number == 4 ? Dispose::kRestore : Dispose::kKeep;
 }
 
-// After the empty block that ends them; empty where it is missing.
+// The position after the empty block that ends the blocks; empty if that block is missing.
 std::optional<std::size_t> blocks_end(std::string_view content, std::size_t at) {
     while (const auto length = little(content, at, 1)) {
         at += 1 + *length;
@@ -38,7 +38,7 @@ std::optional<std::size_t> blocks_end(std::string_view content, std::size_t at) 
     return std::nullopt;
 }
 
-// All whole frames, and the first even where its end is missing.
+// All complete frames, and the first frame even if its end is missing.
 std::vector<Frame> read_frames(std::string_view content, std::size_t at, std::string_view shared) {
     constexpr std::uint32_t kExtension = 0x21, kImage = 0x2C;
     std::vector<Frame> frames;
@@ -73,18 +73,18 @@ std::vector<Frame> read_frames(std::string_view content, std::size_t at, std::st
             next = {};
             at = *end;
         } else {
-            break;  // the trailer, or nothing that is known
+            break;  // the trailer, or an unknown block
         }
     }
     return frames;
 }
 
-// Codes of the blocks, from their lowest bit on.
+// Reads the codes of the blocks, the lowest bits first.
 class Codes {
   public:
     explicit Codes(std::string_view blocks) : rest_(blocks) {}
 
-    // Empty where a block is missing or cut short.
+    // The next code; empty if a block is missing or cut short.
     std::optional<std::uint32_t> next(int size) {
         while (count_ < size) {
             if (block_.empty()) {
@@ -109,7 +109,7 @@ class Codes {
     int count_ = 0;
 };
 
-// Indices in the order of the file; false where a code is impossible or a pixel is missing.
+// Decompresses the indices in the order of the file; false if a code is impossible or a pixel is missing.
 bool decompress(std::string_view data, std::vector<std::uint8_t>& indices) {
     constexpr std::size_t kTable = 4096;  // codes have at most 12 bits
     const int bits = static_cast<int>(*little(data, 0, 1));
@@ -160,7 +160,7 @@ bool decompress(std::string_view data, std::vector<std::uint8_t>& indices) {
     return true;
 }
 
-// The lines from top to bottom, whatever order they come in.
+// The row of each line in the order of the file; interlaced files begin with every eighth row.
 std::vector<std::size_t> line_order(const Frame& frame) {
     std::vector<std::size_t> order;
     const auto add = [&](std::size_t first, std::size_t step) {
@@ -181,7 +181,7 @@ std::array<std::array<std::uint8_t, 4>, 256> colours_of(const Frame& frame) {
     std::array<std::array<std::uint8_t, 4>, 256> table;
     for (std::size_t index = 0; index < table.size(); ++index) {
         const std::string_view colour = part(frame.palette, 3 * index, 3);
-        table[index] = {0, 0, 0, 0};  // a colour that the palette lacks is not drawn
+        table[index] = {0, 0, 0, 0};  // a colour that is not in the palette is not drawn
         if (frame.palette.empty()) {
             const auto grey = static_cast<std::uint8_t>(index);
             table[index] = {grey, grey, grey, 255};
@@ -219,7 +219,7 @@ MaybeOpened open_gif(std::string_view content) {
     const std::size_t colours = palette_bytes(*little(content, 10, 1));
     auto frames = read_frames(content, 13 + colours, part(content, 13, colours));
     if (frames.empty()) return std::nullopt;
-    // A first frame larger than the canvas widens it; later ones are cut.
+    // A first frame larger than the canvas widens it; later frames are cut.
     const Area& first = frames.front().area;
     Opened opened;
     opened.width = std::max(*little(content, 6, 2), first.x + first.width);

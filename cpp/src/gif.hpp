@@ -1,4 +1,4 @@
-// GIF: what no frame draws is nothing.
+// GIF. Pixels that no frame draws are transparent.
 #pragma once
 
 #include <string_view>

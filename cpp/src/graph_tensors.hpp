@@ -1,4 +1,4 @@
-// The tensors of a graph that was loaded, beside those that the manifest says it has.
+// Compares the tensors of a loaded graph with those in the manifest.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,15 @@ namespace mghft {
 struct FoundTensor {
     std::string name;
     std::vector<std::int64_t> shape;  // -1 where a dimension is dynamic
-    std::optional<ElementType> type;  // empty for one that no bundle has
+    std::optional<ElementType> type;  // empty for a type that no bundle has
 };
 
-// The inputs or outputs of a graph must be those of the manifest, in its order. Throws Error; `graph` stands in it.
+// Requires that the inputs or outputs of a graph are those of the manifest, in its order. Throws Error, which names
+// `graph`.
 void require_tensors(const std::string& graph, const std::vector<TensorEntry>& expected,
                      const std::vector<FoundTensor>& found);
 
-// With a batch in place of what is dynamic, as the outputs of all branches are.
+// The shape with the batch size as its dynamic dimension; the outputs of all branches have this form.
 Shape shape_of_batch(const TensorEntry& entry, std::int64_t batch);
 
 }  // namespace mghft

@@ -1,4 +1,4 @@
-// IEEE half precision, as FP16 graphs take it.
+// IEEE half precision, as FP16 graphs use it.
 #pragma once
 
 #include <cstdint>

@@ -19,19 +19,19 @@ namespace mghft {
 
 namespace {
 
-// What the segments before the first scan say.
+// The values from the segments before the first scan.
 struct Header {
     std::uint32_t width = 0, height = 0, bands = 0;
     std::vector<std::string> exif, xmp;
     std::string profile;
-    bool ends = false;  // whether the end mark is there
+    bool ends = false;  // whether the end mark exists
 };
 
 bool is_frame_start(std::uint32_t marker) {
     return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
 }
 
-// A piece of the ICC profile; its pieces are numbered.
+// Stores a piece of the ICC profile under its number.
 void take_profile(std::string_view data, std::map<std::uint32_t, std::string>& pieces) {
     constexpr std::string_view kPrefix("ICC_PROFILE\0", 12);
     if (part(data, 0, kPrefix.size()) == kPrefix && data.size() > 14) {
@@ -39,7 +39,7 @@ void take_profile(std::string_view data, std::map<std::uint32_t, std::string>& p
     }
 }
 
-// Empty where there is no size or no pixel.
+// Empty if the content has no size or no pixels.
 std::optional<Header> read_header(std::string_view content) {
     constexpr std::string_view kXmpPrefix("http://ns.adobe.com/xap/1.0/\0", 29);
     Header header;
@@ -71,7 +71,7 @@ std::optional<Header> read_header(std::string_view content) {
         } else if (marker == 0xDA) {
             if (header.width == 0 || header.height == 0) return std::nullopt;
             for (const auto& [number, piece] : pieces) header.profile += piece;
-            // Entropy-coded data escape every FF, so this one is the end of the image.
+            // Entropy-coded data escape every FF byte, so this mark is the end of the image.
             header.ends = content.find("\xFF\xD9", position) != content.npos;
             return header;
         }
@@ -80,7 +80,7 @@ std::optional<Header> read_header(std::string_view content) {
     return std::nullopt;
 }
 
-// libjpeg has no way out but longjmp where the content is damaged, so what has a destructor lives outside of the
+// libjpeg leaves a function only by longjmp if the content is damaged, so objects with a destructor live outside the
 // functions that it leaves.
 struct Reader {
     Reader() = default;
@@ -91,7 +91,7 @@ struct Reader {
     jpeg_decompress_struct info{};
     jpeg_error_mgr errors{};
     std::jmp_buf failed;
-    bool ends = false;  // whether the end mark is there
+    bool ends = false;  // whether the end mark exists
     bool cut_short = false;
 };
 
@@ -99,8 +99,8 @@ struct Reader {
     std::longjmp(static_cast<Reader*>(info->client_data)->failed, 1);
 }
 
-// A level below 0 is a warning: blemishes are taken, pixels that are missing at the end are not. Where the end mark is
-// missing too, the first warning tells of it alone; the second comes where a pixel depends on what is not there.
+// A level below 0 is a warning. Damaged pixels are accepted, but missing pixels at the end are not. If the end mark is
+// missing, JWRN_JPEG_EOF only says so, and JWRN_HIT_MARKER says that a pixel needs data that are missing.
 void warn(j_common_ptr info, int level) {
     auto* reader = static_cast<Reader*>(info->client_data);
     if (level < 0 && info->err->msg_code == (reader->ends ? JWRN_JPEG_EOF : JWRN_HIT_MARKER)) reader->cut_short = true;
@@ -128,7 +128,8 @@ bool read_row(Reader& reader, std::uint8_t* row) {
     return jpeg_read_scanlines(&reader.info, &row, 1) == 1 && !reader.cut_short;
 }
 
-// CMYK is stored inverted, as Adobe does and Pillow assumes; the product is rounded as Pillow's.
+// Converts CMYK to RGB. The values are stored inverted, as Adobe writes them and Pillow assumes; products are rounded
+// as in Pillow.
 void to_rgb(const std::uint8_t* cmyk, std::size_t count, std::uint8_t* rgb) {
     for (; count > 0; --count, cmyk += 4, rgb += 3) {
         for (int channel = 0; channel < 3; ++channel) {

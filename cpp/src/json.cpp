@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-// Builds a document of what a parser comes across, and puts the numbers of one object aside.
+// Builds a document from the parser's events, and puts the numbers of one object into a table.
 class Builder {
   public:
     explicit Builder(const std::vector<std::string>& table_path) : table_path_(table_path) {}
@@ -23,7 +23,7 @@ class Builder {
     }
     bool number_float(json::number_float_t value, const std::string&) { return put(value); }
     bool string(std::string& value) { return put(std::move(value)); }
-    bool binary(json::binary_t&) { return false; }  // there is none in JSON
+    bool binary(json::binary_t&) { return false; }  // JSON has no binary values
     bool start_object(std::size_t) { return open(json::object()); }
     bool start_array(std::size_t) { return open(json::array()); }
     bool key(std::string& value) {
@@ -66,8 +66,8 @@ class Builder {
     }
 
     const std::vector<std::string>& table_path_;
-    std::vector<json*> open_;        // objects and arrays that have not ended, the outermost first
-    std::vector<std::string> path_;  // keys that lead to the innermost of them
+    std::vector<json*> open_;        // open objects and arrays, the outermost first
+    std::vector<std::string> path_;  // the keys that lead to the innermost of them
     std::size_t table_depth_ = 0;
     std::string key_;
 };
@@ -152,7 +152,7 @@ void JsonValue::fail(const std::string& what) const {
 
 namespace {
 
-constexpr int kDeepest = 100;  // brackets in brackets
+constexpr int kDeepest = 100;  // most nested brackets
 
 bool require_shallow(int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
     if (depth > kDeepest) throw JsonError("is nested too deeply");

@@ -1,4 +1,4 @@
-// JSON of files that anybody may have written: values are asked for by type, and what is wrong is named.
+// Reads JSON that anybody may have written: the caller asks for values by type, and errors name the wrong value.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace mghft {
 
-// A value that is missing or of another kind; the message is its path and what is wrong: "image.height: ...".
+// A value is missing or of another kind. The message has its path and what is wrong: "image.height: ...".
 class JsonError : public std::runtime_error {
   public:
     using std::runtime_error::runtime_error;
@@ -23,8 +23,8 @@ class JsonValue {
   public:
     JsonValue(const nlohmann::json& value, std::string path) : value_(&value), path_(std::move(path)) {}
 
-    JsonValue operator[](const char* key) const;  // must be there
-    bool has(const char* key) const;              // is there and is not null
+    JsonValue operator[](const char* key) const;  // the key must exist
+    bool has(const char* key) const;              // whether the key exists and is not null
     JsonValue item(std::size_t index) const;
     std::size_t size() const;  // of an array
 
@@ -36,7 +36,7 @@ class JsonValue {
     std::int64_t integer(std::int64_t least = std::numeric_limits<std::int64_t>::min(),
                          std::int64_t most = std::numeric_limits<std::int64_t>::max()) const;
 
-    // Of an object, in the order of the keys.
+    // The members of an object, in the order of their keys.
     std::vector<std::pair<std::string, JsonValue>> members() const;
     bool is_string() const;
     [[noreturn]] void fail(const std::string& what) const;
@@ -46,13 +46,13 @@ class JsonValue {
     std::string path_;
 };
 
-// A text that was parsed; its values live as long as it does.
+// A parsed text; its values live as long as the document.
 class JsonDocument {
   public:
-    // Throws JsonError where the text is no JSON.
+    // Throws JsonError if the text is not JSON.
     explicit JsonDocument(const std::string& text);
-    // The same of a text with an object of many whole numbers at this path: those that are not negative come into a
-    // table of their own, in the text's order, and not into the document, which would take four times as long.
+    // The same for a text with an object of many whole numbers at the path `table`. Its numbers from 0 up go into a
+    // separate table, in the text's order. To put them into the document would take four times as long.
     JsonDocument(const std::string& text, const std::vector<std::string>& table);
     ~JsonDocument();
     JsonDocument(const JsonDocument&) = delete;

@@ -13,8 +13,8 @@ namespace mghft {
 namespace {
 
 constexpr std::int64_t kSchemaVersion = 1;
-constexpr std::int64_t kMostPixels = 1 << 14;    // of a side of the model's input
-constexpr std::int64_t kMostElements = 1 << 28;  // of one sticker's tensor
+constexpr std::int64_t kMostPixels = 1 << 14;    // of one side of the model's input
+constexpr std::int64_t kMostElements = 1 << 28;  // of a tensor of one sticker
 constexpr std::int64_t kMostTokens = 1 << 16;
 constexpr std::int64_t kMostSize = std::int64_t{1} << 40;
 
@@ -62,7 +62,7 @@ ImageEntry read_image(const JsonValue& value) {
     image.height = static_cast<int>(value["height"].integer(32, kMostPixels));
     image.width = static_cast<int>(value["width"].integer(32, kMostPixels));
     image.crop_fraction = value["crop_fraction"].number();
-    // Below a hundredth the resized image would be ten thousand times the model's input.
+    // Below a hundredth, the resized image would have more than ten thousand times the pixels of the model's input.
     if (!(image.crop_fraction >= 0.01 && image.crop_fraction <= 1)) {
         value["crop_fraction"].fail("is not above 0.01 and at most 1");
     }

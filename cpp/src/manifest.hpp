@@ -1,4 +1,4 @@
-// A bundle's manifest.json, as far as running it takes.
+// The parts of a bundle's manifest.json that running it needs.
 #pragma once
 
 #include <array>
@@ -46,7 +46,7 @@ struct TextEntry {
 };
 
 struct QuantizationEntry {
-    bool sums_in_16_bits = false;  // no two neighbouring 8-bit products leave 16 bits
+    bool sums_in_16_bits = false;  // the sum of two neighbouring 8-bit products always fits 16 bits
 };
 
 struct Manifest {
@@ -63,10 +63,10 @@ struct Manifest {
     std::vector<FileEntry> other_files;
 };
 
-// Throws JsonError where a value is missing, of another kind or out of range, and Error for another schema version.
+// Throws JsonError if a value is missing, of another kind or out of range, and Error for another schema version.
 Manifest parse_manifest(const std::string& text, const std::string& name);
 
-// A file of a manifest or a build.json. Throws JsonError where it has no path, SHA-256 or size.
+// A file entry of a manifest or a build.json. Throws JsonError if it has no path, SHA-256 or size.
 FileEntry read_file_entry(const class JsonValue& value);
 
 // "#rgb", "#rrggbb" or one of HTML's sixteen names. Throws JsonError.

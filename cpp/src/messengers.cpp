@@ -24,7 +24,8 @@ std::string lowered(std::string_view text) {
     return lower;
 }
 
-// Its element is the first, or follows a declaration or a comment; a page that shows a drawing is none.
+// Whether the content is SVG: the svg element is the first one, or follows a declaration or a comment. An HTML page
+// with a drawing is not SVG.
 bool is_svg(std::string_view content) {
     constexpr std::string_view kDoctype = "!doctype", kRoot = "<svg";
     constexpr std::size_t kFarthest = 65536;
@@ -50,7 +51,7 @@ bool is_svg(std::string_view content) {
     return false;
 }
 
-// The start of what gzip holds; empty where it is damaged.
+// The start of the content of a gzip file; empty if the file is damaged.
 std::string unpacked_start(std::string_view content) {
     std::array<char, 4096> start;
     z_stream stream{};

@@ -1,11 +1,11 @@
-// Formats of messengers, phones and sites that only Python reads: which one a file is.
+// Recognises formats of messengers, phones and web sites that only Python reads.
 #pragma once
 
 #include <string_view>
 
 namespace mghft {
 
-// As it stands in a sentence; empty where the content is none of them.
+// The format's name for a message; empty if the content is none of these formats.
 std::string_view python_format(std::string_view content);
 
 }  // namespace mghft

@@ -20,7 +20,7 @@ constexpr std::size_t kMostValues = std::size_t{1} << 32;
     throw std::runtime_error("damaged array");
 }
 
-// What stands behind a key of the header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
+// The value of a key in the header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 std::string_view value_of(std::string_view header, std::string_view key) {
     const std::size_t place = header.find(key);
     if (place == header.npos) damaged();
@@ -48,7 +48,7 @@ std::vector<std::size_t> parse_shape(std::string_view text) {
     damaged();
 }
 
-// Bytes of a value of a type such as "<f4" or "<U12".
+// The bytes of one value of a type, for example "<f4" or "<U12".
 std::size_t item_size(const std::string& type) {
     if (type.size() < 3 || type.size() > 9 || type[0] != '<') damaged();
     std::size_t number = 0;
@@ -101,7 +101,7 @@ std::size_t NpyArray::count() const {
 std::vector<std::string> NpyArray::strings() const {
     if (type.substr(0, 2) != "<U") damaged();
     const std::size_t letters = item_size(type) / 4;
-    // An empty array may claim any number of values; with letters each has bytes of its own.
+    // Values without letters take no bytes, so the header could claim any number of them.
     if (letters == 0 && count() > 1) damaged();
     std::vector<std::string> found(count());
     for (std::size_t index = 0; index < found.size(); ++index) {

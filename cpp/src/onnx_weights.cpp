@@ -35,7 +35,7 @@ void write_entry(const char* key, const std::string& value, std::string& tensor)
     write_bytes(kTensorExternalData, entry, tensor);
 }
 
-// Appends an initializer to a graph, a large one as external data. False where it is malformed.
+// Appends an initializer to a graph; a large one becomes external data. False if it is malformed.
 bool append_initializer(const Field& initializer, std::string_view model, const std::string& file_name,
                         std::string& graph) {
     std::string_view weights;

@@ -14,7 +14,7 @@ void skip_spaces(std::string_view& text) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
 }
 
-// Takes what is in front; false where there is nothing of it.
+// Removes the leading characters that `is` accepts; false if there are none.
 template <typename Is>
 bool skip(std::string_view& text, Is is) {
     std::size_t count = 0;
@@ -89,7 +89,7 @@ std::string raw_profile(std::string_view text) {
         block += static_cast<char>(digit(text[0]) * 16 + digit(text[1]));
         text.remove_prefix(2);
     }
-    // Nothing but zeros may follow.
+    // Only zeros may follow.
     return text.find_first_not_of('\0') == text.npos ? block : std::string{};
 }
 

@@ -1,4 +1,4 @@
-// Which way up an image is: its EXIF says so, else its XMP; what is damaged says nothing.
+// The orientation of an image, from its EXIF or else its XMP; damaged metadata is ignored.
 #pragma once
 
 #include <optional>
@@ -10,17 +10,17 @@ namespace mghft {
 
 constexpr std::string_view kExifPrefix("Exif\0\0", 6);
 
-// From 1 to 8 where the block, a TIFF file ("II*" or "MM*") after no, one or more prefixes, has one whole number of that
-// kind, as browsers demand.
+// A number from 1 to 8 if the block has an orientation as a single whole number, as browsers require. The block is a
+// TIFF file ("II*" or "MM*") after any number of prefixes.
 std::optional<int> exif_orientation(std::string_view block);
 
-// From tiff:Orientation, which is an attribute or an element.
+// The number in tiff:Orientation, which may be an attribute or an element.
 std::optional<int> xmp_orientation(std::string_view packet);
 
 // The block that ImageMagick and exiftool write into a PNG's text: a name, a length and hexadecimal digits.
 std::string raw_profile(std::string_view text);
 
-// The first block that says it, EXIF before XMP; 1 where none does.
+// The orientation from the first block that has it, EXIF before XMP; 1 if none has.
 template <typename Strings>
 int orientation_of(const Strings& exif, const Strings& xmp) {
     for (const auto& block : exif) {

@@ -38,7 +38,7 @@ void add_cuda(Ort::SessionOptions& options) {
     Ort::ThrowOnError(api.CreateCUDAProviderOptions(&made));
     const std::unique_ptr<OrtCUDAProviderOptionsV2, decltype(api.ReleaseCUDAProviderOptions)> cuda(
         made, api.ReleaseCUDAProviderOptions);
-    // TF32 keeps 10 bits of a product's operands; the token selection hangs on smaller differences.
+    // TF32 keeps 10 bits of a product's operands, but the token selection depends on smaller differences.
     update(api.UpdateCUDAProviderOptions, cuda.get(), {{"use_tf32", "0"}});
     options.AppendExecutionProvider_CUDA_V2(*cuda);
 }
@@ -58,7 +58,7 @@ void add_tensorrt(Ort::SessionOptions& options, const std::vector<TensorEntry>& 
 std::map<std::string, std::string> tensorrt_options(const std::vector<TensorEntry>& inputs, int longest_text) {
     const std::filesystem::path base = cache_folder().value_or(std::filesystem::temp_directory_path() / "mghft-export");
     const std::string folder = base / "onnxruntime-tensorrt";
-    // No precision is asked for: the provider then takes the types of the graph, which are what was exported.
+    // Without a precision here, the provider uses the graph's own types, as they were exported.
     std::map<std::string, std::string> options = {
         {"trt_engine_cache_enable", "1"},
         {"trt_engine_cache_path", folder},

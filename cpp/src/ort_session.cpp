@@ -12,7 +12,7 @@ namespace mghft {
 
 namespace {
 
-// Only fatal errors are printed; what fails is thrown, and said once, by us.
+// ONNX Runtime prints only fatal errors. Other errors are thrown, and this program reports them once.
 Ort::Env& environment() {
     if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) {
         throw Error(text("ONNX Runtime ", OrtGetApiBase()->GetVersionString(),
@@ -63,14 +63,14 @@ OrtSession::OrtSession(const MappedFile& file, const std::filesystem::path& path
     Ort::SessionOptions settings;
     settings.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
     if (options.threads > 0) settings.SetIntraOpNumThreads(options.threads);
-    // Else the threads of one branch spin on after its run, and hold up the next.
+    // Without this, the threads of one branch keep spinning after its run and slow down the next branch.
     settings.AddConfigEntry("session.force_spinning_stop", "1");
-    // Nor do they spin on after the session was made, for some 20 ms, while others are being made.
+    // This stops them from spinning for some 20 ms after a session is made, while other sessions are being made.
     settings.AddConfigEntry("session.intra_op.spin_duration_us", "1000");
     add_provider(settings, options.provider, inputs_, options.longest_text);
     std::string_view graph = file.content();
     std::optional<std::string> structure;
-    if (options.provider == "cpu") {  // other providers copy weights to their device, or hand the whole graph on
+    if (options.provider == "cpu") {  // other providers copy weights to their device, or pass the whole graph on
         structure = without_weights(graph, path.filename().string());
         if (!structure) throw Error(text(name_, " is no ONNX graph; export the bundle again"));
         settings.AddConfigEntry("session.model_external_initializers_file_folder_path",
@@ -88,7 +88,7 @@ OrtSession::OrtSession(const MappedFile& file, const std::filesystem::path& path
         throw Error(
             text("ONNX Runtime cannot load ", name_, ": ", first_line(error.what()), "; export the bundle again"));
     }
-    // It was opened by its name, which may by now be another file's.
+    // ONNX Runtime opened the file by its name, which may by now belong to another file.
     if (state_of(path) != file.state()) throw Error(text(name_, " was changed while it was loaded; run again"));
     Ort::AllocatorWithDefaultOptions allocator;
     std::vector<FoundTensor> found_inputs, found_outputs;
@@ -117,7 +117,7 @@ void* OrtSession::input(std::size_t index, const Shape& shape) {
     if (slot.shape == shape && slot.source == nullptr && slot.value) return slot.host.data();
     const ElementType type = inputs_[index].type;
     const std::size_t bytes = std::size_t(shape.count()) * type_size(type);
-    slot.value = Ort::Value{nullptr};  // should memory be short, nothing points to what was freed
+    slot.value = Ort::Value{nullptr};  // if the allocation below fails, nothing points to freed memory
     void* memory = slot.host.reserve(bytes);
     slot.value = tensor(host_, memory, bytes, shape, type);
     slot.shape = shape;
@@ -143,7 +143,7 @@ void OrtSession::connect(std::size_t index, Session& source, std::size_t output)
 void OrtSession::bind_outputs() {
     const std::int64_t batch = input_slots_[0].shape.sizes[0];
     if (batch == bound_batch_) return;
-    bound_batch_ = 0;  // should memory be short, all are bound again
+    bound_batch_ = 0;  // if an allocation fails, the next run binds all again
     for (std::size_t index = 0; index < outputs_.size(); ++index) {
         Slot& slot = output_slots_[index];
         const TensorEntry& entry = outputs_[index];

@@ -18,16 +18,16 @@ struct OrtSessionOptions {
     std::string provider = "cpu";
     int threads = 0;             // 0 for ONNX Runtime's own choice
     int longest_text = 0;        // tokens
-    bool keeps_outputs = false;  // on the provider's device, for another session
-    bool own_thread = false;     // start returns at once
+    bool keeps_outputs = false;  // keep outputs on the provider's device, for another session
+    bool own_thread = false;     // run in its own thread, so start returns at once
 };
 
-// Inputs and outputs are bound to memory of the session, so that a run with the shapes of the last one allocates
-// nothing here; what ONNX Runtime allocates inside a run is its own.
+// Inputs and outputs are bound to the session's own memory, so a run with the shapes of the last one allocates nothing
+// here. ONNX Runtime itself may allocate memory inside a run.
 class OrtSession final : public Session {
   public:
     // `file` is the ONNX file at `path`, which ONNX Runtime opens again to map its weights.
-    // Throws Error where it cannot be loaded, was changed meanwhile, or the provider cannot be used.
+    // Throws Error if the file cannot be loaded or changed meanwhile, or the provider cannot be used.
     OrtSession(const MappedFile& file, const std::filesystem::path& path, const GraphEntry& entry,
                const OrtSessionOptions& options);
 
@@ -46,7 +46,7 @@ class OrtSession final : public Session {
         Buffer host;
         Ort::MemoryAllocation device{nullptr, nullptr, 0};
         Ort::Value value{nullptr};
-        const OrtSession* source = nullptr;  // of an input that another session computes
+        const OrtSession* source = nullptr;  // the session that computes this input, if any
         std::size_t source_output = 0;
         std::uint64_t source_version = 0;
     };
@@ -66,7 +66,7 @@ class OrtSession final : public Session {
     std::optional<Ort::MemoryInfo> device_info_;
     std::optional<Ort::Allocator> device_;
     std::vector<Slot> input_slots_, output_slots_;
-    std::int64_t bound_batch_ = 0;  // of the outputs
+    std::int64_t bound_batch_ = 0;  // the batch size that the outputs are bound for
     std::uint64_t version_ = 0;     // changes with the addresses and shapes of the outputs
     std::optional<Worker> worker_;
     bool running_ = false;

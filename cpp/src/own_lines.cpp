@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostBytes = 1 << 20;  // of a file; more cannot be ours
+constexpr std::size_t kMostBytes = 1 << 20;  // of a file; our files are never larger
 
 class Descriptor {
   public:
@@ -30,7 +30,7 @@ class Descriptor {
     Descriptor& operator=(const Descriptor&) = delete;
 
     int number() const { return number_; }
-    // Nobody but the user can have written it.
+    // Whether only the user can have written it.
     bool is_ours(mode_t kind) const {
         struct stat state{};
         return number_ >= 0 && ::fstat(number_, &state) == 0 && (state.st_mode & S_IFMT) == kind &&
@@ -53,7 +53,7 @@ int open_folder(bool make) {
     return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-// What was remembered; nothing where it cannot be trusted.
+// The lines of a file; none if it cannot be trusted.
 std::vector<std::string> read_lines(const Descriptor& folder, const std::string& name, std::string_view first_line) {
     if (!folder.is_ours(S_IFDIR)) return {};
     const Descriptor file(::openat(folder.number(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -101,7 +101,7 @@ void change_own_lines(const std::string& name, std::string_view first_line, cons
     for (const std::string& line : lines) content += line + '\n';
 
     const std::string partial = text('.', name, '.', ::getpid());
-    ::unlinkat(folder.number(), partial.c_str(), 0);  // of a process that was ended, whose number is taken again
+    ::unlinkat(folder.number(), partial.c_str(), 0);  // left by a killed process that had the same number
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const int number = ::openat(folder.number(), partial.c_str(), flags, S_IRUSR | S_IWUSR);
     if (number < 0) return;

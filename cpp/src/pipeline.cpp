@@ -12,7 +12,7 @@ namespace mghft {
 
 namespace {
 
-// Texts of a run where a session takes any number: more only fill memory.
+// Texts per run if the session takes any number; more would only fill memory.
 constexpr std::size_t kTextsAtOnce = 32;
 
 std::size_t index_of(const std::vector<TensorEntry>& tensors, const std::string& name, const char* branch) {
@@ -144,7 +144,7 @@ void Pipeline::plan_parts(std::size_t count) {
 void Pipeline::logits(const ImageView* images, const std::string_view* texts, const float* features, std::size_t count,
                       float* output) {
     if (count == 0) return;
-    // What is wrong with a sticker is found before a branch is running.
+    // A faulty sticker is found before any branch runs.
     for (std::size_t number = 0; number < count; ++number) require_image(images[number]);
     plan(count);
     const TensorEntry& input = branches_.vision->inputs()[0];
@@ -167,7 +167,7 @@ void Pipeline::logits(const ImageView* images, const std::string_view* texts, co
             }
             fuse(part, features + start * sticker_width(), output + start * classes);
         } catch (...) {
-            branches_.vision->finish();  // it must not run on while its input is filled anew
+            branches_.vision->finish();  // it must not still run when its input is filled again
             throw;
         }
         start += part;
@@ -193,7 +193,7 @@ void Pipeline::fuse(std::size_t count, const float* features, float* output) {
 }
 
 void Pipeline::encode_texts(const std::string_view* texts, std::size_t count, float* output) {
-    // With joined views the whole text is read four times, so one row does for all.
+    // With joined views all four views read the whole text, so one row is enough.
     const std::size_t views = manifest_.text.separate_views ? 4 : 1;
     present_.clear();
     for (std::size_t number = 0; number < count; ++number) {
@@ -220,7 +220,7 @@ void Pipeline::encode_texts(const std::string_view* texts, std::size_t count, fl
     order_.resize(rows_.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     for (Row& row : rows_) row.key = sha256(row.text);
-    // Equal texts beside each other, the first of them first.
+    // Sorts equal texts beside each other, each in the order of the rows.
     std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
         return rows_[a].key != rows_[b].key ? rows_[a].key < rows_[b].key : a < b;
     });
@@ -250,7 +250,7 @@ void Pipeline::encode_missing() {
     to_encode_.clear();
     for (const std::size_t row : missing_) to_encode_.push_back(rows_[row].text);
     tokenize(to_encode_.data(), to_encode_.size());
-    // Texts of a run are alike in length, so that little is padding.
+    // Sorts by length, so that the texts of a run have similar lengths and little padding.
     by_length_.resize(missing_.size());
     std::iota(by_length_.begin(), by_length_.end(), std::size_t{0});
     std::sort(by_length_.begin(), by_length_.end(), [&](std::size_t a, std::size_t b) {
@@ -308,7 +308,7 @@ std::size_t Pipeline::run_length(std::size_t longest, std::optional<std::size_t>
         length = std::min(step, most);
         if (length >= std::int64_t(longest) && runs(length)) return std::size_t(length);
     }
-    // An engine may have no profile for any of these.
+    // An engine may have no profile for any of these lengths; then every length is tried.
     for (auto length = std::int64_t(longest); length < most; ++length) {
         if (runs(length)) return std::size_t(length);
     }
@@ -316,7 +316,7 @@ std::size_t Pipeline::run_length(std::size_t longest, std::optional<std::size_t>
 }
 
 std::size_t Pipeline::padded_length(std::size_t number) const {
-    // Where padding is pooled it is part of the feature, so every text is padded to the length of training.
+    // If padding is pooled, it changes the feature, so every text is padded to the length used in training.
     return manifest_.text.pools_padding ? static_cast<std::size_t>(manifest_.text.max_length) : ids_[number].size();
 }
 

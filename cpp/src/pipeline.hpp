@@ -15,26 +15,26 @@ namespace mghft {
 
 class Pipeline {
   public:
-    // Throws Error where the branches are not of one model.
+    // Throws Error if the branches do not belong to one model.
     Pipeline(const Manifest& manifest, Tokenizer tokenizer, Branches branches, std::size_t kept_texts);
 
-    // Features [4, C] of a sticker without text; without them an empty text is an error.
+    // Sets the features [4, C] of a sticker without text; without them an empty text is an error.
     void set_no_text(std::vector<float> features) { no_text_ = std::move(features); }
 
-    // Writes [count, classes]. Of texts and features one is given. Vision runs while texts are encoded, where its
-    // session runs by itself.
+    // Writes [count, classes]. Either texts or features are given. Vision runs while texts are encoded, if its session
+    // runs in the background.
     void logits(const ImageView* images, const std::string_view* texts, const float* features, std::size_t count,
                 float* output);
 
-    // Writes [count, 4, C]. A text that is kept, or stands twice among the texts, is encoded once; an empty one is that
-    // of a sticker without text.
+    // Writes [count, 4, C]. A text with kept features is not encoded again, and equal texts are encoded once. An empty
+    // text stands for a sticker without text.
     void encode_texts(const std::string_view* texts, std::size_t count, float* output);
 
-    // Floats of one text's features, and of the four of a sticker.
+    // Number of floats of one text's features, and of a sticker's four.
     std::size_t width() const { return width_; }
     std::size_t sticker_width() const { return 4 * width_; }
 
-    // One branch at a time, for measuring it.
+    // Single branches, for measuring them.
     Session& vision() { return *branches_.vision; }
     Session& text() { return *branches_.text; }
     Session& fusion() { return *branches_.fusion; }
@@ -44,7 +44,7 @@ class Pipeline {
     void fuse(std::size_t count, const float* features, float* output);
     // Writes token ids and masks of all `texts` into the text session's inputs.
     void fill_text(const std::string_view* texts, std::size_t count);
-    // Tokens of a text in the last of these calls.
+    // Tokens per text in the last call of `fill_text`.
     std::size_t token_length() const { return token_length_; }
     // Starts the text session's run, waits for it and writes [count, C].
     void run_text(std::size_t count, float* output);
@@ -60,7 +60,7 @@ class Pipeline {
     void plan_parts(std::size_t count);
     void encode_missing();
     void plan_texts(std::size_t count, std::size_t longest);
-    // Tokens that a run of texts of up to `longest` is padded to, for so many texts, or for any number.
+    // The tokens that texts of up to `longest` tokens are padded to, in a run of `count` texts or of any number.
     std::size_t run_length(std::size_t longest, std::optional<std::size_t> count) const;
     std::size_t padded_length(std::size_t number) const;
     void tokenize(const std::string_view* texts, std::size_t count);
@@ -83,8 +83,8 @@ class Pipeline {
     std::vector<std::size_t> parts_, text_parts_, by_length_;
     std::vector<std::size_t> present_;  // stickers that have a text
     std::vector<Row> rows_;
-    std::vector<std::size_t> missing_;  // rows whose texts have to be encoded, each text once
-    std::vector<std::size_t> same_;     // by row, the row whose features it takes
+    std::vector<std::size_t> missing_;  // rows with texts to encode, each text once
+    std::vector<std::size_t> same_;     // for each row, the row that it takes its features from
     std::vector<std::size_t> order_;
     std::vector<std::string_view> to_encode_;
     std::vector<std::vector<std::int64_t>> ids_;

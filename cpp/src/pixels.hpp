@@ -1,4 +1,4 @@
-// Decoded pixels that are owned.
+// Decoded pixels with their own memory.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ struct Pixels {
     const std::uint8_t* at(int x, int y) const { return const_cast<Pixels*>(this)->at(x, y); }
 };
 
-// Turned and mirrored as an EXIF orientation from 1 to 8 says.
+// The pixels turned and mirrored for an EXIF orientation from 1 to 8.
 Pixels oriented(Pixels pixels, int orientation);
 
-// Largest width x height that is decoded: room for 10,000 x 10,000, and 512 MiB in memory.
+// Most pixels (width x height) that are decoded: enough for 10,000 x 10,000, and 512 MiB in memory.
 constexpr std::size_t kMostPixels = std::size_t{1} << 27;
 
 }  // namespace mghft

@@ -25,13 +25,13 @@ constexpr int kGrey = PNG_COLOR_TYPE_GRAY, kRgb = PNG_COLOR_TYPE_RGB, kPalette =
 
 using Parts = std::vector<std::string_view>;
 
-// What the chunks say.
+// The content of the chunks.
 struct Png {
     std::uint32_t width = 0, height = 0;
     int depth = 0, colour = 0;
     bool interlaced = false;
     std::string_view palette, transparent;
-    bool announced = false;  // whether it says that it is an animation
+    bool announced = false;  // whether the file says that it is an animation
     Parts still;             // the data of the image that every PNG has
     std::vector<Area> areas;
     std::vector<Parts> data;
@@ -42,11 +42,11 @@ struct Png {
 
 struct Chunk {
     std::string_view kind, data;
-    bool whole = false;  // whether the data are all there
+    bool whole = false;  // whether the data are complete
     bool sound = false;  // whether their checksum is right
 };
 
-// The chunk at a position, which moves behind it; empty at the end mark and where nothing follows.
+// The chunk at `position`, which then moves behind it; empty at the end mark or at the end of the content.
 std::optional<Chunk> next_chunk(std::string_view content, std::size_t& position) {
     const auto length = big(content, position, 4);
     Chunk chunk;
@@ -88,7 +88,7 @@ bool read_header(std::string_view data, Png& png) {
            is_known(png.colour, png.depth) && *big(data, 10, 2) == 0 && *big(data, 12, 1) <= 1;
 }
 
-// Empty where the frame is no sound one: those before it count.
+// Empty if the frame is not valid; then only the frames before it count.
 std::optional<Area> read_area(std::string_view data, const Png& png) {
     if (data.size() != 26) return std::nullopt;
     Area area;
@@ -107,7 +107,7 @@ std::optional<Area> read_area(std::string_view data, const Png& png) {
     return area;
 }
 
-// At most so much as is read; what is damaged is nothing.
+// Decompresses at most kMostMetadata bytes; empty if the data are damaged.
 std::string inflated(std::string_view data) {
     z_stream stream{};
     if (inflateInit(&stream) != Z_OK) return {};
@@ -124,7 +124,7 @@ std::string inflated(std::string_view data) {
         all.append(block.data(), room - stream.avail_out);
     }
     inflateEnd(&stream);
-    // Z_BUF_ERROR: cut short, and what came before counts.
+    // Z_BUF_ERROR means cut short; the data before the cut count.
     return state == Z_OK || state == Z_STREAM_END || state == Z_BUF_ERROR ? all : std::string{};
 }
 
@@ -144,18 +144,18 @@ void take_metadata(const Chunk& chunk, Png& png) {
             raw_profile(chunk.kind == "zTXt" ? inflated(part(text, 1, text.npos)) : std::string(text)));
     } else if (chunk.kind == "iTXt" && keyword == "XML:com.adobe.xmp") {
         std::string_view packet = part(text, 2, text.npos);
-        for (int field = 0; field < 2; ++field) {  // the language and the translated keyword
+        for (int field = 0; field < 2; ++field) {  // skips the language and the translated keyword
             packet = part(packet, std::min(packet.find('\0'), packet.size()) + 1, packet.npos);
         }
         png.xmp.push_back(part(text, 0, 1) == "\1" ? inflated(packet) : std::string(packet));
     }
 }
 
-// Empty where the chunks that pixels need are missing or damaged.
+// Empty if chunks that the pixels need are missing or damaged.
 std::optional<Png> parse(std::string_view content) {
     Png png;
     bool has_header = false, in_frame = false;
-    bool over = false;  // whether no more frames count
+    bool over = false;  // whether later frames do not count
     std::size_t position = kPngSignature.size();
     while (const auto chunk = next_chunk(content, position)) {
         const std::string_view kind = chunk->kind, data = chunk->data;
@@ -195,7 +195,7 @@ std::optional<Png> parse(std::string_view content) {
         }
     }
     if (png.still.empty()) return std::nullopt;
-    while (!png.data.empty() && png.data.back().empty()) {  // cut off before its data
+    while (!png.data.empty() && png.data.back().empty()) {  // the file is cut off before the frame's data
         png.data.pop_back();
         png.areas.pop_back();
     }
@@ -209,7 +209,7 @@ void append_number(std::string& target, std::uint32_t value) {
     for (int shift = 24; shift >= 0; shift -= 8) target += static_cast<char>(value >> shift & 255);
 }
 
-// Its checksum is not looked at.
+// The chunk's checksum is not valid, because nothing reads it.
 void append_chunk(std::string& target, std::string_view kind, const Parts& parts) {
     std::size_t size = 0;
     for (const std::string_view piece : parts) size += piece.size();
@@ -219,7 +219,7 @@ void append_chunk(std::string& target, std::string_view kind, const Parts& parts
     append_number(target, 0);
 }
 
-// A file of one frame, without anything beside it; the palette is there for libpng alone.
+// A PNG file with only one frame; the palette is only there because libpng requires one.
 std::string file_of(const Png& png, std::uint32_t width, std::uint32_t height, const Parts& parts) {
     std::string file(kPngSignature), header;
     append_number(header, width);
@@ -231,7 +231,7 @@ std::string file_of(const Png& png, std::uint32_t width, std::uint32_t height, c
     append_chunk(file, "IHDR", {header});
     const std::string palette(std::size_t{3} << std::min(png.depth, 8), '\0');
     if (png.colour == kPalette) append_chunk(file, "PLTE", {palette});
-    // A stream whose end is missing gets one, which need not be right.
+    // Bytes are appended in case the end of the stream is missing; they need not be right.
     Parts stream = parts;
     stream.push_back(std::string_view("\0\0\0\0\0\0\0\0", 8));
     append_chunk(file, "IDAT", stream);
@@ -239,8 +239,8 @@ std::string file_of(const Png& png, std::uint32_t width, std::uint32_t height, c
     return file;
 }
 
-// libpng leaves by longjmp where the content is damaged, so what has a destructor lives outside of the functions that
-// it leaves.
+// libpng leaves a function by longjmp if the content is damaged, so objects with a destructor live outside the
+// functions that it leaves.
 struct Reader {
     explicit Reader(std::string_view content) : rest(content) {}
     ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -266,16 +266,16 @@ void take(png_structp png, png_bytep target, std::size_t count) {
     rest.remove_prefix(count);
 }
 
-// Samples of 8 or 16 bits, as many a pixel as the file has; indices of a palette stay indices.
+// Starts reading samples of 8 or 16 bits, as many per pixel as the file has; indices of a palette stay indices.
 bool start(Reader& reader) {
     if (setjmp(reader.failed) != 0) return false;
     reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail, ignore);
     reader.info = reader.png == nullptr ? nullptr : png_create_info_struct(reader.png);
     if (reader.info == nullptr) return false;
     png_set_read_fn(reader.png, &reader, take);
-    png_set_user_limits(reader.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the number of pixels is bounded already
+    png_set_user_limits(reader.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the number of pixels is limited already
     png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
-    // The stream's end or its checksum may be missing while every row is there.
+    // The stream's end or its checksum may be missing although every row exists.
     png_set_option(reader.png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
     png_set_option(reader.png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
     png_read_info(reader.png, reader.info);
@@ -292,7 +292,7 @@ bool read(Reader& reader, png_bytepp rows) {
     return true;
 }
 
-// A colour that the palette lacks is black.
+// The palette's colours; colours that it lacks are black.
 std::array<std::array<std::uint8_t, 4>, 256> colours_of(const Png& png) {
     std::array<std::array<std::uint8_t, 4>, 256> table;
     for (std::size_t index = 0; index < table.size(); ++index) {
@@ -304,7 +304,7 @@ std::array<std::array<std::uint8_t, 4>, 256> colours_of(const Png& png) {
     return table;
 }
 
-// The samples of the colour that is transparent; empty where none is.
+// The samples of the transparent colour; empty if no colour is transparent.
 std::vector<std::uint32_t> transparent_samples(const Png& png) {
     const std::size_t channels = png.colour == kRgb ? 3 : 1;
     std::vector<std::uint32_t> samples;
@@ -312,7 +312,7 @@ std::vector<std::uint32_t> transparent_samples(const Png& png) {
     const std::uint32_t top = (1U << png.depth) - 1;
     for (std::size_t channel = 0; channel < channels; ++channel) {
         const std::uint32_t value = *big(png.transparent, 2 * channel, 2);
-        // libpng spreads 1, 2 and 4 bits over 8.
+        // libpng scales samples of 1, 2 and 4 bits to 8 bits.
         samples.push_back(png.depth >= 8 ? value : value <= top ? value * 255 / top : 256);
     }
     return samples;

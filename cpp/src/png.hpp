@@ -1,6 +1,6 @@
-// PNG and animated PNG: the chunks are read here, and libpng is given the pixels of one frame.
+// PNG and animated PNG: this file reads the chunks and gives libpng the pixels of one frame.
 //
-// What is beside the pixels (texts, profiles, checksums of both) can be damaged or large without harm to them.
+// Damaged or large texts and profiles, or wrong checksums of them, do not affect the pixels.
 #pragma once
 
 #include <string_view>

@@ -20,7 +20,7 @@ struct Header {
     std::string_view samples;
 };
 
-// White space and comments.
+// Skips white space and comments.
 void skip_gap(std::string_view& text) {
     while (!text.empty() && (is_space(text.front()) || text.front() == '#')) {
         const std::size_t end = text.front() == '#' ? text.find_first_of("\r\n") : 0;
@@ -28,7 +28,7 @@ void skip_gap(std::string_view& text) {
     }
 }
 
-// Up to ten digits; empty where there is none.
+// A number of up to ten digits; empty if there is none.
 std::optional<std::uint32_t> take_number(std::string_view& text) {
     skip_gap(text);
     std::uint64_t value = 0;
@@ -60,7 +60,7 @@ std::optional<Header> read_header(std::string_view content) {
     return header;
 }
 
-// One sample after another.
+// Reads one sample after another.
 class Samples {
   public:
     explicit Samples(const Header& header) : header_(header), rest_(header.samples) {}
@@ -85,7 +85,7 @@ class Samples {
         return value;
     }
 
-    // Rows of bits start with a byte of their own.
+    // Each row of bits starts at a new byte.
     void end_row() { bit_ = (bit_ + 7) / 8 * 8; }
 
   private:
@@ -108,7 +108,7 @@ std::optional<Pixels> decode(const Header& header) {
                 const auto value = samples.next();
                 if (!value || (header.plain && *value > header.top)) return std::nullopt;
                 const std::uint64_t sample = std::min(*value, header.top);
-                // Of grey with more than 8 bits the upper 8 of 16 count, as elsewhere.
+                // Grey with more than 8 bits is scaled to 16 bits; the upper 8 count, as in other formats.
                 if (header.bits) {
                     to[channel] = sample != 0 ? 0 : 255;
                 } else if (header.top > 255 && !header.coloured) {

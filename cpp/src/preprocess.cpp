@@ -90,8 +90,8 @@ void Preprocessor::read_row(const ImageView& image, int y) {
     const std::uint8_t* in = image.pixels + y * image.row_bytes + std::ptrdiff_t{first} * image.channels;
     std::uint8_t* out = row_.data() + std::size_t(first) * 3;
     for (int x = first; x < end; ++x, in += image.channels, out += 3) {
-        // Transparent pixels take the background's colour before any resize, so that what a file hides under them
-        // cannot bleed into their neighbours.
+        // Transparent pixels take the background's colour before the resize, so that the colours that a file hides
+        // under them cannot bleed into their neighbours.
         const std::uint8_t alpha = image.channels == 4 ? in[3] : std::uint8_t{255};
         for (std::size_t channel = 0; channel < 3; ++channel) {
             out[channel] = over(in[channel], alpha, entry_.background[channel]);

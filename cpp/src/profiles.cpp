@@ -30,7 +30,7 @@ bool holds(const Profile& profile, const std::vector<Shape>& shapes) {
     return true;
 }
 
-// By dynamic programming over all smaller sums; empty where there is no such sum.
+// The fewest batches that add up to `count`, by dynamic programming over all smaller sums; empty if there is no way.
 std::vector<std::int64_t> shortest_sum(std::int64_t count, const std::vector<BatchRange>& ranges) {
     constexpr auto kNever = std::numeric_limits<std::int64_t>::max();
     const auto size = static_cast<std::size_t>(count) + 1;
@@ -71,7 +71,7 @@ std::size_t choose_profile(const std::vector<Profile>& profiles, const std::vect
     for (std::size_t number = 0; number < profiles.size(); ++number) {
         if (!holds(profiles[number], shapes)) continue;
         std::int64_t largest = 0;
-        double distance = 0;  // twice too large and half as large are equally far
+        double distance = 0;  // twice as large and half as large are equally far
         for (std::size_t input = 0; input < shapes.size(); ++input) {
             const Extent& extent = profiles[number][input];
             largest += extent.most.count();

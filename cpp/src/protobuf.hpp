@@ -1,4 +1,4 @@
-// Protocol buffers field by field, without their schema (https://protobuf.dev/programming-guides/encoding/).
+// Reads protocol buffers field by field, without their schema (https://protobuf.dev/programming-guides/encoding/).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct Field {
     std::string_view whole;   // tag and value
 };
 
-// Takes the next field off a message; empty where it is malformed.
+// Takes the next field off the front of a message; empty if it is malformed.
 std::optional<Field> read_field(std::string_view& rest);
 
 }  // namespace mghft

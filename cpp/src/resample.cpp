@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kSupport = 2.0;  // of the bicubic kernel
 
-// Keys' kernel with a = -0.5, in the order of operations that Pillow has.
+// Keys' kernel with a = -0.5, in Pillow's order of operations.
 double bicubic(double x) {
     constexpr double a = -0.5;
     x = std::fabs(x);
@@ -25,7 +25,7 @@ void plan_axis(Axis& axis, int source, std::int64_t resized, std::int64_t first_
     axis.resized = resized;
     axis.kept = kept;
     const double scale = static_cast<double>(source) / static_cast<double>(resized);
-    const double widened = std::max(scale, 1.0);  // shrinking, the kernel covers more pixels: antialiasing
+    const double widened = std::max(scale, 1.0);  // when shrinking, the kernel covers more pixels (antialiasing)
     const double support = kSupport * widened;
     axis.taps = static_cast<int>(std::ceil(support)) * 2 + 1;
     axis.starts.resize(static_cast<std::size_t>(kept));

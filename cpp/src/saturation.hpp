@@ -1,4 +1,4 @@
-// Whether this CPU computes what an INT8 graph says.
+// Warns if this CPU cannot compute an INT8 graph exactly.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace mghft {
 
-// One sentence where products of a bundle's INT8 graphs can overflow on a CPU; empty where they cannot. As Python's
+// One sentence if products of a bundle's INT8 graphs can overflow on a CPU; else empty. The same as in Python's
 // mghft_export/evaluation/verification/precision_warning.py.
 std::optional<std::string> saturation_warning(const Manifest& manifest, const std::string& precision,
                                               const CpuFeatures& cpu);

@@ -1,4 +1,4 @@
-// The hash by which files and texts are known.
+// The hash that identifies files and texts.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// The shape of a tensor; without memory of its own, so that a hot path may make one.
+// The shape of a tensor. It allocates no memory, so a hot path may make one.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// Strings built of parts.
+// Builds a string from parts.
 #pragma once
 
 #include <sstream>

@@ -10,7 +10,7 @@ TextCache::TextCache(std::size_t most, std::size_t width)
 
 TextCache::Slot& TextCache::bucket(const Digest& key) {
     std::uint64_t number;
-    std::memcpy(&number, key.data(), sizeof number);  // any bytes of a SHA-256 are as good as random
+    std::memcpy(&number, key.data(), sizeof number);  // any bytes of a SHA-256 are practically random
     return buckets_[number % buckets_.size()];
 }
 

@@ -1,4 +1,4 @@
-// Text features of texts that were seen before, in memory: the ones used last are kept.
+// Keeps the features of earlier texts in memory: those of the most recently used texts.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,16 @@
 
 namespace mghft {
 
-// All memory is taken at the start, so that nothing is allocated later; pages that hold nothing are never touched.
+// It allocates all memory at the start and none later. Pages without content are never touched.
 class TextCache {
   public:
-    // `most` texts with features of `width` floats.
+    // Room for `most` texts with features of `width` floats.
     TextCache(std::size_t most, std::size_t width);
 
-    // The features of a text by its hash; null where it is not kept.
+    // The features of a text by its hash; null if they are not kept.
     const float* find(const Digest& key);
 
-    // Keeps features, in the place of those that were used longest ago.
+    // Keeps features; if the cache is full, they replace the least recently used ones.
     void keep(const Digest& key, const float* features);
 
   private:
@@ -27,13 +27,13 @@ class TextCache {
 
     struct Entry {
         Digest key{};
-        Slot chain = kNone;  // the next with the same bucket
+        Slot chain = kNone;  // the next entry in the same bucket
         Slot newer = kNone, older = kNone;
     };
 
     Slot& bucket(const Digest& key);
     Slot look_up(const Digest& key);
-    void take_out(Slot slot);  // of the order of use
+    void take_out(Slot slot);  // removes it from the order of use
     void put_newest(Slot slot);
     void forget_oldest();
 

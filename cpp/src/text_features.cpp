@@ -43,9 +43,9 @@ std::string member(zip_t* archive, const char* name) {
     if (!file || zip_stat(archive, name, 0, &state) != 0 || (state.valid & kNeeded) != kNeeded) {
         throw std::runtime_error("no such array");
     }
-    // numpy.savez stores arrays as they are, so a small file cannot fill the memory.
+    // numpy.savez does not compress, and compressed files are refused, so a small file cannot fill the memory.
     if (state.comp_method != ZIP_CM_STORE) throw std::runtime_error("compressed");
-    // Grown as bytes come, since the size is only what the file claims.
+    // The content grows as bytes arrive, because the size is only the file's claim.
     std::string content;
     char block[1 << 16];
     while (content.size() < state.size) {
@@ -56,7 +56,7 @@ std::string member(zip_t* archive, const char* name) {
     return content;
 }
 
-// What the file says that its features were made with.
+// The ID of the text branch that made the features, according to the file.
 std::string made_with(zip_t* archive) {
     const std::string content = member(archive, "text_branch.npy");
     const NpyArray array = parse_npy(content);
@@ -71,7 +71,7 @@ TextFeatures parse_text_features(std::string_view content, const std::string& na
     const std::string damaged = text(name, " is damaged; make it again with `mghft-export encode-text`");
     try {
         const Archive archive = open_archive(content);
-        // Before anything else is read.
+        // This is checked before anything else is read.
         if (made_with(archive.get()) != text_branch) {
             throw Error(text(name, " was made with another bundle's text branch; run `mghft-export encode-text` again"));
         }

@@ -1,4 +1,4 @@
-// Text features on disk, an .npz as `mghft-export encode-text` writes it.
+// Reads text features from an .npz file of `mghft-export encode-text`.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace mghft {
 
-// Throws Error where it is no such file, was made with another text branch, or has features of another width.
+// Throws Error if it is not a file of features, was made with another text branch, or has features of another width.
 TextFeatures load_text_features(const std::string& path, const std::string& text_branch, std::size_t width);
 
-// The same from the content of a file; `name` stands in messages.
+// The same from the content of a file; messages call it `name`.
 TextFeatures parse_text_features(std::string_view content, const std::string& name, const std::string& text_branch,
                                  std::size_t width);
 

@@ -13,7 +13,7 @@ namespace mghft {
 
 namespace {
 
-// Bytes in memory as libtiff reads a file.
+// Bytes in memory that libtiff reads like a file.
 struct Source {
     std::string_view content;
     std::uint64_t position = 0;
@@ -60,7 +60,7 @@ struct Close {
 using File = std::unique_ptr<TIFF, Close>;
 
 File open_file(Source& source) {
-    // Memory that is not mapped: what the file says of its sizes is then checked at each read.
+    // "m" turns mapping off, so libtiff checks the sizes that the file claims at each read.
     constexpr const char* kMode = "rm";
 #if TIFFLIB_VERSION >= 20221213
     const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(),
@@ -70,7 +70,7 @@ File open_file(Source& source) {
     return File(TIFFClientOpenExt("sticker", kMode, &source, read_bytes, write_nothing, seek, close_nothing, size_of,
                                   nullptr, nullptr, options.get()));
 #else
-    // Older versions know one handler for the whole process.
+    // Older versions have one handler for the whole process.
     TIFFSetErrorHandler(nullptr);
     TIFFSetWarningHandler(nullptr);
     return File(TIFFClientOpen("sticker", kMode, &source, read_bytes, write_nothing, seek, close_nothing, size_of,
@@ -84,7 +84,8 @@ std::uint16_t number_of(TIFF* file, std::uint32_t tag) {
     return value;
 }
 
-// libtiff gives colours multiplied by their alpha; alpha that the file does not call so is none.
+// libtiff returns colours multiplied by their alpha, so they are divided by it. A channel that the file does not call
+// alpha does not count as alpha.
 void divide_by_alpha(Pixels& pixels) {
     for (std::size_t place = 0; place < pixels.values.size(); place += 4) {
         std::uint8_t* pixel = pixels.values.data() + place;
@@ -108,7 +109,7 @@ std::optional<Pixels> decode(std::string_view content, std::uint32_t width, std:
     TIFFRGBAImage image;
     char message[1024] = {};
     if (TIFFRGBAImageBegin(&image, file.get(), 1, message) == 0) return std::nullopt;
-    image.req_orientation = image.orientation;  // it is turned later, as all others are
+    image.req_orientation = image.orientation;  // the image is turned later, as all others are
     std::vector<std::uint32_t> raster(std::size_t{width} * height);
     const bool read = image.width == width && image.height == height &&
                       TIFFRGBAImageGet(&image, raster.data(), width, height) != 0;

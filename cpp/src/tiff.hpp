@@ -1,4 +1,4 @@
-// The first page of a TIFF through libtiff.
+// Reads the first page of a TIFF through libtiff.
 #pragma once
 
 #include <string_view>
@@ -9,10 +9,10 @@ namespace mghft {
 
 bool is_tiff(std::string_view content);
 
-// Throws UnknownRange where the samples are floating-point or have more than 16 bits.
+// Throws UnknownRange if the samples are floating-point or have more than 16 bits.
 MaybeOpened open_tiff(std::string_view content);
 
-// Samples whose black and white nobody knows.
+// The samples' values for black and white are not known.
 struct UnknownRange {};
 
 }  // namespace mghft

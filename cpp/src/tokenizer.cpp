@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::int64_t kMostIds = 1 << 24;
 constexpr std::int64_t kMostLetters = 1000;       // of a word that is looked up; BERT has 100
-constexpr std::size_t kMostCharacters = 100'000;  // of a text; the tokens that count are at its beginning
+constexpr std::size_t kMostCharacters = 100'000;  // of a text; only tokens at its beginning count
 constexpr std::string_view kPrefix = "##";
 
-// What the library does otherwise than BERT is refused, not ignored: ids would differ without a word.
+// Refuses tokenizers that work differently from BERT's: if this were ignored, ids would differ silently.
 void require(bool fits, const JsonValue& value, const char* what) {
     if (!fits) value.fail(what);
 }
@@ -96,7 +96,7 @@ void Tokenizer::read_vocabulary(const std::vector<std::pair<std::string, std::ui
                                 const JsonValue& vocabulary) {
     std::size_t bytes = 0;
     for (const auto& token : tokens) bytes += token.first.size();
-    letters_.reserve(bytes);  // views into it must stay
+    letters_.reserve(bytes);  // it must not move, because views point into it
     starts_.reserve(tokens.size());
     continuations_.reserve(tokens.size());
     for (const auto& [token, number] : tokens) {
@@ -105,7 +105,7 @@ void Tokenizer::read_vocabulary(const std::vector<std::pair<std::string, std::ui
         letters_.insert(letters_.end(), token.begin(), token.end());
         const std::string_view letters(letters_.data() + start, token.size());
         const auto id = static_cast<std::int64_t>(number);
-        starts_[letters] = id;  // of a token that stands twice the last id counts, as in Python
+        starts_[letters] = id;  // if a token comes twice, its last id counts, as in Python
         longest_ = std::max(longest_, letters.size());
         if (letters.substr(0, kPrefix.size()) == kPrefix) continuations_[letters.substr(kPrefix.size())] = id;
     }
@@ -119,7 +119,7 @@ void Tokenizer::encode(std::string_view text, std::size_t max_length, std::vecto
                                 ", of which the model reads the first"));
     }
     found_.clear();
-    // Special tokens in the text itself are taken out before anything is normalised.
+    // Special tokens in the text itself are found before anything is normalised.
     std::size_t start = 0;
     const std::u32string_view all(text_);
     for (std::size_t position = 0; position < all.size();) {

@@ -1,4 +1,4 @@
-// BERT's WordPiece: texts to token ids, as `tokenizers` makes them of the bundle's tokenizer.json.
+// BERT's WordPiece: turns texts into the token ids that `tokenizers` gives with the bundle's tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@ namespace mghft {
 
 class Tokenizer {
   public:
-    // Throws Error where the content is no tokenizer of BERT; `name` stands in the message.
+    // Throws Error if the content is not a tokenizer of BERT; the message calls it `name`.
     Tokenizer(const std::string& content, const std::string& name);
 
-    // [CLS] ... [SEP], at most `max_length` ids: what is longer loses its end. Replaces `ids`.
-    // Throws Error where the text is not valid UTF-8.
+    // Writes [CLS] ... [SEP] into `ids`, at most `max_length` ids; the end of a longer text is cut off.
+    // Throws Error if the text is not valid UTF-8.
     void encode(std::string_view text, std::size_t max_length, std::vector<std::int64_t>& ids);
 
     static constexpr std::int64_t kPad = 0;
@@ -30,7 +30,7 @@ class Tokenizer {
 
     using Vocabulary = std::unordered_map<std::string_view, std::int64_t>;
 
-    std::vector<char> letters_;                                   // of all tokens, one after the other
+    std::vector<char> letters_;                                   // the letters of all tokens, one after the other
     Vocabulary starts_;                                           // tokens that start a word
     Vocabulary continuations_;                                    // tokens after the prefix "##", without it
     std::size_t longest_ = 0;                                     // bytes of the longest token
@@ -39,10 +39,10 @@ class Tokenizer {
     std::int64_t first_ = 0, last_ = 0, unknown_ = 0;
     bool spaces_ideographs_ = true, strips_accents_ = true, lowers_ = true;
 
-    // Kept between calls, so that a call allocates nothing once it has seen a text as long.
+    // Kept between calls, so that a call allocates nothing after a call with a text as long.
     std::u32string text_, normal_, scratch_;
     std::string word_;
-    std::vector<std::size_t> ends_;  // of each code point in word_
+    std::vector<std::size_t> ends_;  // the end of each code point in word_
     std::vector<std::int64_t> found_;
 };
 

@@ -12,7 +12,7 @@ struct Range {
     char32_t first, last;
 };
 
-// Code points from first to last, every `step`-th of them, have their lower case at this distance.
+// Every `step`-th code point from first to last has its lower case at this distance.
 struct LowerRun {
     char32_t first, last, step;
     std::int32_t distance;
@@ -71,8 +71,8 @@ std::uint8_t combining_class(char32_t code) {
     return row == nullptr ? std::uint8_t{0} : row->order;
 }
 
-// Marks between two base characters into the order of their classes. By insertion: std::stable_sort allocates, and
-// marks come in twos and threes.
+// Sorts the marks between two base characters by their classes. It sorts by insertion, because std::stable_sort
+// allocates and there are only two or three marks at a time.
 void order_marks(std::u32string& text) {
     std::size_t base = 0;  // the first mark of the current run
     for (std::size_t index = 0; index < text.size(); ++index) {

@@ -4,9 +4,9 @@ namespace mghft {
 
 namespace {
 
-constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // by length: what is shorter is written shorter
+constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // by length; a smaller code point must be written shorter
 
-// Bytes of the character that starts with this one; 0 where none does.
+// The number of bytes of a character that starts with this byte; 0 if no character does.
 std::size_t length_of(unsigned char first) {
     if (first < 0x80) return 1;
     if (first >= 0xC2 && first < 0xE0) return 2;

@@ -1,4 +1,4 @@
-// UTF-8 to code points and back.
+// Converts UTF-8 to code points and back.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace mghft {
 
-// Appends the code points of a text. Returns false, with nothing appended, where the text is not valid UTF-8.
+// Appends the code points of a text. If the text is not valid UTF-8, appends nothing and returns false.
 bool decode_utf8(std::string_view text, std::u32string& code_points);
 
-// Bytes of a code point in UTF-8.
+// The number of bytes of a code point in UTF-8.
 constexpr std::size_t utf8_size(char32_t code) {
     return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 }

@@ -23,7 +23,7 @@ constexpr std::size_t kMostLines = 256;
 constexpr std::size_t kHashLength = 64;
 constexpr std::int64_t kSettled = 2'000'000'000;  // nanoseconds
 
-// A line of the file is this and the file's hash. Empty where there is no such file any more.
+// The key of a file; a line of files.txt is a key and a hash. Empty if the file does not exist any more.
 std::optional<std::string> key_of(const fs::path& path, const std::optional<FileState>& found) {
     std::error_code error;
     const fs::path whole = fs::canonical(path, error);
@@ -42,7 +42,7 @@ std::optional<std::string> recall(const std::string& key) {
     return std::nullopt;
 }
 
-// Nothing that fails here is an error: the file is then hashed at the next start, too.
+// A failure here is no error: the file is then hashed again at the next start.
 void remember(const std::string& key, const std::string& hash) {
     change_own_lines(kName, kFirstLine, [&](Lines& lines) {
         const std::string path = key.substr(0, kHashLength);
@@ -67,7 +67,7 @@ std::string verified_sha256(const fs::path& path, const MappedFile& file, std::i
     }
     std::string hash = hexadecimal(sha256(file.content()));
     const bool settled = now - std::max(file.state().modified, file.state().changed) >= kSettled;
-    // Nobody may have written to the file while it was hashed.
+    // The hash counts only if nobody wrote to the file while it was hashed.
     if (key && settled && key_of(path, state_of(path)) == key) remember(*key, hash);
     return hash;
 }

@@ -16,13 +16,13 @@ namespace {
 constexpr std::u32string_view kNames[] = {U"intention", U"style", U"main role", U"gesture"};
 constexpr std::u32string_view kApostrophes = U"'\u2019\u2018\u02BC\u2032`\u00B4\uFF07";
 
-// Python's str.isspace, and \s of its regular expressions.
+// The same as Python's str.isspace and \s of its regular expressions.
 bool is_space(char32_t code) {
     return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 ||
            (code >= 0x80 && unicode::is_space(code));
 }
 
-// Lower case as Python's re.IGNORECASE compares letters of ASCII.
+// The lower case with which Python's re.IGNORECASE compares ASCII letters.
 char32_t folded(char32_t code) {
     if (code >= U'A' && code <= U'Z') return code + 32;
     if (code == 0x130 || code == 0x131) return U'i';
@@ -31,7 +31,7 @@ char32_t folded(char32_t code) {
     return code;
 }
 
-// A regular expression of the few parts that the markers need, read from left to right.
+// Matches the few parts of a regular expression that the markers need, from left to right.
 class Reader {
   public:
     Reader(std::u32string_view text, std::size_t position) : text_(text), position_(position) {}
@@ -62,7 +62,7 @@ class Reader {
     std::size_t position_;
 };
 
-// The view whose marker starts here.
+// The view of the marker that starts at `position`, if any.
 std::optional<std::size_t> marker_at(std::u32string_view text, std::size_t position) {
     Reader start(text, position);
     if (!(start.word(U"#") && start.spaces(0) && start.word(U"the") && start.spaces(1) && start.word(U"sticker") &&
@@ -89,7 +89,7 @@ const std::u32string& decoded(std::string_view text) {
     return code_points;
 }
 
-// The same of a text that says something.
+// The same for a text that must not be blank.
 const std::u32string& read_text(std::string_view text) {
     if (is_blank(text)) throw Error("the sticker's text is empty; describe the sticker or use the interpreter");
     return decoded(text);

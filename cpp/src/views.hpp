@@ -8,15 +8,15 @@ namespace mghft {
 
 using Views = std::array<std::string_view, 4>;
 
-// Cuts a text at its markers ("#The sticker's intention", ...), which may stand in any order and in any spacing and
-// case; each view reaches from its marker to the next, stripped. A view without a marker is the whole text.
-// Throws Error where the text is empty or not valid UTF-8.
+// Cuts a text at its markers ("#The sticker's intention", ...), which may come in any order, spacing and case. Each
+// view reaches from its marker to the next, stripped. A view without a marker is the whole text.
+// Throws Error if the text is empty or not valid UTF-8.
 Views split_views(std::string_view text);
 
-// Whether a text holds nothing but spaces. Throws Error where it is not valid UTF-8.
+// Whether a text has only spaces. Throws Error if it is not valid UTF-8.
 bool is_blank(std::string_view text);
 
-// Throws Error where the text holds nothing but spaces, or is not valid UTF-8.
+// Throws Error if the text has only spaces, or is not valid UTF-8.
 void require_text(std::string_view text);
 
 }  // namespace mghft

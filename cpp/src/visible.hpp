@@ -1,4 +1,4 @@
-// What is shown on a terminal: names and messages of strangers do not command it.
+// Makes names and messages of strangers safe to show, so that they cannot control the terminal.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace mghft {
 
-// A text in which every character can be shown: line ends, escapes and bytes that are no UTF-8 as \n, \x1b, \xff. What is
-// printable stays as it is. mghft-export does the same (mghft_export/terminal.py).
+// The text with line ends, escapes and bytes that are not UTF-8 written as \n, \x1b, \xff; printable characters stay as
+// they are. mghft-export does the same (mghft_export/terminal.py).
 std::string visible(std::string_view text);
 
 }  // namespace mghft

@@ -20,7 +20,7 @@ struct Delete {
 
 using Decoder = std::unique_ptr<WebPAnimDecoder, Delete>;
 
-// Empty where the content is damaged.
+// Empty if the content is damaged.
 Decoder open_decoder(const std::string& content, WebPAnimInfo& info) {
     const WebPData data{reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
     WebPAnimDecoderOptions options;
@@ -35,7 +35,7 @@ std::optional<Pixels> decode_frame(const std::string& content, std::size_t index
     WebPAnimInfo info;
     const Decoder decoder = open_decoder(content, info);
     if (!decoder) return std::nullopt;
-    std::uint8_t* canvas = nullptr;  // the decoder's
+    std::uint8_t* canvas = nullptr;  // owned by the decoder
     for (std::size_t number = 0; number <= index; ++number) {
         int time = 0;
         if (WebPAnimDecoderGetNext(decoder.get(), &canvas, &time) == 0) return std::nullopt;
@@ -68,13 +68,13 @@ void append_chunk(std::string& target, std::string_view kind, std::string_view d
 }
 
 struct Chunks {
-    std::string pixels;  // a WebP file without anything beside them
+    std::string pixels;  // a WebP file with only the chunks that pixels need
     std::vector<std::string> exif, xmp;
     std::string profile;
 };
 
 Chunks read_chunks(std::string_view content) {
-    constexpr int kMetadataFlags = 0x20 | 0x08 | 0x04;  // of VP8X: profile, EXIF, XMP
+    constexpr int kMetadataFlags = 0x20 | 0x08 | 0x04;  // flags of the VP8X chunk: profile, EXIF, XMP
     Chunks chunks;
     std::string body = "WEBP";
     for (std::size_t position = 12; position + 8 <= content.size();) {

@@ -1,4 +1,4 @@
-// WebP: libwebp is given the chunks that pixels need, in a container whose length is right.
+// WebP: gives libwebp only the chunks that the pixels need, in a container with the right length.
 #pragma once
 
 #include <string_view>

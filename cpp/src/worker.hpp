@@ -1,4 +1,4 @@
-// A thread that does one job at a time, so that a branch runs beside another.
+// A thread that does one job at a time, so that two branches can run at the same time.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +13,7 @@ class Worker {
   public:
     using Job = void (*)(void*);
 
-    // The job is done again and again, once for each start.
+    // The job runs once for each start.
     Worker(Job job, void* argument) : job_(job), argument_(argument), thread_([this] { serve(); }) {}
 
     ~Worker() {
@@ -68,7 +68,7 @@ class Worker {
     std::condition_variable changed_;
     std::exception_ptr failure_;
     bool busy_ = false, ends_ = false;
-    std::thread thread_;  // last: it uses the others
+    std::thread thread_;  // declared last, because it uses the other members
 };
 
 }  // namespace mghft

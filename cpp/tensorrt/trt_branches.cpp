@@ -10,7 +10,7 @@ namespace mghft {
 
 namespace {
 
-// The library that is loaded has to be the one of the headers; the fourth number is the headers' alone.
+// The loaded library must have the headers' version. Only the headers have the fourth number.
 std::string tensorrt_version() {
     if (getInferLibVersion() != NV_TENSORRT_MAJOR * 10000 + NV_TENSORRT_MINOR * 100 + NV_TENSORRT_PATCH) {
         throw Error(text("this program was built with TensorRT ", NV_TENSORRT_MAJOR, ".", NV_TENSORRT_MINOR, ".",

@@ -6,7 +6,7 @@
 
 namespace mghft {
 
-// Throws Error where the engines are of another version or GPU, or no GPU can be used.
+// Throws Error if the engines are for another version or GPU, or no GPU can be used.
 Branches open_engines(const Bundle& bundle, const EngineFolder& folder, const Options& options);
 
 }  // namespace mghft

@@ -1,4 +1,4 @@
-// What TensorRT says: its errors, for the sentences that are made of them.
+// TensorRT's error messages, from which this library makes its sentences.
 #pragma once
 
 #include <NvInfer.h>
@@ -8,11 +8,11 @@
 
 namespace mghft {
 
-// TensorRT's messages: the last error is kept for ours, nothing is printed.
+// Keeps TensorRT's last error for our messages and prints nothing.
 class TrtLog final : public nvinfer1::ILogger {
   public:
-    // TensorRT keeps the first logger that it is given as long as anything of it lives, so all sessions share one,
-    // which is never destroyed.
+    // TensorRT keeps the first logger that it gets for as long as any of its objects lives. So all sessions share one
+    // logger, which is never destroyed.
     static TrtLog& shared();
 
     void log(Severity severity, const char* message) noexcept override;

@@ -10,7 +10,7 @@ namespace mghft {
 
 namespace {
 
-constexpr std::size_t kMostContexts = 8;  // a context holds megabytes beside the shared memory
+constexpr std::size_t kMostContexts = 8;  // each context takes some megabytes beside the shared memory
 
 nvinfer1::Dims dims_of(const Shape& shape) {
     nvinfer1::Dims dims{};
@@ -72,7 +72,7 @@ TrtRun& TrtRuns::prepare(std::size_t profile, const std::vector<Shape>& inputs, 
     for (const std::string& name : outputs_) {
         output_shapes.push_back(shape_of(context->getTensorShape(name.c_str()), name));
     }
-    TrtRun& run = runs_.emplace_front();  // only now, that nothing can fail
+    TrtRun& run = runs_.emplace_front();  // last, so that nothing can fail after it
     run.profile = profile;
     run.inputs = inputs;
     run.outputs = std::move(output_shapes);
@@ -86,7 +86,7 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
             check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
             run.graph.reset();
         }
-        run.addresses.clear();  // should one be refused, none is taken for set
+        run.addresses.clear();  // if TensorRT refuses one, none counts as set
         for (std::size_t index = 0; index < addresses.size(); ++index) {
             const std::string& name = index < inputs_.size() ? inputs_[index] : outputs_[index - inputs_.size()];
             require_trt(run.context->setTensorAddress(name.c_str(), addresses[index]), "the address of " + name);
@@ -95,9 +95,9 @@ void TrtRuns::execute(TrtRun& run, const std::vector<void*>& addresses, cudaStre
         run.warm = false;
     }
     if (cuda_graphs_ && run.capturable && run.warm && !run.graph.captured()) {
-        // Some layers cannot be captured. The context stays usable, so it runs without a graph from then on.
+        // Some layers cannot be captured. The context stays usable, so from then on it runs without a graph.
         run.capturable = run.graph.capture(stream, [&] { return run.context->enqueueV3(stream); });
-        if (!run.capturable) TrtLog::shared().take_error();  // said of the capture, and of no later failure
+        if (!run.capturable) TrtLog::shared().take_error();  // the error is about the capture, not a later failure
     }
     if (run.graph.captured()) {
         run.graph.launch(stream);

@@ -1,8 +1,8 @@
 // Execution contexts of one engine, one for each set of input shapes, and their CUDA graphs.
 //
-// A graph holds the shapes and addresses it was captured with, and changing a context invalidates what was captured
-// from it; so each set of shapes keeps a context of its own. The contexts share one block of activation memory, since a
-// session runs one at a time.
+// A graph holds the shapes and addresses that it was captured with, and changing a context invalidates the graph that
+// was captured from it. So each set of shapes has its own context. The contexts share one block of activation memory,
+// because a session runs one of them at a time.
 #pragma once
 
 #include <NvInfer.h>
@@ -20,10 +20,10 @@ namespace mghft {
 // A captured run.
 class CudaGraph {
   public:
-    // Records what `enqueue` queues on the stream, without running it; false where that cannot be captured.
+    // Records what `enqueue` queues on the stream, without running it; false if it cannot be captured.
     template <typename Enqueue>
     bool capture(cudaStream_t stream, Enqueue enqueue) {
-        // Other threads may allocate memory meanwhile: only this one is held to what a capture allows.
+        // Other threads may allocate memory meanwhile: the limits of a capture apply only to this thread.
         if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) return failed();
         const bool queued = enqueue();
         cudaGraph_t graph = nullptr;
@@ -61,11 +61,11 @@ class CudaGraph {
 struct TrtRun {
     std::size_t profile = 0;
     std::vector<Shape> inputs, outputs;
-    std::vector<const void*> addresses;  // of inputs and outputs, as they are set
-    bool warm = false;                   // it has run with these addresses, so that TensorRT has no deferred work left
+    std::vector<const void*> addresses;  // the addresses set for inputs and outputs
+    bool warm = false;                   // it has run with these addresses, so TensorRT has no deferred work left
     bool capturable = true;
     std::unique_ptr<nvinfer1::IExecutionContext> context;
-    CudaGraph graph;  // goes before its context
+    CudaGraph graph;  // destroyed before its context
 };
 
 class TrtRuns {
@@ -73,12 +73,12 @@ class TrtRuns {
     TrtRuns(nvinfer1::ICudaEngine& engine, std::vector<std::string> inputs, std::vector<std::string> outputs,
             bool cuda_graphs);
 
-    // The context for a profile and input shapes, made where there is none. Throws Error where TensorRT refuses the
-    // shapes or memory is short. Of eight contexts the one used longest ago makes room.
+    // The context for a profile and input shapes; it is made if it does not exist. At eight contexts, a new one
+    // replaces the least recently used. Throws Error if TensorRT refuses the shapes or memory is short.
     TrtRun& prepare(std::size_t profile, const std::vector<Shape>& inputs, cudaStream_t stream);
 
-    // Queues one run: the first plainly, the next ones as a captured graph while addresses stay.
-    // `addresses` are of all inputs and then all outputs.
+    // Queues one run: the first as it is, later ones as a captured graph while the addresses stay the same.
+    // `addresses` has those of all inputs and then of all outputs.
     void execute(TrtRun& run, const std::vector<void*>& addresses, cudaStream_t stream);
 
   private:
@@ -88,10 +88,10 @@ class TrtRuns {
     std::vector<std::string> inputs_, outputs_;
     bool cuda_graphs_;
     DeviceMemory activations_;
-    std::list<TrtRun> runs_;  // the one used last first; after the memory, so that it goes before it
+    std::list<TrtRun> runs_;  // most recently used first; declared after the memory, so destroyed before it
 };
 
-// Throws Error, which names what TensorRT refused.
+// Throws Error if `done` is false; the message names what TensorRT refused.
 void require_trt(bool done, const std::string& what);
 
 }  // namespace mghft

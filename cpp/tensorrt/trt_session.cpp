@@ -22,7 +22,7 @@ std::size_t bytes_of(const TensorEntry& tensor, const Shape& shape) {
     return std::max<std::size_t>(std::size_t(shape.count()) * type_size(tensor.type), 1);
 }
 
-// The engine's tensor must be the graph's.
+// Requires that the engine's tensor is the same as the graph's.
 void require_tensor(const nvinfer1::ICudaEngine& engine, const TensorEntry& entry, nvinfer1::TensorIOMode mode,
                     const std::string& name) {
     bool same = engine.getTensorIOMode(entry.name.c_str()) == mode &&
@@ -30,7 +30,7 @@ void require_tensor(const nvinfer1::ICudaEngine& engine, const TensorEntry& entr
     const nvinfer1::Dims dims = engine.getTensorShape(entry.name.c_str());
     same = same && dims.nbDims == static_cast<int32_t>(entry.shape.size());
     for (std::size_t index = 0; same && index < entry.shape.size(); ++index) {
-        // A dimension that the profile leaves no choice may be fixed in the engine.
+        // If the profiles allow only one value of a dimension, the engine may have it fixed.
         same = entry.shape[index] < 0 || dims.d[index] == entry.shape[index];
     }
     if (!same) {
@@ -80,7 +80,8 @@ TrtSession::TrtSession(const std::string& plan, const std::string& name, const G
 }
 
 TrtSession::~TrtSession() {
-    // Nothing of a session may go while the GPU works with it. After a failure of the GPU there is nobody to tell.
+    // A session's memory must not be freed while the GPU works with it. A failure of the GPU is ignored here, because a
+    // destructor cannot report it.
     (void)cudaSetDevice(device_.number());
     (void)cudaStreamSynchronize(stream_->get());
 }
@@ -108,7 +109,7 @@ void TrtSession::read_profiles() {
 }
 
 void* TrtSession::reserve(DeviceMemory& memory, std::size_t size) {
-    // What is on the stream may still use the memory that is given back.
+    // Work on the stream may still use the memory that is freed.
     if (size > memory.size()) stream_->synchronize();
     return memory.reserve(size);
 }

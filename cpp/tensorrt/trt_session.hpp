@@ -1,4 +1,4 @@
-// One TensorRT engine on the GPU: streams, graphs, buffers that are kept.
+// Runs one TensorRT engine on the GPU, with streams, CUDA graphs and buffers that it keeps between runs.
 #pragma once
 
 #include <NvInfer.h>
@@ -18,14 +18,14 @@ namespace mghft {
 struct TrtSessionOptions {
     bool host_code = false;             // the engine brings code for the host, as version-compatible ones do
     bool cuda_graphs = true;            // launch each set of shapes as one graph
-    bool keeps_outputs = false;         // on the device, for another session on the same stream
-    const ImageEntry* image = nullptr;  // prepare images on the GPU, as this says
+    bool keeps_outputs = false;         // keep outputs on the device, for another session on the same stream
+    const ImageEntry* image = nullptr;  // how to prepare images on the GPU; null for not at all
 };
 
 class TrtSession final : public Session {
   public:
-    // `plan` is the content of an engine file, `name` stands in messages; sessions that are connected share a stream.
-    // Throws Error where the engine does not load, or its tensors are not the graph's.
+    // `plan` is the content of an engine file; messages call it `name`. Connected sessions share a stream.
+    // Throws Error if the engine does not load, or its tensors are not the graph's.
     TrtSession(const std::string& plan, const std::string& name, const GraphEntry& entry,
                std::shared_ptr<CudaStream> stream, const TrtSessionOptions& options);
     ~TrtSession() override;
@@ -41,13 +41,13 @@ class TrtSession final : public Session {
     const void* output(std::size_t index) const override;
 
   private:
-    // A tensor. Host memory is written again only after the copy from it is done.
+    // A tensor. Its host memory is written again only after the last copy from it is done.
     struct Slot {
         Shape shape;
         PinnedMemory host;
         DeviceMemory device;
         CudaEvent copied;
-        void* address = nullptr;  // on the device, of this or of another session
+        void* address = nullptr;  // on the device, in this session's or another session's memory
         bool to_upload = false;
     };
 

@@ -1,1 +1,1 @@
-"""What programs call: one function or class a file, and the command line calls them, too."""
+"""The Python API: one function or class per file. The command line calls them, too."""

@@ -1,4 +1,4 @@
-"""Precisions that are added to a bundle and compared with its float32 graphs at once."""
+"""Add precisions to a bundle, and compare them with its float32 graphs right away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.dataset import StickerSet
 
 QUICK = 32
-"""Stickers that new precisions are verified on, in a minute for the paper's size; `mghft-export verify` takes all."""
+"""Stickers to verify new precisions on; they take a minute at the paper's size. `mghft-export verify` uses all."""
 
 
 def add_verified_precisions(
@@ -27,16 +27,19 @@ def add_verified_precisions(
     on_step: Callable[[str], None] = lambda _: None,
     on_stickers: OnStickers = no_report,
 ) -> tuple[Bundle, dict[str, PrecisionVerification]]:
-    """Add precisions, and compare them with fp32 on some stickers of the data set or else the calibration set.
+    """Add precisions, and compare them with fp32 on some stickers.
+
+    The stickers come from the data set, or from the calibration set if there is no data set.
 
     Args:
-        on_step: called with what starts.
-        on_stickers: called with how many stickers of that are done, and how many there are.
+        on_step: called with a description of each step when it starts.
+        on_stickers: called with how many stickers of the step are done, and how many there are.
 
     Raises:
-        MGHFTError: as :func:`~mghft_export.precision.add_graphs.add_precisions`; or the stickers do not fit the model.
+        MGHFTError: the stickers do not fit the model, or :func:`~mghft_export.precision.add_graphs.add_precisions`
+            raises it.
     """
-    # Stickers that do not fit the model are found before the work, not after; the calibration looks at its set itself.
+    # The data set is checked before the work starts. The calibration checks its own set.
     if data is not None:
         chosen = data_set_stickers(data, bundle.manifest, split=list(data.splits)[-1], limit=QUICK)
     texts = TextCache()

@@ -1,4 +1,4 @@
-"""Engines of a bundle: what `mghft-export trt` does."""
+"""Build engines of a bundle, as `mghft-export trt` does."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class BuiltEngines:
     """What a build made.
 
     Attributes:
-        folder: of the engines, as :func:`mghft_export.load` takes it.
-        info: what is in `build.json`: layers, fused attentions, profiles.
-        added: how graphs that the bundle lacked compare with float32; empty where it had them.
+        folder: the folder of the engines; :func:`mghft_export.load` takes it as `engine`.
+        info: the content of `build.json`: layers, fused attentions, profiles.
+        added: the comparison with float32 of graphs that the build had to add; empty if the bundle had all graphs.
     """
 
     folder: Path
@@ -49,8 +49,8 @@ class Build:
     """A build that this machine can do.
 
     Attributes:
-        missing: how the graphs of a precision that the bundle lacks are made, and that for people; None where it has
-            them.
+        missing: how to make the graphs if the bundle lacks them: the options, and a phrase that describes them. None if
+            the bundle has the graphs.
     """
 
     bundle: Bundle
@@ -60,10 +60,10 @@ class Build:
     missing: tuple[PrecisionOptions, str] | None
 
     def plan(self) -> EnginePlan:
-        """What is built, where the bundle has the graphs.
+        """Plan the engines. The bundle must have the graphs.
 
         Raises:
-            EngineError: the bundle lacks them, or they do not take what is asked for.
+            EngineError: the bundle lacks the graphs, or the graphs do not support the options.
         """
         return plan_engines(self.bundle, self.options, self.backend, self.gpu)
 
@@ -85,25 +85,25 @@ def build_engines(
     on_progress: Callable[[str, str, float], None] = lambda *_: None,
     on_warning: Callable[[str], None] = lambda _: None,
 ) -> BuiltEngines:
-    """Build TensorRT or TensorRT-RTX engines of a bundle, into its folder.
+    """Build TensorRT or TensorRT-RTX engines of a bundle inside its folder.
 
     Args:
-        precision: `fp16`, `int8` (over FP16) or `fp32`. Graphs that the bundle lacks are made first.
-        targets: TensorRT-RTX, ahead of time: GPUs to build for, as `sm89`; Ampere and later by default.
-        backend: `auto` takes TensorRT where it is installed and sees a GPU, else TensorRT-RTX.
+        precision: `fp16`, `int8` (with FP16 for the rest) or `fp32`. Missing graphs are made first.
+        targets: GPUs that TensorRT-RTX builds for ahead of time, for example `sm89`; Ampere and later by default.
+        backend: `auto` takes TensorRT if it is installed and sees a GPU, otherwise TensorRT-RTX.
         branches: `vision`, `text`, `fusion`, or some of them.
-        batches: minimum, optimum and maximum of stickers, once for each profile.
-        text_length: minimum, optimum and maximum of tokens; all that the model takes by default.
-        workspace: bytes; half of what is free by default (TensorRT).
+        batches: minimum, optimum and maximum batch of each profile, in stickers.
+        text_length: minimum, optimum and maximum number of tokens; the model's whole range by default.
+        workspace: bytes of workspace; half of the free GPU memory by default (TensorRT).
         flags: builder level, TF32, compatibility, refitting.
-        verify: compare graphs that are made first with float32.
-        on_step: called with what starts.
-        on_stickers: called with how many stickers of that step are done, and how many there are.
-        on_progress: called with a branch, the builder's phase and the part of it that is done, 0 to 1.
-        on_warning: called with a sentence.
+        verify: compare newly made graphs with float32.
+        on_step: called with a description of each step when it starts.
+        on_stickers: called with how many stickers of the step are done, and how many there are.
+        on_progress: called with a branch, the builder's phase, and the fraction of the phase that is done (0 to 1).
+        on_warning: called with the text of each warning.
 
     Raises:
-        EngineError: the package, the version or this machine cannot build it; nothing is written then.
+        EngineError: the package, its version or this machine cannot build the engines. Nothing is written.
     """
     length = None if text_length is None else MinOptMax(*text_length)
     options = BuildOptions(
@@ -130,10 +130,10 @@ def prepare_build(
     backend: Literal["auto", "tensorrt", "rtx"] = "auto",
     on_warning: Callable[[str], None] = lambda _: None,
 ) -> Build:
-    """Choose the package, and check what is asked for against it and this machine; nothing is written.
+    """Choose the package, and check the options against it and this machine. Nothing is written.
 
     Raises:
-        EngineError: they cannot build it.
+        EngineError: the package or this machine cannot build the engines.
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
     gpu = find_gpu()
@@ -154,7 +154,7 @@ def add_missing(
     on_step: Callable[[str], None] = lambda _: None,
     on_stickers: OnStickers = no_report,
 ) -> tuple[Build, Mapping[str, PrecisionVerification]]:
-    """Make the graphs that the bundle lacks, as its others were made, and compare them with float32.
+    """Make the graphs that the bundle lacks in the way its other graphs were made, and compare them with float32.
 
     Raises:
         MGHFTError: the calibration set cannot be used.

@@ -1,4 +1,4 @@
-"""How good a model is on labelled stickers: what `mghft-export eval` does for one model."""
+"""Evaluate a model on labelled stickers, as `mghft-export eval` does for one model."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def evaluate(
     """Evaluate a bundle or a checkpoint on labelled stickers.
 
     Args:
-        data: a data set; docs/datasets.md has the layouts that are read.
-        split: test by default, or all where there are no splits.
+        data: a data set; docs/datasets.md lists the supported layouts.
+        split: the split to evaluate on: test by default, or all stickers if there are no splits.
         topics: only stickers of these packs or styles; all by default.
-        precision: of a bundle's graphs.
-        provider: what runs a bundle's graphs; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
+        precision: precision of a bundle's graphs.
+        provider: what runs a bundle's graphs; for a checkpoint, the PyTorch device `cpu` or `cuda`.
         engine: a folder of engines, or its name in the bundle's `engines/`.
-        batch: stickers that run together.
-        resample: what the bootstrap of the intervals draws.
-        seed: of the bootstrap.
+        batch: stickers per batch.
+        resample: what the bootstrap draws for the confidence intervals: stickers, file stems or topics.
+        seed: seed of the bootstrap.
         skip_bad: leave out rows and stickers that cannot be used.
-        on_batch: called with how many stickers more are done.
+        on_batch: called after each batch with its number of stickers.
 
     Returns:
-        `.metrics` has accuracy, macro-F1 and the confusion matrix, `.predictions` logits and labels.
+        `.metrics` has accuracy, macro-F1 and the confusion matrix; `.predictions` has logits and labels.
 
     Raises:
-        DataError: the data set cannot be read, or has other classes than the model.
-        MGHFTError: the model cannot be read, or cannot run like that.
+        DataError: the data set cannot be read, or its classes differ from the model's.
+        MGHFTError: the model cannot be read, or cannot run with these options.
     """
     stickers = data if isinstance(data, StickerSet) else load_dataset(Path(data), skip_bad=skip_bad)
     place = model.root if isinstance(model, Bundle) else Path(model)

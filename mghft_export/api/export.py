@@ -1,4 +1,4 @@
-"""A checkpoint becomes a verified bundle: what `mghft-export onnx` does."""
+"""Export a checkpoint as a verified bundle, as `mghft-export onnx` does."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Exported:
 
     Attributes:
         bundle: the bundle that was written.
-        note: what was taken of the checkpoint's file, and what was not; empty where there is nothing to say.
-        verification: float32 against PyTorch as released; None where it was skipped.
-        precisions: other precisions against float32, by name; empty where that was skipped.
+        note: what was read from the checkpoint's file and what was ignored; empty if there is nothing to say.
+        verification: comparison of float32 with PyTorch as released; None if it was skipped.
+        precisions: comparison of the other precisions with float32, by name; empty if it was skipped.
     """
 
     bundle: Bundle
@@ -70,31 +70,31 @@ def export(
     """Export a checkpoint as a bundle of ONNX graphs, and verify it.
 
     Args:
-        checkpoint: a file, or `hf://owner/name`; mghft-mini, the trained model that comes along, by default.
-        output: the bundle's folder; a bundle that is there is replaced.
-        precisions: beside fp32: `fp16`, `int8` (which makes `int8-fp16`, too) or `int8-fp16`.
-        random_weights: no checkpoint, but an architecture (`paper`) with random weights, to measure speed with.
-        seed: of the random weights.
-        weights: of a checkpoint with both: `model`, or `ema`, the moving average.
-        text_weights: what you say of a checkpoint's text weights.
-        image_size: height and width, multiples of 32; as trained by default.
+        checkpoint: a file, or `hf://owner/name`; by default mghft-mini, the trained model in the package.
+        output: the bundle's folder; an existing bundle is replaced.
+        precisions: precisions to add to fp32: `fp16`, `int8` (which also makes `int8-fp16`) or `int8-fp16`.
+        random_weights: an architecture (`paper`) to use with random weights instead of a checkpoint, to measure speed.
+        seed: seed of the random weights.
+        weights: which weights to take if a checkpoint has both: `model`, or `ema`, the moving average.
+        text_weights: where the checkpoint's text weights are; by default the checkpoint says.
+        image_size: height and width in pixels, multiples of 32; as trained by default.
         views: `joined` or `separate`; as trained by default.
-        pooling: `all` or `masked` text positions; as trained by default.
-        tokenizer: a tokenizer.json, a vocab.txt or a folder with one; BERT-base-uncased's by default.
-        background: the colour that transparent stickers are put on.
+        pooling: text positions to average: `all`, with padding, or `masked`, without it; as trained by default.
+        tokenizer: a tokenizer.json, a vocab.txt, or a folder with one of them; BERT-base-uncased's by default.
+        background: the colour behind transparent stickers.
         opset: ONNX operator set.
         single_file: also write `mghft.onnx`, all branches as one graph.
         data: a data set to verify on; synthetic stickers by default.
-        tolerance: the largest difference of a logit from PyTorch's.
+        tolerance: the largest allowed difference of a logit from PyTorch's.
         verify: compare fp32 with PyTorch, and other precisions with fp32.
-        calibration: how other precisions are made.
-        on_step: called with what starts.
-        on_stickers: called with how many stickers of that step are done, and how many there are.
+        calibration: how to make the other precisions.
+        on_step: called with a description of each step when it starts.
+        on_stickers: called with how many stickers of the step are done, and how many there are.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
-        ExportError: a graph is not what it must be, or differs from PyTorch; nothing is written then.
-        MGHFTError: an option is not known, or the disk is full.
+        ExportError: a graph is invalid, or differs from PyTorch. Nothing is written.
+        MGHFTError: an option is unknown, or the disk is full.
     """
     unknown = [name for name in precisions if name not in PRECISIONS]
     if unknown:
@@ -128,5 +128,5 @@ def export(
 
 
 def both_forms(precisions: Sequence[str]) -> set[str]:
-    """INT8 has two forms, for CPUs and for GPUs, of the same ranges; the first one brings the second."""
+    """Add `int8-fp16`, INT8's form for GPUs, if `int8`, its form for CPUs, is wanted; both have the same ranges."""
     return {*precisions, *(("int8-fp16",) if "int8" in precisions else ())}

@@ -1,4 +1,4 @@
-"""A bundle ready to classify stickers: what a back end holds on to."""
+"""A bundle that is ready to classify stickers. A back end keeps it open."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mghft_export.stickers.any_image import AnyImage, is_one_image, rgb_image
 Images = Sequence[AnyImage]
 
 BATCH = 32
-"""Stickers that run together, unless a caller says another number."""
+"""Stickers per batch, unless the caller gives another number."""
 
 
 def load(
@@ -39,12 +39,12 @@ def load(
         bundle: the folder that `mghft-export onnx` or :func:`mghft_export.export` wrote.
         precision: which of the bundle's graphs to run: `fp32`, `fp16`, `int8` or `int8-fp16`.
         provider: what runs them: `cpu`, `cuda` or `tensorrt` (ONNX Runtime), `openvino` or `openvino-bf16`.
-        engine: run TensorRT engines instead: a folder, or its name in the bundle's `engines/`. Engines have a precision
-            of their own.
+        engine: run TensorRT engines instead: a folder, or its name in the bundle's `engines/`. Engines have their
+            own precision.
         threads: CPU threads of one operator; all cores by default.
 
     Raises:
-        BundleError: there is no such bundle, or one of its files was changed.
+        BundleError: the bundle does not exist, or one of its files was changed.
         MGHFTError: the provider or the engine cannot be used on this machine.
 
     >>> model = load(bundle)
@@ -64,10 +64,10 @@ class Model:
 
     Attributes:
         class_names: the emotions, in the order of the probabilities.
-        precision: of the graphs or engines that run.
-        trained: False for a model of random weights, whose predictions mean nothing.
-        takes_no_text: the model was trained to judge an image without a text, too.
-        warnings: sentences on this precision, as that it missed its accuracy budget.
+        precision: precision of the graphs or engines that run.
+        trained: False if the weights are random; predictions are then meaningless.
+        takes_no_text: True if the model was also trained to judge an image without a text.
+        warnings: sentences about this precision, for example that it missed its accuracy budget.
     """
 
     def __init__(self, pipeline: Pipeline, bundle: Bundle) -> None:
@@ -86,7 +86,7 @@ class Model:
         self._lock = threading.Lock()
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too; it is taken for a path
+    def predict(  # type: ignore[overload-overlap]  # a str is also a Sequence[str]; here it is a path
         self,
         images: AnyImage,
         text: str | None = None,
@@ -121,12 +121,12 @@ class Model:
         Args:
             images: a path, the bytes of a file, a PIL image, or a uint8 array [H, W], [H, W, 3] or [H, W, 4] (RGB or
                 RGBA); or a list of any of these.
-            text: of the sticker; for a list, a list with one text for each. None, or an empty text, where the model
-                judges images alone, too.
-            features: in place of texts, what :meth:`encode_texts` made of them: [4, C] for one sticker, [N, 4, C]
-                for N.
-            frame: of an animation: `first`, `middle`, or a number from 0.
-            batch: stickers that run together.
+            text: the sticker's text; for a list of stickers, a list with one text for each. It may be None or empty if
+                the model was also trained without text.
+            features: the output of :meth:`encode_texts`, instead of texts: [4, C] for one sticker, [N, 4, C] for
+                N.
+            frame: frame of an animation: `first`, `middle`, or a number from 0.
+            batch: stickers per batch.
 
         Raises:
             StickerError: an image cannot be read, the numbers of images and texts differ, or a text is missing.
@@ -151,7 +151,7 @@ class Model:
         """Encode texts once, to classify many images with them: [4, C] for one text, [N, 4, C] for N.
 
         Raises:
-            StickerError: a text is empty, and the model has learned nothing for that.
+            StickerError: a text is empty, and the model was not trained without text.
         """
         single = isinstance(texts, str)
         many = self._texts(texts, 1 if single else len(texts), single)
@@ -160,13 +160,13 @@ class Model:
         return found[0] if single else found
 
     def warm_up(self, batch: int = 1) -> None:
-        """Run a plain image once with a batch of this size, so that the first request does not wait for it."""
+        """Run a plain image once at this batch size, so that the first request is not slower than the others."""
         images = [np.zeros((8, 8, 3), np.uint8)] * batch
         texts = None if self.takes_no_text else ["a sticker"] * batch
         self.predict(images, texts, batch=batch)
 
     def close(self) -> None:
-        """Give memory back. The model cannot be used any more; a second call does nothing."""
+        """Free the memory. The model cannot be used afterwards; a second call does nothing."""
         with self._lock:
             if self._pipeline is not None:
                 self._pipeline.close()
@@ -216,7 +216,7 @@ class Model:
         return texts
 
     def _features(self, features: npt.ArrayLike, count: int, single: bool) -> FloatArray:
-        """[count, 4, C]."""
+        """The features as an array [count, 4, C]."""
         try:
             found = np.asarray(features, np.float32)
         except (TypeError, ValueError) as error:
@@ -237,7 +237,7 @@ class Model:
         return np.zeros((0, 4, self._opened().feature_width), np.float32)
 
     def _pixels(self, images: list[Any], first: int, single: bool, frame: str | int) -> FloatArray:
-        """[B, 3, H, W]; images are read in several threads."""
+        """The pixels [B, 3, H, W] of images; several threads read them."""
         pipeline = self._opened()
 
         def read(number: int) -> FloatArray:

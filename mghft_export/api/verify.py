@@ -1,4 +1,4 @@
-"""What a bundle's precisions cost, against its float32 graphs: what `mghft-export verify` does."""
+"""Compare a bundle's precisions with its float32 graphs, as `mghft-export verify` does."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def verify(
     provider: str = "cpu",
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Mapping[str, PrecisionVerification]:
-    """Compare precisions with float32 on stickers, and note the result in the bundle's manifest.
+    """Compare precisions with float32 on stickers, and record the result in the bundle's manifest.
 
     Args:
-        precisions: all but fp32 by default.
-        data: a data set; the calibration set that the bundle was made with by default.
-        split: of the data set: test by default, or all where there are no splits.
-        limit: at most so many stickers.
-        batch: stickers that run together.
+        precisions: the precisions to verify; all but fp32 by default.
+        data: a data set; by default the calibration set that the bundle was made with.
+        split: split of the data set: test by default, or all stickers if there are no splits.
+        limit: the largest number of stickers to use.
+        batch: stickers per batch.
         provider: what runs the precisions; float32 runs on the CPU.
-        on_batch: called with how many stickers more are done.
+        on_batch: called after each batch with its number of stickers.
 
     Returns:
-        By precision; `.passed` says whether its accuracy budget is held.
+        The verification of each precision; `.passed` says whether it keeps its accuracy budget.
 
     Raises:
-        BundleError: the bundle has no such precision.
+        BundleError: the bundle lacks one of the precisions.
         DataError: the stickers do not fit the model.
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
@@ -56,10 +56,10 @@ def verify(
 
 
 def chosen_precisions(bundle: Bundle, wanted: Sequence[str]) -> list[str]:
-    """Those to verify.
+    """The precisions to verify.
 
     Raises:
-        BundleError: the bundle lacks one, or has no other than fp32.
+        BundleError: the bundle lacks one of them, or has only fp32.
         MGHFTError: fp32 was asked for.
     """
     others = [name for name in bundle.manifest.precisions if name != "fp32"]
@@ -86,8 +86,8 @@ def chosen_stickers(
     """The stickers to verify on.
 
     Raises:
-        MGHFTError: a split of no data set, or the precisions were calibrated with different sets.
-        DataError: they do not fit the model.
+        MGHFTError: a split was given without a data set, or the precisions were calibrated with different sets.
+        DataError: the stickers do not fit the model.
     """
     if data is None:
         if split is not None:

@@ -16,19 +16,19 @@ from mghft_export.bench.records import ComparisonRecord
 from mghft_export.bench.text_forms import short_number
 
 WIDTH, HEIGHT = 6.0, 3.8
-"""Inches; a phone shows the letters about as large as the page's."""
+"""Inches. A phone then shows the chart's letters about as large as the page's."""
 MARKERS = "os^Dvp*X<>hP"
 
 
 MOST_TICKS = 9
-"""Numbers on an axis; more run into each other."""
+"""Most numbers on an axis; more would overlap."""
 
 STEPS = (tuple(range(10, 100)), (1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1,))
 """Round numbers within a power of ten, from many to few."""
 
 
 def latency_against_batch(comparisons: Sequence[ComparisonRecord]) -> str:
-    """A line a row, over the batches of one part, both axes logarithmic; bars where there is one batch."""
+    """Draw one line per row over the batches of one part, on logarithmic axes; draw bars if there is one batch."""
     batches_shown = sorted({comparison.batch for comparison in comparisons})
     lines: dict[str, list[tuple[int, float]]] = {}
     for comparison in sorted(comparisons, key=lambda item: item.batch):
@@ -61,9 +61,9 @@ def _bars(times: Mapping[str, float], batch: int) -> str:
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:
-    """Round numbers from below the least to above the largest value, as many as there is room for.
+    """Round numbers from below the smallest to above the largest value, as many as fit.
 
-    A logarithmic axis writes only powers of ten by itself, and often none of them is among the values.
+    By default, a logarithmic axis labels only powers of ten, and often none of them lies among the values.
     """
     low, high = min(values), max(values)
     exponents = range(math.floor(math.log10(low)) - 2, math.ceil(math.log10(high)) + 2)
@@ -79,7 +79,7 @@ def log_ticks(values: Sequence[float]) -> list[float]:
 
 
 def latency_against_accuracy(comparison: ComparisonRecord) -> str | None:
-    """A point a row with a known accuracy: share of stickers with float32's class; None where there is no such row."""
+    """Draw a point per row with a known accuracy (share of stickers with float32's class); None if there is none."""
     rows = [
         (row.name, row.latency.median, 100 * row.price.agreement)
         for row in comparison.rows

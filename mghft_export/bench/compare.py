@@ -1,4 +1,4 @@
-"""Rows measured side by side: every row has a turn in every round, so that drift hits all alike."""
+"""Measure rows side by side. Every row has a turn in every round, so drift affects all rows alike."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ from mghft_export.bench.worker import (
 )
 
 WARM_UP_RUNS = 1
-"""Rounds before the timed ones, of as many runs as it takes."""
+"""Rounds before the timed ones; they have as many runs as each row needs."""
 
 PHASE_RUNS = 10
 ENERGY_SECONDS = 3.0
 
 LIMIT = 60.0
-"""Seconds of timed runs after which a row is not run in later rounds."""
+"""Seconds of timed runs after which a row skips later rounds."""
 
 AT_ONCE = max(2, os.cpu_count() or 1)
-"""Processes that load at the same time."""
+"""Most processes that load at the same time."""
 
 INTO_THE_BUDGET = "into the time; --budget gives more"
 
 CLOSING_SECONDS, CLOSING_SHARE = 3.0, 0.1
-"""For the processes' end: so many seconds, or that share of a small budget."""
+"""Time for the processes to end: these seconds, or this share of a small budget."""
 
 AnySubject = Subject | Gemm | Copy
 Cut = Literal["budget", "limit"]
@@ -61,18 +61,18 @@ Cut = Literal["budget", "limit"]
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a subject, or why it was not.
+    """The measurements of a subject, or why there are none.
 
     Attributes:
-        speed_up: against the first row that was measured; None for that row itself.
+        speed_up: relative to the first row that was measured; None for that row itself.
         loaded_bytes: resident memory after loading.
         peak_bytes: peak resident memory.
         failure: why there are no numbers.
-        said: what its process wrote last, where nobody foresaw the failure.
-        round_ms: the median run of each round.
-        cut: what ended its rounds before the last one.
-        left_out: it was not started, as this machine is none for it.
-        alone: memory had no room for it beside the other rows, so it ran after them, not in the same rounds.
+        said: the last lines that its process wrote, if the failure was unexpected.
+        round_ms: the median run of each round, in milliseconds.
+        cut: what ended its rounds before the last one: the budget or the limit.
+        left_out: it was not started, because this machine cannot run it.
+        alone: it did not fit in memory beside the other rows, so it ran after them and not in the same rounds.
     """
 
     subject: AnySubject
@@ -93,13 +93,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Step:
-    """What a row does now, for those who watch.
+    """What a row does now, for a progress display.
 
     Attributes:
-        number: of its subject.
+        number: number of its subject.
         state: `loads`, `warms up`, `runs` or `ended`.
-        median_ms: of its rounds so far; of its runs before them where it had none; None before the first run.
-        rounds: that it had.
+        median_ms: median of its rounds so far; before the first round, the usual time of a warm-up run; None before
+            the first run.
+        rounds: number of rounds that it had.
     """
 
     number: int
@@ -110,7 +111,7 @@ class Step:
 
 @dataclass
 class _Measured:
-    """Of one subject, while it is being measured."""
+    """Measurements of one subject while it is being measured."""
 
     warm_up: WarmUp | None = None
     rounds: list[list[float]] = field(default_factory=list)
@@ -122,19 +123,19 @@ class _Measured:
 
     @property
     def medians(self) -> list[float]:
-        """Seconds of the median run of each round."""
+        """The median run of each round, in seconds."""
         return [float(np.median(times)) for times in self.rounds]
 
     @property
     def usual(self) -> float:
-        """Seconds of a run, as far as is known."""
+        """Seconds of one run, as far as known; 0 before the first run."""
         if self.rounds:
             return float(np.median(self.medians))
         return self.warm_up.usual if self.warm_up is not None else 0.0
 
     @property
     def took(self) -> float:
-        """Seconds of timed runs."""
+        """Seconds of all timed runs together."""
         return sum(sum(times) for times in self.rounds)
 
 
@@ -154,17 +155,17 @@ def compare(
     """Measure subjects in interleaved rounds.
 
     Args:
-        subjects: the reference first.
-        iterations: rounds, and least timed runs of each.
-        duration: least seconds of timed runs of each, over all rounds.
+        subjects: what to measure, with the reference first.
+        iterations: number of rounds, and so the minimum number of timed runs of each subject.
+        duration: minimum seconds of timed runs of each subject, over all rounds.
         timeout: seconds that one step of a row may take.
-        limit: seconds of timed runs after which a row is not run in later rounds, once it had one.
-        budget: seconds for everything. A row that takes too long to load or to run once is dropped; where the rounds of
-            the others do not fit, slow rows have fewer of them (:func:`~mghft_export.bench.time_budget.who_goes_on`).
-        memory: bytes that a row may have resident.
-        why_not: asked before a row starts; its answer is why it does not.
-        on_round: called after each round with its number.
-        on_step: called when a row does something else.
+        limit: seconds of timed runs after which a row skips later rounds; every row has at least one round.
+        budget: seconds for everything. A row that takes too long to load or to run once is dropped. If the rounds of
+            the others do not fit, slow rows get fewer (:func:`~mghft_export.bench.time_budget.who_goes_on`).
+        memory: largest resident memory of a row, in bytes.
+        why_not: called before a row starts; it returns why the row cannot run, or None.
+        on_round: called after each round with its number; the warm-up rounds count.
+        on_step: called when a row starts its next step.
     """
     time_left = Budget(budget)
     settings = _Settings(iterations, duration, timeout, limit, memory)
@@ -187,7 +188,7 @@ class _Settings:
 
 
 class _Comparison:
-    """The steps of a comparison, in their order, over the rows whose processes live."""
+    """The steps of a comparison, in order. Each step runs over the rows that still have a process."""
 
     def __init__(
         self,
@@ -206,7 +207,7 @@ class _Comparison:
         self._found: dict[int, _Measured] = {}
 
     def measure(self, numbers: Sequence[int], budget: Budget) -> dict[int, _Measured]:
-        """Those subjects, side by side."""
+        """Measure these subjects side by side."""
         self._found = {number: _Measured() for number in numbers}
         self._workers = {}
         try:
@@ -224,10 +225,10 @@ class _Comparison:
         return self._found
 
     def _attempt(self, number: int, step: Callable[[Worker, _Measured], None], late: str) -> None:
-        """A step of one row, which ends that row where it fails.
+        """Run a step of one row; if the step fails, end the row.
 
         Args:
-            late: why a row that ran out of its time has no numbers; what was timed before counts.
+            late: why a row that ran out of time has no numbers. A row that already has rounds keeps them.
         """
         own = self._found[number]
         try:
@@ -248,9 +249,9 @@ class _Comparison:
         self._on_step(Step(number, state, 1e3 * own.usual or None, len(own.rounds)))
 
     def _load(self, numbers: Sequence[int], budget: Budget) -> None:
-        """Start the processes, those first that load soon, and as many at once as there are cores for.
+        """Start the processes: those that load fast come first, and at most :data:`AT_ONCE` load at a time.
 
-        All at once would hold up each other: within a small budget none would be ready.
+        If all loaded at once, they would slow each other down, and none would be ready within a small budget.
         """
         loading = Budget(budget.left() * LOADING_SHARE)
         waiting = sorted(numbers, key=lambda number: warm_up_order(self._subjects[number]))
@@ -269,7 +270,7 @@ class _Comparison:
                 )
 
     def _start(self, number: int, left: float) -> bool:
-        """Whether there is now a process to wait for."""
+        """Start the process of a row; return whether there is now a process to wait for."""
         own = self._found[number]
         own.failure = self._why_not(self._subjects[number])
         if own.failure is None and left <= 0:
@@ -318,7 +319,7 @@ class _Comparison:
                 own.cut = "limit" if own.took > self._settings.limit else "budget"
 
     def _next(self, rounds: int, budget: Budget) -> list[int]:
-        """Who takes part in the next of so many rounds; everybody in the first."""
+        """The rows of the next round, if `rounds` rounds are left; the first round has all rows."""
         if rounds == self._settings.iterations:
             return list(self._workers)
         within_limit = [
@@ -327,25 +328,26 @@ class _Comparison:
         turns = {
             number: Turns(len(self._found[number].rounds) * self._turn(number), self._turn(number))
             for number in within_limit
-            if len(self._found[number].rounds) == self._settings.iterations - rounds  # none comes back
+            if len(self._found[number].rounds)
+            == self._settings.iterations - rounds  # a skipped row stays out
         }
         return sorted(who_goes_on(turns, rounds=rounds, left=self._for_rounds(budget))) if turns else []
 
     def _seconds(self, number: int) -> float:
-        """Least seconds of runs in a turn."""
-        # The machine's own rates are steady; one run a round will do.
+        """Minimum seconds of runs in a turn."""
+        # The machine's own rates are steady, so one run per round is enough.
         if isinstance(self._subjects[number], Gemm | Copy):
             return 0.0
         return self._settings.duration / self._settings.iterations
 
     def _turn(self, number: int) -> float:
-        """Seconds of a row's turn in a round, as far as is known."""
+        """Seconds of a row's turn in a round, as far as known."""
         usual = self._found[number].usual
         again = REWARM_SECONDS + usual if usual < REWARM_BELOW else 0.0
         return again + max(usual, self._seconds(number))
 
     def _for_rounds(self, budget: Budget) -> float:
-        """Seconds that are left for rounds, beside what comes after them."""
+        """Seconds that are left for rounds after the later steps have their share."""
         crowded = sum(isinstance(own.failure, OutOfMemory) for own in self._found.values())
         live = len(self._workers)
         closing = min(CLOSING_SECONDS, CLOSING_SHARE * budget.seconds)
@@ -368,7 +370,7 @@ def _on_gpu(subject: AnySubject) -> bool:
 
 
 def _speed_up(reference: Sequence[float], other: Sequence[float]) -> SpeedUp:
-    """Over the rounds that both had."""
+    """The speed-up over the rounds that both rows had."""
     rounds = min(len(reference), len(other))
     return speed_up(reference[:rounds], other[:rounds])
 
@@ -396,7 +398,7 @@ def _rows(subjects: Sequence[AnySubject], measured: dict[int, _Measured], crowde
             left_out = isinstance(own.failure, LeftOut)
             rows.append(Row(subject, failure=str(own.failure), said=own.failure.said, left_out=left_out))
             continue
-        assert reference is not None  # this row at least was measured
+        assert reference is not None  # at least this row was measured
         batch = subject.batch if isinstance(subject, Subject) else 1
         rows.append(
             Row(

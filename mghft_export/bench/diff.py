@@ -1,7 +1,7 @@
-"""Two results of the same rows: which became slower by more than the noise.
+"""Compare two results of the same rows: find the rows that became slower by more than the noise.
 
-Machines are faster at one time than at another, and all rows are with them. So a row's rounds are first divided by what
-the machine's own product and copy took in the same rounds, and what neither of the two explains is a change.
+A machine is faster at some times than at others, and all rows with it. So the rounds of a row are first divided by the
+times of the machine's own product and copy in the same rounds. What neither of the two explains is a change.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mghft_export.bench.rank_interval import Ratio, least_times, ratio_interval
 from mghft_export.bench.records import ComparisonRecord, Record, RowRecord
 
 ERROR = 0.05
-"""Chance that any row of one bundle measured twice is called slower or faster; a row has its part of it."""
+"""Chance that any row is called slower or faster if the same bundle is measured twice; the rows share it equally."""
 
 RUN_TO_RUN = 0.05
-"""By which rows of one bundle differ between two runs although their rounds are quiet: memory lies elsewhere, other
-programs run. docs/benchmarking.md has the measurement."""
+"""Share by which rows of one bundle differ between two runs even if their rounds are quiet, because memory lies
+elsewhere and other programs run. docs/benchmarking.md has the measurement."""
 
 Key = tuple[str, int, str]
 """Part, batch, name."""
@@ -28,13 +28,14 @@ Key = tuple[str, int, str]
 
 @dataclass(frozen=True)
 class Change:
-    """Of one row.
+    """The change of one row.
 
     Attributes:
         old, new: medians in milliseconds; None where the row did not run.
-        ratio: new over old time, above 1 where the new one is slower, each relative to the machine at its time.
-        low, high: its interval; None where the rounds are too few for one.
-        rounds: of the old and of the new result that tell.
+        ratio: new time over old time, each relative to the machine's speed at that time; above 1 if the new one is
+            slower.
+        low, high: confidence interval of the ratio; None if there are too few rounds.
+        rounds: rounds of the old and of the new result that were compared.
         failure: why the new row has no numbers.
     """
 
@@ -51,32 +52,32 @@ class Change:
 
     @property
     def ran(self) -> bool:
-        """In either result."""
+        """Whether the row ran in either result."""
         return self.old is not None or self.new is not None
 
     @property
     def too_few(self) -> bool:
-        """Both ran, in too few rounds to tell a change from noise."""
+        """Whether both ran, but in too few rounds to tell a change from noise."""
         return self.ratio is not None and self.low is None
 
     @property
     def slower(self) -> bool:
-        """Beyond the noise, of rounds and of runs."""
+        """Whether it is slower by more than the noise of rounds and of runs."""
         return self.low is not None and self.low > 1 + RUN_TO_RUN
 
     @property
     def faster(self) -> bool:
-        """Beyond the noise, of rounds and of runs."""
+        """Whether it is faster by more than the noise of rounds and of runs."""
         return self.high is not None and self.high < 1 / (1 + RUN_TO_RUN)
 
     def fails(self, above: float) -> bool:
-        """Whether it is slower by more than `above` (0.05: 5 %) and the noise, or ran before and no longer does."""
+        """Whether it is slower by more than `above` (0.05: 5 %) and the noise, or ran before and does not run now."""
         lost = self.old is not None and self.new is None
         return lost or (self.slower and self.ratio is not None and self.ratio > 1 + above)
 
 
 def differences(old: Record, new: Record) -> list[Change]:
-    """Rows of both results, in the order of the old one; rows that only the new one has come last."""
+    """Changes of the rows of both results, in the order of the old one. Rows that only the new one has come last."""
     before, after = dict(_rows(old)), dict(_rows(new))
     both = [key for key in before if key in after and _median(before[key]) and _median(after[key])]
     rulers_before, rulers_after = dict(_rulers(old)), dict(_rulers(new))
@@ -91,7 +92,7 @@ def differences(old: Record, new: Record) -> list[Change]:
 
 
 def least_rounds(changes: Sequence[Change]) -> int:
-    """Rounds that both results need so that a change of one of these rows can be told."""
+    """Rounds that both results need to tell a change of one of these rows from noise."""
     return least_times(ERROR / max(1, sum(change.ratio is not None for change in changes)))
 
 
@@ -108,7 +109,7 @@ def machine_changes(old: Record, new: Record) -> dict[str, float]:
 
 
 Rulers = Mapping[str, Sequence[float]]
-"""Times that show how fast the machine was, by round; a single one stands for all rounds."""
+"""Times that show how fast the machine was, one per round; a single time stands for all rounds."""
 
 
 def _rulers(record: Record) -> Iterator[tuple[tuple[str, int], Rulers]]:
@@ -117,11 +118,11 @@ def _rulers(record: Record) -> Iterator[tuple[tuple[str, int], Rulers]]:
 
 
 def _rulers_of(comparison: ComparisonRecord) -> Rulers:
-    """The machine's own rows; without them the reference row."""
+    """The machine's own rows, or the reference row if there are none."""
     if comparison.machine_rounds:
         return {name: times for name, times in comparison.machine_rounds.items() if times}
     rates = comparison.machine_rates
-    if rates is not None:  # of an older version
+    if rates is not None:  # a record of an older version
         return {"product": [1 / rates.flops_per_second], "copy": [1 / rates.bytes_per_second]}
     measured = [row for row in comparison.rows if row.latency and row.speed_up is None]
     return {row.name: row.round_ms for row in measured[:1]}
@@ -153,7 +154,7 @@ def _change(
     before, after = rulers
     names = [name for name in before if name in after and name != key[2]]
     pairs = [(_relative(old, before[name]), _relative(new, after[name])) for name in names]
-    if not pairs:  # nothing tells how fast the machine was
+    if not pairs:  # no row shows how fast the machine was
         pairs = [(list(old.round_ms), list(new.round_ms))]
     ratios = [ratio_interval(first, second, error) for first, second in pairs]
     middle = _geometric_mean([float(np.median(second) / np.median(first)) for first, second in pairs])
@@ -166,7 +167,7 @@ def _change(
 
 
 def _relative(row: RowRecord, ruler: Sequence[float]) -> list[float]:
-    """A row's rounds in the ruler's time of the same round; in its usual time where it was not in that round."""
+    """A row's rounds over the ruler's time of the same round, or over its median if it has no time for that round."""
     usual = float(np.median(ruler))
     together = [] if row.alone or len(ruler) == 1 else ruler
     others = [*together, *[usual] * len(row.round_ms)]
@@ -174,7 +175,7 @@ def _relative(row: RowRecord, ruler: Sequence[float]) -> list[float]:
 
 
 def _around(ratios: Sequence[Ratio]) -> tuple[float, float]:
-    """What every ruler leaves possible."""
+    """The range that covers the intervals of all rulers."""
     return min(ratio.low for ratio in ratios), max(ratio.high for ratio in ratios)
 
 

@@ -1,6 +1,6 @@
-"""The steps of a run on a GPU apart: inputs there, compute, outputs back. Not run yet: needs a GPU.
+"""Time the steps of a run on a GPU separately: upload, compute, download. Not run yet: needs a GPU.
 
-CUDA events time work on the device itself, so they leave out what the host does meanwhile.
+CUDA events time the work on the device itself, without what the host does meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mghft_export.errors import EngineError
 from mghft_export.runtime.session import Stream
 
 ENQUEUE_BOUND = 0.9
-"""Share of the GPU's time from which the host's queueing, not the GPU, sets the pace."""
+"""If queueing takes at least this share of the compute time, the host sets the pace and not the GPU."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class GpuTimes:
     """Medians in milliseconds.
 
     Attributes:
-        h2d: inputs from pinned memory to the device.
-        compute: on the device.
-        d2h: outputs to pinned memory.
-        enqueue: how long the host took to queue the compute.
+        h2d: copying inputs from pinned memory to the device.
+        compute: computing on the device.
+        d2h: copying outputs to pinned memory.
+        enqueue: queueing the compute on the host.
     """
 
     h2d: float
@@ -43,7 +43,7 @@ class GpuTimes:
 
 
 def median_times(samples: Sequence[GpuTimes]) -> GpuTimes:
-    """Step by step."""
+    """The median of each step."""
     return GpuTimes(
         *(
             float(np.median([getattr(sample, step) for sample in samples]))
@@ -70,7 +70,7 @@ class StepClock:
         """Run the steps once.
 
         Raises:
-            EngineError: CUDA refuses.
+            EngineError: CUDA reports an error.
         """
         self._record(0)
         upload()
@@ -89,7 +89,7 @@ class StepClock:
         return GpuTimes(h2d, on_device, d2h, enqueue)
 
     def close(self) -> None:
-        """Give the events back."""
+        """Free the events."""
         for event in self._events:
             self._call("cudaEventDestroy", event)
         self._events = []

@@ -1,6 +1,6 @@
-"""Real stickers as inputs: a few batches that take turns, so that no run finds its inputs in the caches.
+"""Real stickers as inputs. A few batches take turns, so that no run finds its inputs in the caches.
 
-Inputs also decide how long a text is, which a benchmark with random tokens would have to make up.
+Real texts also have real lengths; with random tokens, a benchmark would have to make the lengths up.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Texts:
-    """Token ids and mask [B x views, L], all views of a sticker in a row."""
+    """Token ids and mask [B x views, L]; the views of a sticker are consecutive rows."""
 
     input_ids: Ids
     attention_mask: Ids
 
 
 def sticker_batches(subject: Subject) -> list[Batch]:
-    """The batches that take turns; a set smaller than a batch is repeated inside it.
+    """The batches that take turns. A batch larger than the set repeats the set's stickers.
 
     Raises:
         DataError: there are no stickers.
@@ -55,7 +55,7 @@ def sticker_batches(subject: Subject) -> list[Batch]:
 
 
 def pixel_batches(batches: Sequence[Batch], bundle: Bundle) -> list[npt.NDArray[np.float32]]:
-    """Each [B, 3, H, W]; a sticker is decoded once."""
+    """Pixels of each batch, [B, 3, H, W]; each sticker is decoded once."""
     spec = preprocessing(bundle)
     background = bundle.manifest.image.background
     rows = {
@@ -66,28 +66,28 @@ def pixel_batches(batches: Sequence[Batch], bundle: Bundle) -> list[npt.NDArray[
 
 
 def preprocessing(bundle: Bundle) -> ImagePreprocessing:
-    """How the bundle's images are prepared."""
+    """The preprocessing of the bundle's images."""
     image = bundle.manifest.image
     return ImagePreprocessing(image.height, image.width, image.crop_fraction, image.mean, image.std)
 
 
 def distinct_views(bundle: Bundle) -> int:
-    """Texts that a sticker costs: 1 where all views read the whole text."""
+    """Number of texts to encode per sticker: 1 if all views read the whole text."""
     return distinct_texts(bundle.manifest.text.views)
 
 
 def text_batches(
     batches: Sequence[Batch], bundle: Bundle, tokenizer: Tokenizer, *, views: int, length: int | None = None
 ) -> list[Texts]:
-    """Token ids of each batch, all of one length, as changing lengths would make torch.compile compile again.
+    """Token ids of each batch. All have one length, because torch.compile compiles again for each new length.
 
     Args:
-        views: 4, or 1 where all are alike.
-        length: tokens of a text, cut or padded; by default that of training where padding is pooled, else that of the
-            longest text.
+        views: 4, or 1 if all views are equal.
+        length: tokens of a text, which is cut or padded; by default the training length if padding is pooled,
+            otherwise the length of the longest text.
 
     Raises:
-        MGHFTError: the text encoder has no positions for so many tokens.
+        MGHFTError: the text encoder has no positions for this many tokens.
     """
     settings = bundle.manifest.text
     if length is not None and not LEAST_TEXT_LENGTH <= length <= settings.max_length:

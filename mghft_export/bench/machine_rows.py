@@ -1,4 +1,4 @@
-"""The machine's own rates, as rows beside the others: matrix product and copy."""
+"""The machine's own rates, measured as rows beside the others: a matrix product and a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def prepare_gemm(subject: Gemm) -> Callable[[], object]:
 
 
 def prepare_copy(subject: Copy) -> Callable[[], object]:
-    """A function that copies once, a slice a thread."""
+    """A function that copies once; each thread copies a slice."""
     source = np.ones(COPY_BYTES, np.uint8)
     target = np.zeros_like(source)
     pairs = list(

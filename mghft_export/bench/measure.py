@@ -1,4 +1,4 @@
-"""A bundle measured as it is asked for: the comparisons that makes, one after the other, and their record."""
+"""Measure a bundle as the settings ask: run the comparisons one after the other, and record them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Obstacle = Callable[[AnySubject], RowFailed | None]
 
 @dataclass(frozen=True)
 class Planned:
-    """One comparison to be made.
+    """One comparison to run.
 
     Attributes:
         subjects: the reference first, the machine's own rates last.
-        seconds: for all of it; 0 where the budget is spent.
-        why_not: why a row does not run; None where it does.
+        seconds: time for the whole comparison; 0 if the budget is spent.
+        why_not: returns why a row cannot run, or None if it can.
     """
 
     title: str
@@ -64,15 +64,15 @@ def measure(
     batches: Sequence[int] = (1,),
     lengths: Sequence[int] = (),
 ) -> Iterator[Record]:
-    """Measure a bundle; the record so far after each comparison.
+    """Measure a bundle, and yield the record so far after each comparison.
 
     Args:
         run: measures one comparison, and shows it while it runs.
-        batches: stickers at once; a comparison each.
-        lengths: tokens of a text, for the part `text`; a comparison each.
+        batches: batch sizes in stickers; each becomes a comparison.
+        lengths: text lengths in tokens, for the part `text`; each becomes a comparison.
 
     Raises:
-        MGHFTError: what is asked for does not go together, or the calibration set cannot be used.
+        MGHFTError: the settings contradict each other, or the calibration set cannot be used.
     """
     started = time.monotonic()
     check_settings(bundle, settings, lengths)
@@ -87,7 +87,7 @@ def measure(
     budget = settings.budget
     if budget is None:
         budget = default_seconds([item.rows for item in comparisons], gpu=not isinstance(gpu, NoGpu))
-    # Who names a precision wants to see it.
+    # A user who names a precision wants to see it.
     why_not = obstacle(
         MGHFTConfig.from_dict(bundle.manifest.model),
         gpu,
@@ -127,10 +127,10 @@ def measure(
 
 
 def check_settings(bundle: Bundle, settings: Settings, lengths: Sequence[int]) -> None:
-    """Refuse what does not go together.
+    """Refuse settings that contradict each other.
 
     Raises:
-        MGHFTError: names it.
+        MGHFTError: they do; the message names the conflict.
     """
     known = bundle.manifest.precisions
     unknown = [name for name in settings.precisions if name not in known]
@@ -166,12 +166,12 @@ def _comparison(bundle: Bundle, settings: Settings, batch: int, part: str, lengt
 
 
 def _too_late(why_not: Obstacle) -> Obstacle:
-    """What keeps a row from running, and else that the budget is spent."""
+    """Why a row cannot run; for all other rows, that the budget is spent."""
     return lambda subject: why_not(subject) or RowFailed("the budget was spent before; --budget gives more")
 
 
 def _tokens(template: Subject, bundle: Bundle) -> int:
-    """Of a text, as the rows have them."""
+    """Tokens of a text, as the rows run it."""
     views = distinct_views(bundle)
     batches = sticker_batches(replace(template, batch=min(template.batch, 8)))
     texts = text_batches(batches, bundle, bundle_tokenizer(bundle), views=views, length=template.length)

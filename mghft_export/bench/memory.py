@@ -1,4 +1,4 @@
-"""How much memory is free, and what the released form needs of it."""
+"""How much memory is free, and how much the released form needs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mghft_export.config import MGHFTConfig
 
 CGROUP = Path("/sys/fs/cgroup")
 PROCESS_BYTES = 10**9
-"""PyTorch, its libraries and a model's weights and activations, beside the attention maps."""
+"""Memory of PyTorch, its libraries, and a model's weights and activations, without the attention maps."""
 
 SPARE_SHARE = 0.03
 SPARE_BYTES = 512 * 2**20
-"""What stays free: where less is left, the row that runs is stopped before the kernel stops something else."""
+"""Memory that stays free. If less is left, the running row is stopped before the kernel kills another process."""
 
 
 def free_bytes(cgroup: Path = CGROUP) -> int:
-    """Memory that can be had now without swapping: of the machine, or of the container where that is less."""
+    """Memory that is available now without swapping: the machine's or the container's, whichever is less."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = int((cgroup / "memory.max").read_text())
@@ -33,15 +33,15 @@ def free_bytes(cgroup: Path = CGROUP) -> int:
 
 
 def spare_bytes() -> int:
-    """What has to stay free."""
+    """Memory that has to stay free."""
     return max(SPARE_BYTES, int(SPARE_SHARE * psutil.virtual_memory().total))
 
 
 def attention_bytes(config: MGHFTConfig, *, half_chain: bool = False) -> int:
-    """Of one sticker as released: the largest stage's N x N chain and its maps, in float32.
+    """Memory for the attention of one sticker as released: the largest stage's N x N chain and maps, in float32.
 
     Args:
-        half_chain: the chain in 16 bits, as under autocast.
+        half_chain: the chain is in 16 bits, as under autocast.
     """
     largest = 0
     for stage in config.selecting_stages:
@@ -53,7 +53,7 @@ def attention_bytes(config: MGHFTConfig, *, half_chain: bool = False) -> int:
 
 
 def too_large(subject: Subject, config: MGHFTConfig, free: int) -> str | None:
-    """Why the released form does not fit on the CPU, and what would; None where it does, and for all other rows."""
+    """Why the released form does not fit on the CPU, and what would fit; None if it fits, and for all other rows."""
     if subject.implementation != "as-released" or subject.part == "text" or subject.on_gpu:
         return None
     each = attention_bytes(config, half_chain=subject.mode == "autocast")

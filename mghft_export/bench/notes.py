@@ -1,4 +1,4 @@
-"""What a table cannot say in its cells: rows that did not run or were cut short, ratios that its times contradict."""
+"""Notes below a table: rows that did not run or were cut short, and speed-ups that the table's times contradict."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from mghft_export.bench.left_out import NO_GPU
 from mghft_export.bench.records import ComparisonRecord, RowRecord
 
 FEW_NAMES = 3
-"""Rows that are named; more are counted."""
+"""Most rows that a note names; if there are more, it gives their number."""
 
 
 REMARKED = "†"
-"""Behind a share of the same class that says less than it seems."""
+"""Mark behind a "same class" share that says less than it seems."""
 
 TOLERANCE = 0.05
-"""Beyond the interval: that of one or two rounds is narrow by chance."""
+"""Share by which a ratio may lie outside its interval; with one or two rounds, an interval is narrow by chance."""
 
 
 def is_left_out(row: RowRecord) -> bool:
-    """Whether the machine is none for a row; records of older versions have the reason alone."""
+    """Whether the machine cannot run a row; records of older versions have only the reason."""
     return row.left_out if row.left_out is not None else str(row.failure).startswith(NO_GPU)
 
 
@@ -39,7 +39,7 @@ def left_out_lines(comparisons: Iterable[ComparisonRecord]) -> list[str]:
 
 
 def not_run_lines(comparison: ComparisonRecord) -> list[str]:
-    """One line for each reason why rows of this comparison have no numbers, beside what the machine lacks."""
+    """One line for each reason why rows of this comparison have no numbers, except what the machine lacks."""
     names: dict[str, list[str]] = {}
     for row in comparison.rows:
         if row.latency is None and not is_left_out(row):
@@ -48,7 +48,7 @@ def not_run_lines(comparison: ComparisonRecord) -> list[str]:
 
 
 def cut_lines(comparison: ComparisonRecord) -> list[str]:
-    """What --budget and --max-duration took of rows' rounds."""
+    """Rows with rounds that --budget or --max-duration cut."""
     lines = []
     for cut, option in (("budget", "--budget"), ("limit", "--max-duration")):
         own = [
@@ -62,9 +62,9 @@ def cut_lines(comparison: ComparisonRecord) -> list[str]:
 
 
 def contradiction_lines(comparison: ComparisonRecord) -> list[str]:
-    """Rows whose speed-up is not what the times in the table say, beyond its interval.
+    """Rows where the ratio of the table's times lies outside the interval of the speed-up.
 
-    Rows with all rounds cannot be among them: both numbers come from the same medians.
+    A row with all rounds is never among them, because both numbers come from the same medians.
     """
     measured = [row for row in comparison.rows if row.latency is not None]
     reference = next((row for row in measured if row.speed_up is None), None)
@@ -88,7 +88,7 @@ def _rounds(number: int) -> str:
 
 
 def remark_lines(comparison: ComparisonRecord) -> list[str]:
-    """Why "the same class" of marked rows says less than it seems; records of older versions have no such remarks."""
+    """Why "the same class" of marked rows says less than it seems; records of older versions have no remarks."""
     prices = [row.price for row in comparison.rows if row.latency is not None and row.price is not None]
     return [
         f"{REMARKED} {remark}" for remark in dict.fromkeys(one for price in prices for one in price.remarks)
@@ -96,7 +96,7 @@ def remark_lines(comparison: ComparisonRecord) -> list[str]:
 
 
 def table_notes(comparison: ComparisonRecord) -> Sequence[str]:
-    """All of one comparison, in the order to show them."""
+    """All notes of one comparison, in the order of display."""
     return [
         *not_run_lines(comparison),
         *cut_lines(comparison),

@@ -1,4 +1,4 @@
-"""A record as one self-contained HTML page: nothing is loaded from elsewhere, and a phone can show it."""
+"""A record as one self-contained HTML page. It loads nothing from elsewhere, and a phone can show it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mghft_export.bench.records import ComparisonRecord, Record
 from mghft_export.bench.text_forms import HEADINGS, cells_of
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""The page runs no script and loads nothing, even where a name in it were taken for markup."""
+"""The page runs no script and loads nothing, even if a browser took a name in it for markup."""
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; color: #222; }
@@ -29,7 +29,7 @@ pre { overflow-x: auto; font-size: .8rem; background: #f6f6f6; padding: .8rem; }
 
 
 def as_html(records: Sequence[Record]) -> str:
-    """Charts, tables and where the numbers come from."""
+    """The records as HTML: charts, tables, and where the numbers come from."""
     body = "".join(_record(record) for record in records)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

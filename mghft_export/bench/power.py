@@ -17,7 +17,7 @@ SYSFS = Path("/sys/class/hwmon")
 SAMPLE_SECONDS = 0.05
 IDLE_SECONDS = 1.0
 INPUT_RAILS = ("VDD_IN", "VIN_SYS_5V0", "VIN")
-"""The rail that feeds a Jetson module, by the names of its generations; the others are parts of it."""
+"""The rail that feeds a Jetson module has one of these names, by generation; the other rails are parts of it."""
 
 
 class Meter(Protocol):
@@ -26,7 +26,7 @@ class Meter(Protocol):
     name: str
 
     def watts(self) -> float:
-        """Now."""
+        """Power now."""
 
     def state(self) -> Mapping[str, object]:
         """Clocks, temperature and throttling, as far as known."""
@@ -34,13 +34,13 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Energy:
-    """Of runs one after the other.
+    """Power and energy of consecutive runs.
 
     Attributes:
-        idle_watts: before the runs, with everything loaded.
-        mean_watts: during the runs.
-        joules_per_run: mean power times time; the idle share is in it.
-        state: of the device right after the runs.
+        idle_watts: power before the runs, with everything loaded.
+        mean_watts: mean power during the runs.
+        joules_per_run: mean power times the time of a run; it includes the idle power.
+        state: state of the device right after the runs.
     """
 
     meter: str
@@ -51,7 +51,7 @@ class Energy:
 
 
 class NvmlMeter:
-    """The first GPU that the driver shows.
+    """The power meter of the first GPU that the driver lists.
 
     Args:
         nvml: the module `pynvml`.
@@ -65,11 +65,11 @@ class NvmlMeter:
         self._gpu = nvml.nvmlDeviceGetHandleByIndex(0)
 
     def watts(self) -> float:
-        """Of the whole board."""
+        """Power of the whole board."""
         return float(self._nvml.nvmlDeviceGetPowerUsage(self._gpu)) / 1e3
 
     def state(self) -> Mapping[str, object]:
-        """Clocks in MHz, temperature in degrees Celsius, reasons for lower clocks as NVML's bits."""
+        """Clocks in MHz, temperature in degrees Celsius, reasons for lower clocks as NVML's bits, memory in bytes."""
         nvml, gpu = self._nvml, self._gpu
         return {
             "sm_mhz": nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
@@ -86,7 +86,7 @@ class Ina3221Meter:
     Args:
         voltage: `inN_input`.
         current: `currN_input`.
-        rail: its label.
+        rail: the rail's label.
     """
 
     def __init__(self, voltage: Path, current: Path, rail: str) -> None:
@@ -94,16 +94,16 @@ class Ina3221Meter:
         self._voltage, self._current = voltage, current
 
     def watts(self) -> float:
-        """Of the rail."""
+        """Power of the rail."""
         return int(self._voltage.read_text()) * int(self._current.read_text()) / 1e6
 
     def state(self) -> Mapping[str, object]:
-        """Sysfs keeps these elsewhere on every Jetson; `tegrastats` shows them."""
+        """Empty: each Jetson keeps these values in another place of sysfs. `tegrastats` shows them."""
         return {}
 
 
 def open_meter(sysfs: Path = SYSFS) -> Meter | None:
-    """What measures power on this machine; None where nothing does."""
+    """The power meter of this machine; None if it has none."""
     rail = find_rail(sysfs)
     if rail is not None:
         return rail
@@ -115,7 +115,7 @@ def open_meter(sysfs: Path = SYSFS) -> Meter | None:
 
 
 def find_rail(sysfs: Path = SYSFS) -> Ina3221Meter | None:
-    """The rail that feeds a Jetson module."""
+    """The rail that feeds a Jetson module; None on other machines."""
     rails: dict[str, Ina3221Meter] = {}
     for monitor in sorted(sysfs.glob("hwmon*")):
         name = monitor / "name"
@@ -133,7 +133,7 @@ def find_rail(sysfs: Path = SYSFS) -> Ina3221Meter | None:
 def measure_energy(
     meter: Meter, run: Callable[[], object], seconds: float, *, idle_seconds: float = IDLE_SECONDS
 ) -> Energy:
-    """Idle power, then power over at least `seconds` of runs."""
+    """Measure idle power, then power over at least `seconds` of runs."""
     idle, _ = _sampled(meter, lambda: time.sleep(idle_seconds))
     runs = 0
 
@@ -149,7 +149,7 @@ def measure_energy(
 
 
 def _sampled(meter: Meter, work: Callable[[], object]) -> tuple[float, float]:
-    """Mean watts while some work runs, and its seconds."""
+    """Mean watts while `work` runs, and the seconds that it takes."""
     samples = [meter.watts()]
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""From a subject to a function that runs it once; imports what that subject needs and nothing else."""
+"""Turn a subject into a function that runs it once. Only what the subject needs is imported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mghft_export.bench.subjects import Copy, Gemm, SelfOpening, Subject
 
 
 def prepare(subject: Subject | Gemm | Copy) -> Callable[[], object]:
-    """Load everything and return a function that runs once, on the next of the rotating inputs.
+    """Load everything, and return a function that runs once, on the next of the rotating inputs.
 
-    A function with a method `phases` can also tell the steps of a run apart (:mod:`.gpu_times`); one with `peak_bytes`
-    and `close` runs in a process of its own.
+    A function with a method `phases` can also time the steps of a run separately (:mod:`.gpu_times`). One with
+    `peak_bytes` and `close` runs in its own process.
     """
     if isinstance(subject, SelfOpening):
         return subject.open()

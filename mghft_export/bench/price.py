@@ -1,4 +1,4 @@
-"""What a row's speed costs: the accuracy of its precision, as the bundle's manifest has it."""
+"""What a row's speed costs: the accuracy of its precision, from the bundle's manifest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mghft_export.evaluation.verification.precision_warning import unjudged
 
 @dataclass(frozen=True)
 class Price:
-    """Against float32 in ONNX Runtime on the CPU.
+    """Accuracy compared with float32 in ONNX Runtime on the CPU.
 
     Attributes:
         agreement: share of stickers with the same class.
-        macro_f1_change: negative where the precision is worse; None for random weights.
+        macro_f1_change: change of macro-F1, negative if the precision is worse; None for random weights.
         stickers: how many were compared; None for the reference itself.
-        remarks: why the same class says less than it seems: a branch that the classes hardly need, or that misses its
+        remarks: why the same class says less than it seems: the classes hardly need a branch, or a branch misses its
             limits.
     """
 
@@ -31,10 +31,10 @@ class Price:
 
 
 def price(bundle: Bundle, subject: Subject) -> Price | None:
-    """None where nobody measured it: PyTorch's rows, precisions that were not verified, or graphs that changed since.
+    """The price of a row; None for PyTorch's rows, precisions that were not verified, and graphs that changed since.
 
-    A precision was verified on the CPU; another provider or an engine may round otherwise. Rows of `openvino-bf16` have
-    none: they compute in another precision than the verified one.
+    A precision is verified on the CPU; another provider or an engine may round differently. Rows of `openvino-bf16`
+    have no price, because they compute in another precision than the verified one.
     """
     precision = _precision(bundle, subject)
     if precision is None or subject.provider == "openvino-bf16":

@@ -1,4 +1,4 @@
-"""What a process of a row writes goes into a file; of that, and of what it dies of, the part that tells why."""
+"""Send what the process of a row writes to a file, and find the part that explains a failure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from mghft_export.errors import MGHFTError
 
 LAST_LINES = 20
-"""Of what a process wrote before it failed; a traceback's end is what tells."""
+"""Number of last lines to keep of a failed process; the end of a traceback explains the failure."""
 
 
 def redirect(output: Path) -> None:
-    """Standard output and standard error, also those of libraries in C++ and of processes that a row starts."""
+    """Send standard output and standard error to a file, also those of C++ libraries and of child processes."""
     sys.stdout = sys.stderr = output.open("a", encoding="utf-8", errors="replace", buffering=1)
     for descriptor in (1, 2):
         os.dup2(sys.stderr.fileno(), descriptor)
 
 
 def last_lines(output: Path) -> str | None:
-    """The end of what a process wrote; None where it wrote nothing."""
+    """The end of what a process wrote; None if it wrote nothing."""
     try:
         lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -29,7 +29,7 @@ def last_lines(output: Path) -> str | None:
 
 
 def reason(error: Exception) -> str:
-    """People's messages stand alone; of others the type says half of it."""
+    """An error in one line. This package's own messages stand alone; other errors also need their type."""
     if isinstance(error, MGHFTError):
         return str(error)
     lines = [line for line in str(error).splitlines() if line.strip()]

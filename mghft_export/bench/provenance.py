@@ -35,7 +35,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, object]:
-    """What was measured on."""
+    """The machine that the benchmark runs on."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -94,7 +94,7 @@ def _engines(bundle: Bundle) -> dict[str, object]:
 
 
 def installed_version(package: str) -> str | None:
-    """Of a package; None where it is not installed."""
+    """Version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -102,7 +102,7 @@ def installed_version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Of this program's checkout, marked where it has changes; None for an installed package."""
+    """Commit of this program's checkout, marked if it has changes; None for an installed package."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
@@ -120,7 +120,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _power_mode() -> str | None:
-    """A Jetson's mode, as `nvpmodel -q` says it; None elsewhere."""
+    """A Jetson's power mode, as `nvpmodel -q` prints it; None elsewhere."""
     try:
         answer = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

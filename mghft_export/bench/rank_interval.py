@@ -1,8 +1,8 @@
-"""How much slower one set of times is than another: an interval of the ratio, whatever the times' distribution.
+"""How much slower one set of times is than another: an interval of the ratio, for any distribution of the times.
 
-Of all ratios between a time of the one and a time of the other set (Hodges and Lehmann) the interval leaves out as many
-at either end as the rank-sum test of Mann, Whitney and Wilcoxon allows. Few times have no interval: then chance alone
-can put all of one set above all of the other.
+The interval starts from all ratios between a time of one set and a time of the other (Hodges and Lehmann). At either
+end it leaves out as many as the rank-sum test of Mann, Whitney and Wilcoxon allows. Too few times give no interval,
+because chance alone can then put all of one set above all of the other.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Ratio:
 
 
 def ratio_interval(old: Sequence[float], new: Sequence[float], error: float) -> Ratio | None:
-    """None where the times are too few.
+    """The interval of new over old times; None if there are too few times.
 
     Args:
-        error: chance that times which are spread alike get an interval without 1.
+        error: chance that two sets with the same distribution get an interval without 1.
     """
     outside = _outside(len(old), len(new), error / 2)
     if outside is None:
@@ -36,20 +36,23 @@ def ratio_interval(old: Sequence[float], new: Sequence[float], error: float) -> 
 
 
 def least_times(error: float) -> int:
-    """Times that both sets need for an interval."""
+    """Number of times that each set needs for an interval."""
     return next(number for number in range(1, 1000) if _outside(number, number, error / 2) is not None)
 
 
 @cache
 def _outside(first: int, second: int, error: float) -> int | None:
-    """Ratios to leave out at one end: the most that ranks fall short of with a chance of at most `error`."""
+    """Ratios to leave out at one end: the largest k so that the rank-sum count is k or less with a chance of at most
+    `error`; None if there is no k."""
     likely = np.cumsum(_rank_sum_chances(first, second))
     allowed = int(np.searchsorted(likely, error, side="right"))
     return allowed - 1 if allowed > 0 else None
 
 
 def _rank_sum_chances(first: int, second: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Of each number of pairs [first x second + 1] in which the first set's time is the greater, all orders alike.
+    """Chance of each number of pairs in which the first set's time is greater, if all orders are equally likely.
+
+    The result has first x second + 1 entries.
 
     Computed as the Gaussian binomial coefficient: a product of (1 - x^(second + i)) / (1 - x^i).
     """

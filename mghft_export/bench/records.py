@@ -1,4 +1,4 @@
-"""A benchmark as it is written down: what `--json` prints, and what every table, page and comparison is made of."""
+"""The record of a benchmark. `--json` prints it, and every table, page and comparison is made from it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mghft_export.bundle import Bundle
 from mghft_export.errors import MGHFTError
 
 FEW = 10
-"""Timed runs below which a row is marked."""
+"""A row with fewer timed runs is marked."""
 
 NOISY = 0.025
-"""Coefficient of variation above which a row is marked."""
+"""A row with a larger coefficient of variation is marked."""
 
 
 class _Record(BaseModel):
-    """Earlier versions and `mghft-run bench` write fewer fields, and later ones may write more."""
+    """Base of all records. Earlier versions and `mghft-run bench` write fewer fields; later versions may write more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -38,19 +38,19 @@ class RowRecord(_Record):
     name: str
     subject: dict[str, Any] = Field(default_factory=dict)
     latency: Latency | None = None
-    """None where the row did not run; `failure` says why."""
+    """None if the row did not run; `failure` then says why."""
     speed_up: SpeedUp | None = None
-    """Against the first row that ran; None for that row itself."""
+    """Relative to the first row that ran; None for that row itself."""
     loaded_bytes: int = 0
     peak_bytes: int = 0
     failure: str | None = None
     said: str | None = None
-    """What its process wrote last, where nobody foresaw the failure."""
+    """The last lines that its process wrote, if the failure was unexpected."""
     warm_up: WarmUp | None = None
     round_ms: tuple[float, ...] = ()
     cut: Cut | None = None
     left_out: bool | None = None
-    """Whether it was not started, as this machine is none for it; records of earlier versions do not say."""
+    """Whether the row was not started, because this machine cannot run it; None in records of earlier versions."""
     alone: bool = False
     gpu: dict[str, Any] | None = None
     energy: dict[str, Any] | None = None
@@ -59,28 +59,28 @@ class RowRecord(_Record):
 
     @property
     def is_noisy(self) -> bool:
-        """Whether a row that ran varies much, or ran a few times only."""
+        """Whether a row that ran varies much, or has few runs."""
         return self.latency is not None and (self.latency.variation > NOISY or self.latency.iterations < FEW)
 
 
 class ComparisonRecord(_Record):
-    """One part and batch."""
+    """All rows of one part and batch."""
 
     part: str
     batch: int
     tokens: int | None = None
-    """Of a text."""
+    """Tokens of a text."""
     rounds: int | None = None
-    """That rows have where nothing cuts them short."""
+    """Rounds of a row that nothing cuts short."""
     machine_rates: Rates | None = None
     machine_rounds: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    """Times of the machine's own `product` and `copy`, by round."""
+    """Times of the machine's own `product` and `copy`, one per round."""
     work: dict[str, Work] = Field(default_factory=dict)
     rows: tuple[RowRecord, ...]
 
 
 class MachineRecord(_Record):
-    """What was measured on."""
+    """The machine that the benchmark ran on."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -90,7 +90,7 @@ class MachineRecord(_Record):
 
 
 class CheckpointRecord(_Record):
-    """Whose weights were run."""
+    """The checkpoint of the weights."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -121,12 +121,12 @@ class Record(_Record):
     comparisons: tuple[ComparisonRecord, ...]
 
     def to_json(self) -> str:
-        """As files and `--json` have it."""
+        """The record as JSON, as in files and with `--json`."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1) + "\n"
 
 
 def row_record(row: Row, cost: Price | None = None, roofline_share: float | None = None) -> RowRecord:
-    """A row as it was measured."""
+    """The record of a measured row."""
     subject = asdict(row.subject)
     subject.pop("bundle", None)
     for place in ("stickers", "runner"):
@@ -164,12 +164,12 @@ def comparison_record(
     *,
     rounds: int,
 ) -> ComparisonRecord:
-    """One part and batch.
+    """The record of one part and batch.
 
     Args:
-        rounds: that rows have where nothing cuts them short.
-        machine_rows: of the machine's own rates, measured in the same rounds.
-        tokens: of a text, for counting.
+        rounds: rounds of a row that nothing cuts short.
+        machine_rows: rows of the machine's own rates, measured in the same rounds.
+        tokens: tokens of a text, to count operations.
     """
     work: dict[str, Work] = {}
     machine = rates(machine_rows)
@@ -197,10 +197,10 @@ def _machine_row(row: Row) -> str:
 
 
 def read_record(path: Path) -> Record:
-    """A file that `mghft-bench -o` wrote.
+    """Read a file that `mghft-bench -o` wrote.
 
     Raises:
-        MGHFTError: it is none.
+        MGHFTError: the file cannot be read, or `mghft-bench` did not write it.
     """
     try:
         return Record.model_validate_json(path.read_bytes())

@@ -1,7 +1,7 @@
-"""How near a row comes to what the machine can do: its arithmetic and traffic at the machine's own rates.
+"""How close a row comes to what the machine can do: its arithmetic and memory traffic at the machine's own rates.
 
-Arithmetic is that of the bundle's float32 graphs, whatever a row computes beside it: the released form's N x N chain
-earns nothing. Traffic is the least that is possible: weights, inputs and outputs of each branch once.
+Arithmetic counts the bundle's float32 graphs, whatever else a row computes: the released form's N x N chain does not
+count. Traffic is the minimum: weights, inputs and outputs of each branch, moved once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BRANCHES_OF: dict[Part, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Work:
-    """Of one run of a branch."""
+    """Operations and bytes of one run of a branch."""
 
     flops: int
     bytes: int
@@ -37,17 +37,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Rates:
-    """Of this machine, in this run: float32 operations a second, bytes a second read and written."""
+    """This machine's rates in this run: float32 operations per second, and bytes read and written per second."""
 
     flops_per_second: float
     bytes_per_second: float
 
 
 def branch_work(bundle: Bundle, branch: str, batch: int, length: int) -> Work:
-    """Arithmetic and least traffic of a batch of stickers.
+    """Arithmetic and minimum traffic of a batch of stickers.
 
     Args:
-        length: tokens of a text; a sticker has one text with joined views, else four.
+        length: tokens of a text; a sticker has one text with joined views, otherwise four.
     """
     texts = distinct_texts(bundle.manifest.text.views)
     sizes = {"batch": batch * texts if branch == "text" else batch, "length": length}
@@ -61,7 +61,7 @@ def branch_work(bundle: Bundle, branch: str, batch: int, length: int) -> Work:
 
 
 def rates(rows: Sequence[Row]) -> Rates | None:
-    """From the rows of the machine itself; None where one is missing or failed."""
+    """The rates from the machine's own rows; None if one is missing or failed."""
     flops = [
         row.subject.flops / row.latency.median * 1e3
         for row in rows
@@ -76,9 +76,9 @@ def rates(rows: Sequence[Row]) -> Rates | None:
 
 
 def share(row: Row, work: Mapping[str, Work], machine: Rates) -> float | None:
-    """The least time that the row's branches can take, over the time they took; CPU rows only.
+    """The minimum time of the row's branches over the time that they took; None for rows on a GPU.
 
-    Above 1 where a row computes in less than float32.
+    A row that computes in a smaller format than float32 can be above 1.
     """
     subject = row.subject
     if not isinstance(subject, Subject) or row.latency is None or subject.on_gpu:

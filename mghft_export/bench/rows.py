@@ -1,4 +1,4 @@
-"""Which rows a comparison has: every way a bundle can run, here or elsewhere."""
+"""The rows of a comparison: every way to run a bundle, on this machine or another one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mghft_export.runtime.openvino_session import has_openvino
 
 PROVIDERS: tuple[Provider, ...] = ("cpu", "openvino", "openvino-bf16", "cuda", "tensorrt")
 DEVICES: tuple[Provider, ...] = ("cpu", "cuda")
-"""Those that PyTorch has."""
+"""The devices of PyTorch among the providers."""
 RELEASED_MODES: tuple[Mode, ...] = ("eager", "compile", "autocast")
 FUSED_MODES: dict[str, tuple[Mode, ...]] = {
     "cpu": ("eager",),
@@ -36,13 +36,13 @@ def all_rows(
     precisions: Sequence[str] = (),
     runner: Path | None = None,
 ) -> list[Subject]:
-    """Every row of one part and batch, the reference first; whether a row can run here is asked later.
+    """Every row of one part and batch, the reference first. :func:`obstacle` says later which rows can run here.
 
     Args:
         template: bundle, part, batch and everything else that the rows share.
-        providers: of ONNX Runtime and PyTorch, and OpenVINO.
-        precisions: of the bundle's; all of them by default.
-        runner: the program `mghft-run`, which then runs all that sessions run, too.
+        providers: providers of ONNX Runtime, PyTorch and OpenVINO.
+        precisions: precisions of the bundle; all of them by default.
+        runner: the program `mghft-run`; it adds its own row for each row that runs in sessions.
     """
     rows = []
     for provider in (item for item in DEVICES if item in providers):
@@ -78,10 +78,10 @@ def obstacle(
     flags: Set[str] = frozenset(),
     wanted: Callable[[Subject], bool] = lambda _: False,
 ) -> Callable[[Subject | Gemm | Copy], RowFailed | None]:
-    """A function that says why a row cannot run here, before a process is started for it; None where it can.
+    """A function that says, before a row's process starts, why the row cannot run here. It returns None if it can.
 
     Args:
-        flags: of the CPU; rows that it only emulates are left out.
+        flags: flags of the CPU; rows that it only emulates are left out.
         wanted: rows that run although the CPU only emulates them.
     """
 
@@ -114,20 +114,20 @@ def _not_of_runner(subject: Subject) -> str | None:
 
 
 BF16_MODES = ("autocast", "compile-bf16")
-"""PyTorch's modes that compute in bfloat16 on a CPU. Where it lacks the instructions, autocast is slower than float32,
-by much without AVX-512 (github.com/pytorch/pytorch/issues/118499)."""
+"""PyTorch's modes that compute in bfloat16 on a CPU. If the CPU lacks the instructions, autocast is slower than
+float32, and much slower without AVX-512 (github.com/pytorch/pytorch/issues/118499)."""
 
 NATIVE_FP16 = "asimdhp"
-"""Arm's vectors of half precision, the only ones that ONNX Runtime's CPU kernels for FP16 are written for
-(github.com/microsoft/onnxruntime/pull/29709). Elsewhere it puts a cast before and after each product."""
+"""Flag of Arm's half-precision vectors. ONNX Runtime has CPU kernels for FP16 only for them
+(github.com/microsoft/onnxruntime/pull/29709). On other CPUs it puts a cast before and after each product."""
 
 
 def emulation(subject: Subject, flags: Set[str], *, machine: str | None = None) -> str | None:
-    """What a CPU with these flags only emulates of a row; None where it does not, and where the flags are not known.
+    """What a CPU with these flags only emulates in a row; None if it emulates nothing, or the flags are not known.
 
     Args:
-        flags: as :func:`~mghft_export.cpu_features.cpu_flags` gives them.
-        machine: as `platform.machine()` says it; by default this one.
+        flags: flags of the CPU, from :func:`~mghft_export.cpu_features.cpu_flags`.
+        machine: architecture, as `platform.machine()` returns it; this machine's by default.
     """
     if subject.on_gpu or not flags:
         return None

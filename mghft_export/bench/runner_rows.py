@@ -1,4 +1,4 @@
-"""Rows of `mghft-run`: the C++ program loads a part and runs it once for each line that it is sent."""
+"""Rows of `mghft-run`. The C++ program loads a part, and runs it once for each line that it receives."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mghft_export.precision.calibration.default_set import default_calibration_s
 
 
 def runner_version(program: Path) -> str:
-    """What a program says of itself, "mghft-run 0.1.0".
+    """What a program prints for `--version`, for example "mghft-run 0.1.0".
 
     Raises:
-        MGHFTError: it is no `mghft-run`.
+        MGHFTError: the program is not `mghft-run`.
     """
     said = ""
     if program.is_file() and os.access(program, os.X_OK):
@@ -30,15 +30,15 @@ def runner_version(program: Path) -> str:
 class RunnerRow:
     """Runs a subject in `mghft-run`.
 
-    A run is timed from here: a line to the program and one back, some hundredths of a millisecond more than the run.
+    A run is timed from here. The line to the program and the line back add some hundredths of a millisecond.
 
     Raises:
-        MGHFTError: the program cannot load the part; the message is its own.
+        MGHFTError: the program cannot load the part; the message is the program's.
     """
 
     def __init__(self, subject: Subject) -> None:
         assert subject.runner is not None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (stays open as long as the process)
         self._process = subprocess.Popen(
             _command(subject, subject.runner),
             stdin=subprocess.PIPE,
@@ -59,7 +59,7 @@ class RunnerRow:
         self._peak = self._receive()
 
     def peak_bytes(self) -> int:
-        """Most memory that the program had resident after its last run."""
+        """Peak resident memory of the program after its last run, in bytes."""
         return self._peak
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Rows of ONNX Runtime and of engines: the same code for both, through the protocol of sessions."""
+"""Rows of ONNX Runtime, OpenVINO and engines. The same code runs them all, through the session protocol."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def prepare_sessions(subject: Subject) -> Callable[[], object]:
 
 @dataclass(frozen=True)
 class _Sessions:
-    """Those branches that a part needs."""
+    """The sessions of the branches that a part needs."""
 
     vision: Session | None = None
     text: Session | None = None
@@ -62,7 +62,7 @@ NEEDS = {
 
 
 class PartRun:
-    """A part on rotating inputs: calling it runs once, from host to host or, without transfers, on the device."""
+    """Runs a part on rotating inputs. Each call runs once, from host to host or, without transfers, on the device."""
 
     def __init__(self, subject: Subject, bundle: Bundle, sessions: _Sessions) -> None:
         self._sessions = sessions
@@ -86,7 +86,7 @@ class PartRun:
         return outputs
 
     def phases(self, runs: int) -> GpuTimes | None:
-        """Transfers and compute apart; None where there is no stream to put events on."""
+        """Times of transfers and compute separately; None if there is no stream to record events on."""
         if self._stream is None:
             return None
         clock = StepClock(self._stream)
@@ -127,7 +127,7 @@ class PartRun:
         return outputs
 
     def _views(self, text: Session, fusion: Session, features: DeviceArray) -> dict[str, DeviceArray]:
-        """Text features of distinct views -> of all four; through the host, as in the pipeline."""
+        """Text features of the distinct views -> of all four. They pass through the host, as in the pipeline."""
         encoded = text.download({"text_features": features}, self._stream)["text_features"]
         rows = np.broadcast_to(encoded.reshape(self._rows, -1, self._width), (self._rows, 4, self._width))
         return fusion.upload({"text_features": np.ascontiguousarray(rows)}, self._stream)
@@ -143,7 +143,7 @@ def _own(session: Session, arrays: Mapping[str, DeviceArray]) -> dict[str, Devic
 
 
 def _feeds(subject: Subject, bundle: Bundle, width: int) -> list[Feeds]:
-    """Inputs of each batch that takes its turn."""
+    """Inputs of each rotating batch."""
     batches = sticker_batches(subject)
     feeds: list[dict[str, Array]] = [{} for _ in batches]
     if subject.part in ("text", "whole"):
@@ -184,7 +184,7 @@ def _engines(subject: Subject, bundle: Bundle) -> Branches:
 
 
 def _pipeline(subject: Subject, bundle: Bundle) -> Callable[[], object]:
-    """From files to probabilities, as `mghft-export predict` does; no text is remembered from run to run."""
+    """A function that runs from files to probabilities, like `mghft-export predict`, without caching texts."""
     if subject.implementation == "engine":
         branches = _engines(subject, bundle)
     else:

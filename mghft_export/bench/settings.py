@@ -1,4 +1,4 @@
-"""What can be chosen about a benchmark; the command line has an option for each field, named as trtexec names it."""
+"""The settings of a benchmark. The command line has an option for each field, named as in trtexec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mghft_export.bench.time_budget import COMPARISON_SECONDS
 from mghft_export.bench.worker import TIMEOUT
 
 IMPLEMENTATIONS: tuple[Kind, ...] = ("as-released", "fused", "onnxruntime", "openvino")
-"""What runs without a GPU."""
+"""Implementations that run without a GPU."""
 
 
 class Settings(BaseModel):
@@ -31,7 +31,9 @@ class Settings(BaseModel):
     runner: Path | None = Field(
         default=None, description="The C++ program mghft-run: adds rows that it runs."
     )
-    only: tuple[Kind, ...] = Field(default=(), description="Leave the other rows out.")
+    only: tuple[Kind, ...] = Field(
+        default=(), description="Measure only these rows; may be given several times."
+    )
     providers: tuple[Provider, ...] = Field(
         default=(),
         alias="provider",
@@ -45,37 +47,41 @@ class Settings(BaseModel):
     iterations: int = Field(default=10, ge=1, description="Rounds; also the minimum runs of each row.")
     duration: float = Field(default=3.0, ge=0, description="Minimum seconds to measure each row.")
     max_duration: float = Field(
-        default=LIMIT, ge=0, description="Seconds of runs after which a row is not run in later rounds."
+        default=LIMIT, ge=0, description="Seconds of runs after which a row skips later rounds."
     )
     emulated: bool = Field(
-        default=False, alias="all", description="Also rows whose number format this CPU only emulates."
+        default=False,
+        alias="all",
+        description="Also measure rows with a number format that this CPU only emulates.",
     )
     budget: float | None = Field(
         default=None,
         gt=0,
-        description=f"Seconds for everything; inf: no end.  [default: {COMPARISON_SECONDS:.0f} a part and batch]",
+        description=f"Seconds for everything; inf: no limit.  [default: {COMPARISON_SECONDS:.0f} per part and batch]",
     )
     threads: int = Field(default=os.cpu_count() or 1, ge=1, description="CPU threads.")
-    cuda_graph: bool = Field(default=True, description="Engines run as CUDA graphs.")
-    io_transfers: bool = Field(default=True, description="Copy inputs and outputs in runs.")
-    timeout: float = Field(default=TIMEOUT, gt=0, description="Seconds after which a silent row is ended.")
+    cuda_graph: bool = Field(default=True, description="Run engines as CUDA graphs.")
+    io_transfers: bool = Field(default=True, description="Copy inputs and outputs in each run.")
+    timeout: float = Field(
+        default=TIMEOUT, gt=0, description="Seconds without an answer after which a row is stopped."
+    )
     memory: float | None = Field(default=None, gt=0, description="Memory in GB that a row may use.")
     calibration: Path | None = Field(
         default=None,
-        description="Calibration set whose stickers are run.  [default: the one that comes along]",
+        description="Calibration set to take stickers from.  [default: the one in the package]",
     )
 
     @property
     def all_providers(self) -> tuple[Provider, ...]:
-        """Those that are measured."""
+        """The providers that are measured."""
         return self.providers or PROVIDERS
 
     def flags(self, budget: float, runner_version: str | None) -> dict[str, object]:
-        """As a record keeps them.
+        """The settings as a record keeps them.
 
         Args:
-            budget: seconds that are spent in fact.
-            runner_version: of `mghft-run`.
+            budget: seconds that this run may take.
+            runner_version: version of `mghft-run`.
         """
         return {
             "iterations": self.iterations,

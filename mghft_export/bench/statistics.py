@@ -1,4 +1,4 @@
-"""What a list of timings says."""
+"""Statistics of run times."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Latency:
     """Milliseconds of one run of a batch.
 
     Attributes:
-        median: of the rounds' medians, so that a round counts once, however many runs it had.
+        median: median of the rounds' medians, so that each round counts once, however many runs it had.
         variation: standard deviation over the mean.
-        stickers_per_second: at the median.
+        stickers_per_second: throughput at the median.
     """
 
     iterations: int
@@ -49,10 +49,10 @@ def latency(rounds: Sequence[Sequence[float]], batch: int) -> Latency:
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """How many times faster one row is than another, and the 95 % interval of that.
+    """How many times faster one row is than another, with a 95 % confidence interval.
 
     Attributes:
-        median: the ratio of both medians, as the tables show them, over the rounds that both rows had.
+        median: the ratio of the two medians in the tables, over the rounds that both rows had.
     """
 
     median: float
@@ -61,10 +61,10 @@ class SpeedUp:
 
 
 def speed_up(reference: Sequence[float], other: Sequence[float], seed: int = 0) -> SpeedUp:
-    """Compare rows that were timed in the same rounds: the i-th timings of both belong together.
+    """Compare rows that were timed in the same rounds: the i-th times of both belong together.
 
-    The interval is of a bootstrap that draws rounds, both rows' timings together, so that what slows a whole round
-    widens nothing.
+    The interval comes from a bootstrap that draws rounds with the times of both rows. So a round that is slow for both
+    rows does not widen it.
     """
     times = np.asarray([reference, other])
     rng = np.random.default_rng(seed)

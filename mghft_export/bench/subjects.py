@@ -1,4 +1,4 @@
-"""What can be measured: plain values that name a row, cheap to make and to send to another process."""
+"""What can be measured. Subjects are plain values that are cheap to make and to send to another process."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["as-released", "fused", "onnxruntime", "openvino", "engine", "mghft-run"]
-"""What `mghft-bench` runs."""
+"""Implementations that `mghft-bench` runs."""
 Implementation = Kind | Literal["peer"]
 Part = Literal["vision", "vision+fusion", "text", "whole", "pipeline"]
 Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "openvino-bf16"]
 Mode = Literal["eager", "compile", "autocast", "compile-fp16", "compile-bf16"]
 
 RUN_GRAPHS: tuple[Implementation, ...] = ("onnxruntime", "openvino", "mghft-run")
-"""What runs a bundle's ONNX graphs, in each of its precisions."""
+"""Implementations that run a bundle's ONNX graphs, in each of its precisions."""
 
 GEMM_SIDE = 2048
 COPY_BYTES = 2**28
-"""Well above any cache, so that the copy measures the memory."""
+"""Much larger than any cache, so that the copy measures the memory."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Subject:
     """One row of a benchmark.
 
     Attributes:
-        implementation: `as-released` (PyTorch as people run it today), `fused` (ours in PyTorch), `onnxruntime`,
+        implementation: `as-released` (the released form in PyTorch), `fused` (our form in PyTorch), `onnxruntime`,
             `openvino`, `engine` (TensorRT, TensorRT-RTX), `mghft-run` (the C++ program, with any of the three) or
             `peer`, which only a :class:`SelfOpening` is.
         part: `vision` (image -> tokens), `vision+fusion` (image and text features -> logits), `text` (token ids -> text
             features), `whole` (both -> logits) or `pipeline` (image files and texts -> probabilities).
-        precision: of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
-        provider: of ONNX Runtime or OpenVINO; for PyTorch `cpu` or `cuda`.
-        mode: of PyTorch: as it is, with `torch.compile`, with autocast, or compiled under autocast to 16 bits.
+        precision: precision of the bundle's graphs; PyTorch runs in float32, or as `mode` says.
+        provider: provider of ONNX Runtime or OpenVINO; for PyTorch `cpu` or `cuda`.
+        mode: how PyTorch runs: eager, with `torch.compile`, with autocast, or compiled under autocast to 16 bits.
         engine: the name of a folder in the bundle's `engines/`.
-        length: tokens of a text; by default what the stickers' texts have.
-        stickers: a calibration set; by default the one that comes along.
-        cuda_graph: engines replay each set of shapes as one graph.
-        io_transfers: inputs come from the host and outputs go there, in every run.
-        runner: the program `mghft-run`, of rows that it runs.
+        length: tokens of a text; by default the length of the stickers' texts.
+        stickers: a calibration set; by default the one in the package.
+        cuda_graph: engines replay each set of shapes as one CUDA graph.
+        io_transfers: every run copies inputs from the host and outputs to the host.
+        runner: the program `mghft-run`, for rows that it runs.
     """
 
     bundle: Path
@@ -66,7 +66,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """For tables: all that tells rows of one comparison apart."""
+        """Name for tables. It tells the rows of one comparison apart."""
         words: list[str] = [] if self.implementation == "engine" else [self.implementation]
         if self.engine is not None:
             words += ["engine", self.engine]
@@ -83,14 +83,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class SelfOpening(Subject, ABC):
-    """A row that a script adds, as benchmarks/peers does: it knows itself how it is run.
+    """A row that a script adds, as benchmarks/peers does. The row itself knows how to run.
 
     Its class must be importable in a new process.
     """
 
     @abstractmethod
     def open(self) -> Callable[[], object]:
-        """Load everything and return a function that runs once; called in the row's own process."""
+        """Load everything, and return a function that runs once. It is called in the row's own process."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Gemm:
 
     @property
     def flops(self) -> int:
-        """Of one run."""
+        """Operations of one run."""
         return 2 * GEMM_SIDE**3
 
 
@@ -114,5 +114,5 @@ class Copy:
 
     @property
     def bytes(self) -> int:
-        """Read and written in one run."""
+        """Bytes read and written in one run."""
         return 2 * COPY_BYTES

@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def as_csv(records: Sequence[Record]) -> str:
-    """A line a row; times in milliseconds; what is not known is empty."""
+    """One line per row, with times in milliseconds; unknown values are empty."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -94,5 +94,5 @@ def cells_of(row: RowRecord) -> list[str] | None:
 
 
 def short_number(value: float) -> str:
-    """Three digits, or all before the point."""
+    """A number with three digits, or with all digits before the point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

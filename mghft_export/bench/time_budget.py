@@ -1,4 +1,4 @@
-"""A comparison's time, and who gets it: what is slow has fewer rounds, so that what is fast has all of them."""
+"""How a comparison divides its time: slow rows get fewer rounds, so that fast rows get all of them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 from mghft_export.bench.subjects import Subject
 
 LEAST_ROUNDS = 5
-"""Rounds of rows that are warmed up already, which the first run of the next one must not take the time of."""
+"""Rounds that stay reserved for rows that are already warmed up, while the next row has its first run."""
 
 LOADING_SHARE = 0.5
-"""Of the time, after which a row that is not ready is given up."""
+"""Share of the time for loading. A row that is not ready by then is dropped."""
 
 WARM_UP_SHARE = 0.25
-"""Of the time that is left after loading, for the runs of all rows between their first and their timed ones."""
+"""Share of the time after loading for the warm-up runs of all rows, without their first runs."""
 
 
 COMPARISON_SECONDS = 75.0
-"""Of one part and batch, where nobody says how long it may take."""
+"""Default seconds for one part and batch."""
 
 GPU_ROW_SECONDS = 15.0
-"""More for each row on a GPU: its power is measured as well."""
+"""Extra seconds for each row on a GPU, because its power is measured as well."""
 
 LEAST_SHARE = 20.0
-"""Seconds below which a comparison has little to show, as its processes have hardly started."""
+"""Seconds that a comparison needs to have a result. With fewer, its processes have hardly started."""
 
 
 class Budget:
-    """Seconds from now on.
+    """A time budget that starts now.
 
     Args:
-        seconds: `math.inf` where nothing is cut.
+        seconds: length of the budget; `math.inf` for no limit.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,15 +41,15 @@ class Budget:
         self._started = clock()
 
     def left(self) -> float:
-        """Seconds; negative when it is overdrawn."""
+        """Seconds left; negative if the budget is overdrawn."""
         return self.seconds - (self._clock() - self._started)
 
 
 def default_seconds(comparisons: Sequence[Sequence[Subject]], *, gpu: bool) -> float:
-    """Of a whole command.
+    """Default seconds for a whole command.
 
     Args:
-        comparisons: the rows of each.
+        comparisons: the rows of each comparison.
         gpu: whether rows on a GPU run.
     """
     rows = sum(subject.on_gpu for subjects in comparisons for subject in subjects) if gpu else 0
@@ -57,9 +57,13 @@ def default_seconds(comparisons: Sequence[Sequence[Subject]], *, gpu: bool) -> f
 
 
 def share(left: float, comparisons: int) -> float:
-    """Seconds of the next of so many comparisons: as many as each other one, or enough to have a result.
+    """Seconds for the next comparison: an equal share of what is left, or enough to have a result.
 
-    0 where too few are left for any.
+    The result is 0 if too few seconds are left.
+
+    Args:
+        left: seconds of the budget.
+        comparisons: comparisons that are left, including the next one.
     """
     seconds = min(left, max(left / comparisons, LEAST_SHARE))
     return seconds if seconds >= 1 else 0.0
@@ -67,14 +71,14 @@ def share(left: float, comparisons: int) -> float:
 
 @dataclass(frozen=True)
 class Turns:
-    """Of one row: seconds of the turns that it had, and of its next one."""
+    """Seconds of one row: of the turns that it had, and of its next turn."""
 
     used: float
     each: float
 
 
 def warm_up_order(subject: object) -> int:
-    """Rows that start soon come first: what a slow one can be given shows only when the others have theirs."""
+    """Rows that start fast come first. How much time a slow row can get is known only after the others have theirs."""
     if not isinstance(subject, Subject) or subject.implementation not in ("as-released", "fused"):
         return 0
     if subject.mode.startswith("compile"):
@@ -88,18 +92,18 @@ def first_run_limit(left: float, reserved: float, waiting: int) -> float:
     Args:
         left: seconds of the budget.
         reserved: seconds that the rows before it need for their rounds.
-        waiting: rows that are not warmed up, with this one.
+        waiting: rows that are not warmed up, including this one.
     """
     share = 1.0 if waiting == 1 else 0.5
-    least = 0.5 / (waiting + 1)  # where those before it need everything
+    least = 0.5 / (waiting + 1)  # if the rows before it need everything
     return max((left - reserved) * share, left * least)
 
 
 def who_goes_on(rows: Mapping[int, Turns], *, rounds: int, left: float) -> set[int]:
-    """Those that take part in the next of `rounds` rounds.
+    """The rows that take part in the next of `rounds` rounds.
 
-    All, if the time suffices. Else no row gets more than a certain time, the same for all, so those with long turns
-    stop first.
+    All rows take part if the time is enough. Otherwise all rows have the same limit on their total time, so rows with
+    long turns stop first.
     """
     if sum(rounds * row.each for row in rows.values()) <= left:
         return set(rows)
@@ -108,7 +112,7 @@ def who_goes_on(rows: Mapping[int, Turns], *, rounds: int, left: float) -> set[i
 
 
 def _level(spans: list[tuple[float, float]], left: float) -> float:
-    """Where water stands in columns from a floor to a ceiling each, when `left` of it is poured in."""
+    """The level of water in columns that each have a floor and a ceiling, after `left` of it is poured in."""
     low, high = min(floor for floor, _ in spans), max(ceiling for _, ceiling in spans)
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,6 +1,6 @@
-"""PyTorch's rows: the model as released and our fused one, as they are, compiled or with autocast.
+"""PyTorch's rows: the model as released and our fused form, in eager mode, compiled or with autocast.
 
-Weights are random: latency does not depend on them.
+Weights are random, because latency does not depend on them.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Step = Callable[..., object]
 Tensors = tuple[Tensor, ...]
 
 AUTOCAST = {"cpu": torch.bfloat16, "cuda": torch.float16}
-"""What PyTorch's autocast takes on either device by default."""
+"""The default type of PyTorch's autocast on each device."""
 
 
 def prepare_torch(subject: Subject) -> Callable[[], object]:
     """A function that runs once.
 
     Raises:
-        MGHFTError: PyTorch has no GPU here, or there is no such provider.
+        MGHFTError: PyTorch has no GPU here, or does not have the provider.
     """
     if subject.provider == "tensorrt":
         raise MGHFTError("PyTorch has no TensorRT provider; use --provider cpu or cuda for its rows")
@@ -93,7 +93,7 @@ def _autocast(subject: Subject) -> contextlib.AbstractContextManager[object]:
 
 
 def _released(subject: Subject, config: MGHFTConfig) -> Step:
-    """The model as released; takes token ids [B, 4, L], or pooled texts [B, 4, bert_dim]."""
+    """The model as released. It takes token ids [B, 4, L], or pooled texts [B, 4, bert_dim]."""
     with_text = subject.part in ("text", "whole", "pipeline")
     model = MGHFT(config, reattention="as_released", text_model=with_text).eval().to(subject.provider)
     steps: dict[str, Step] = {
@@ -105,7 +105,7 @@ def _released(subject: Subject, config: MGHFTConfig) -> Step:
 
 
 def _fused(subject: Subject, config: MGHFTConfig) -> Step:
-    """Our inference form; takes token ids [B, views, L], or text features [B, 4, C]."""
+    """Our fused form. It takes token ids [B, views, L], or text features [B, 4, C]."""
     with_text = subject.part in ("text", "whole", "pipeline")
     model = MGHFT(config, text_model=with_text).eval()
     if not with_text:
@@ -123,7 +123,7 @@ def _fused(subject: Subject, config: MGHFTConfig) -> Step:
 def _loader(
     subject: Subject, bundle: Bundle, config: MGHFTConfig, batches: list[Batch], views: int
 ) -> Callable[[int], Tensors]:
-    """Inputs of a batch, by its number: made anew for the pipeline, kept for everything else."""
+    """A function from a batch's number to its inputs. The pipeline makes them anew; all other parts keep them."""
     tokenizer = bundle_tokenizer(bundle)
     texts = text_batches(batches, bundle, tokenizer, views=views, length=subject.length)
     longest = texts[0].input_ids.shape[1]
@@ -138,7 +138,7 @@ def _loader(
 
         def from_files(number: int) -> Tensors:
             images = [open_sticker(sticker.image, background=background) for sticker in batches[number]]
-            # Tokenised anew as well: `longest` is the length of all batches together.
+            # Texts are tokenised anew, too. `longest` is the common length of all batches.
             (own,) = text_batches([batches[number]], bundle, tokenizer, views=views, length=longest)
             shape = (subject.batch, views)
             return (

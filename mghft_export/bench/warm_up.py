@@ -1,4 +1,4 @@
-"""Runs before the clock counts: until they take the same time, by the clock and not by their number."""
+"""Runs before the timed ones. They end when their times are stable, not after a fixed number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 LEAST_SECONDS = 0.5
 MOST_SECONDS = 5.0
 WINDOW = 3
-"""Runs of which a median is taken; two neighbouring medians are compared."""
+"""Runs per median; two neighbouring medians are compared."""
 TOLERANCE = 0.05
 
 
@@ -21,9 +21,9 @@ class WarmUp:
     """What happened before the timed runs.
 
     Attributes:
-        first: seconds of the first run, in which much is allocated, chosen and compiled.
-        stable: whether runs took the same time at the end; rows of some seconds a run warm
-            up with two runs, which do not tell.
+        first: seconds of the first run, which includes allocation, kernel choice and compilation.
+        stable: whether run times were stable at the end. A row with runs of some seconds warms up with two runs, which
+            are too few to tell.
     """
 
     runs: int
@@ -33,7 +33,7 @@ class WarmUp:
 
     @property
     def usual(self) -> float:
-        """Seconds of a run after the first; of the first where there was no other."""
+        """Mean seconds of the runs after the first; seconds of the first run if there was no other."""
         return (self.seconds - self.first) / (self.runs - 1) if self.runs > 1 else self.first
 
 
@@ -44,10 +44,10 @@ def warm_up(
     most: float = MOST_SECONDS,
     within: float = math.inf,
 ) -> WarmUp:
-    """Run at least once and :data:`LEAST_SECONDS` long, until stable or `most` seconds after the first run.
+    """Run at least once and for :data:`LEAST_SECONDS`, until stable or for `most` seconds after the first run.
 
     Args:
-        within: seconds for all of it and for a timed run; where that is not sure to fit, no further run begins.
+        within: seconds for the warm-up and one timed run. If another run might not fit, the warm-up ends.
     """
     times: list[float] = []
     first = 0.0

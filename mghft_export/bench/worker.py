@@ -1,4 +1,4 @@
-"""Each subject lives in a process of its own: its memory is its own, and what kills it kills no other row."""
+"""Each subject runs in its own process, so its memory is measured alone and a crash does not end other rows."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ TIMEOUT = 600.0
 
 REWARM_SECONDS = 0.1
 REWARM_BELOW = 1.0
-"""Seconds of a run above which cold caches, a matter of milliseconds, do not show."""
+"""Rows with runs longer than this many seconds are not rewarmed, because cold caches cost only milliseconds."""
 
 ENDING_SECONDS = 5.0
 
 QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
-"""A process that was killed leaves semaphores, which multiprocessing removes, and then warns of."""
+"""This filter hides a warning of multiprocessing, which removes the semaphores of a killed process."""
 
 POLL_SECONDS = 0.05
-"""Between two looks at the memory: a process fills some hundred megabytes meanwhile."""
+"""Seconds between two checks of the memory; a process can fill some hundred megabytes meanwhile."""
 
 
 class RowFailed(MGHFTError):
     """A row cannot be measured; the message says why.
 
     Attributes:
-        said: the last that its process wrote, where nobody foresaw the failure.
+        said: the last lines that its process wrote, if the failure was unexpected.
     """
 
     def __init__(self, message: str, said: str | None = None) -> None:
@@ -58,7 +58,7 @@ class RowFailed(MGHFTError):
 
 
 class LeftOut(RowFailed):
-    """A row is not started: the machine is none for it."""
+    """A row was not started, because this machine cannot run it."""
 
 
 class OutOfMemory(RowFailed):
@@ -66,7 +66,7 @@ class OutOfMemory(RowFailed):
 
 
 class OutOfTime(RowFailed):
-    """A row was stopped because its share of the time was over."""
+    """A row was stopped because its share of the time was used up."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,18 @@ class _Failure:
 
 
 class Worker:
-    """A subject in its process, timed on demand.
+    """A subject in its own process, timed on demand.
 
     Args:
-        timeout: seconds that one answer may take: loading, warming up, or the runs of one round.
-        memory: bytes that the process may have resident; by default all that is free but a little.
+        timeout: most seconds for one answer: loading, warming up, or the runs of one round.
+        memory: largest resident memory of the process, in bytes; by default all free memory except a reserve.
     """
 
     def __init__(
         self, subject: Subject | Gemm | Copy, *, timeout: float = TIMEOUT, memory: int | None = None
     ) -> None:
         if QUIET_TRACKER not in sys.warnoptions:
-            sys.warnoptions.append(QUIET_TRACKER)  # what multiprocessing starts its tracker with
+            sys.warnoptions.append(QUIET_TRACKER)  # multiprocessing starts its tracker with these options
         # A fork would share the parent's memory and thread pools.
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
@@ -104,13 +104,13 @@ class Worker:
         """Resident memory after loading, before the first run."""
 
     def load(self, within: float = math.inf) -> None:
-        """Wait until the subject is prepared, which began with the process; so several prepare at once.
+        """Wait until the subject is prepared. Preparation began with the process, so several can prepare at once.
 
         Args:
-            within: seconds that are left for it; here and below, when they are over the process is stopped.
+            within: seconds that are left for it. Here and below, the process is stopped when they are over.
 
         Raises:
-            RowFailed: it cannot be prepared.
+            RowFailed: the subject cannot be prepared.
         """
         self.loaded_bytes = int(self._receive(within))
 
@@ -120,21 +120,21 @@ class Worker:
         return found
 
     def burst(self, seconds: float = 0.0, within: float = math.inf) -> list[float]:
-        """Seconds of each of at least one run, more until `seconds` are full.
+        """Time at least one run, and more until they add up to `seconds`; return the seconds of each.
 
-        Runs that are not timed go first where runs are short, :data:`REWARM_SECONDS` long: while the other rows had
-        their turns, this row's caches went cold and its pages may have been reclaimed.
+        Short runs begin with :data:`REWARM_SECONDS` of runs that are not timed: while the other rows had their turns,
+        this row's caches went cold and its pages may have been reclaimed.
         """
         found: list[float] = self._ask("burst", seconds, within=within)
         return found
 
     def phases(self, runs: int) -> GpuTimes | None:
-        """Transfers and compute apart, where the subject can tell."""
+        """Times of transfers and compute separately; None if the subject cannot tell."""
         found: GpuTimes | None = self._ask("phases", runs)
         return found
 
     def energy(self, seconds: float) -> Energy | None:
-        """Power over some seconds of runs; None where nothing measures it."""
+        """Power over `seconds` of runs; None if nothing measures it."""
         found: Energy | None = self._ask("energy", seconds)
         return found
 
@@ -143,18 +143,18 @@ class Worker:
         return int(self._ask("peak"))
 
     def end(self) -> None:
-        """Ask the process to end by itself, so that what it started ends in order; several end at once."""
+        """Ask the process to end by itself, so that its children end in order. Several processes can end at once."""
         with contextlib.suppress(OSError):
             self._connection.send(("end",))
 
     def close(self, within: float = ENDING_SECONDS) -> None:
-        """Wait until the process ended; kill it where it does not."""
+        """Wait until the process ends; kill it if it does not."""
         self.end()
         self._process.join(within)
         self.kill()
 
     def kill(self) -> None:
-        """End the process and what it started, and give its memory back."""
+        """Kill the process and its children, and free its memory."""
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
@@ -201,11 +201,11 @@ class Worker:
         """Stop a process that takes more than its share.
 
         Raises:
-            OutOfMemory: it did.
+            OutOfMemory: the process took more.
         """
         try:
             row = psutil.Process(self._process.pid)
-            # What the row runs in may be a program that it started; a sum would count shared pages twice.
+            # The row may run in a child process. The sum of both would count shared pages twice.
             used = max(int(process.memory_info().rss) for process in (row, *row.children()))
         except psutil.Error:
             return
@@ -231,8 +231,8 @@ class Worker:
 def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path) -> None:
     """Run in the child: prepare, then answer until the parent kills it.
 
-    What libraries write, warnings for the most part, goes into a file: on the terminal it would be between the tables,
-    or inside the JSON.
+    The output of libraries, mostly warnings, goes into a file. On the terminal it would appear between the tables or
+    inside the JSON.
     """
     redirect(output)
     try:
@@ -264,7 +264,7 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path)
                 connection.send(times)
     except EOFError:
         return
-    except Exception as error:  # whatever a row dies of belongs into its row, not into the other rows' run
+    except Exception as error:  # an error belongs to its row and must not stop the others
         if not isinstance(error, MGHFTError):
             traceback.print_exc()
         sys.stderr.flush()
@@ -286,7 +286,7 @@ def _burst(run: Callable[[], object], seconds: float, *, rewarm: bool) -> list[f
 
 
 def _is_memory(error: Exception) -> bool:
-    """PyTorch and ONNX Runtime say it in words alone."""
+    """Whether an error means that memory ran out; PyTorch and ONNX Runtime say so only in their messages."""
     words = str(error).lower()
     return (
         isinstance(error, MemoryError)

@@ -1,4 +1,4 @@
-"""`build.json`: what the engines in a folder are, and for whom.
+"""`build.json`: which engines a folder holds, how they were built, and which GPUs they are for.
 
 engines/<backend>-<gpu or sm>-<precision>/
     build.json
@@ -23,10 +23,10 @@ ENGINES = "engines"
 """The folder of engines in a bundle."""
 
 HardwareLevel = Literal["ampere+", "same-sm"]
-"""On which other GPUs an engine loads: Ampere and later, or those of the same compute capability."""
+"""The other GPUs that an engine loads on: Ampere and later, or those of the same compute capability."""
 
 COMMAND = r"""^mghft-export trt( ([A-Za-z0-9_@%+=:,./-]|'[^'\x00-\x1f\x7f]*'|"'")+)*$"""
-"""Words as :func:`shlex.join` writes them."""
+"""A `mghft-export trt` command, with its words as :func:`shlex.join` writes them."""
 
 
 class GpuEntry(Stored):
@@ -37,13 +37,13 @@ class GpuEntry(Stored):
     driver: str
     """Newest CUDA version that the driver supports."""
     multiprocessors: int | None = None
-    """None, as of the memory, in what earlier versions wrote."""
+    """Number of multiprocessors. Earlier versions did not write it, nor the memory: both are then None."""
     memory: int | None = None
-    """Bytes in all."""
+    """Total memory in bytes."""
 
 
 class BuildFlags(Stored):
-    """What the builder is told beside graphs and profiles. The command line has an option for each."""
+    """The builder's settings, apart from graphs and profiles. The command line has an option for each."""
 
     level: int | None = Field(
         default=None,
@@ -52,7 +52,7 @@ class BuildFlags(Stored):
         description="Builder optimization level: how long to look for faster kernels.",
     )
     tf32: bool = Field(
-        default=False, description="Float32 products in TF32: faster, and other tokens get selected."
+        default=False, description="Compute float32 products in TF32: faster, but other tokens get selected."
     )
     version_compatible: bool = Field(
         default=False, description="TensorRT: the engine loads in later versions too."
@@ -67,7 +67,7 @@ class BuildFlags(Stored):
 
 
 class AttentionsEntry(Stored):
-    """How many attentions became fused kernels, of how many that should, and the blocks of the others."""
+    """How many attentions are fused kernels, how many should be, and the blocks of those that are not."""
 
     fused: int
     expected: int
@@ -79,11 +79,11 @@ class EngineEntry(Stored):
 
     file: FileEntry
     onnx: FileEntry
-    """The graph that it was built of, by its path in the bundle."""
+    """The graph that the engine was built from; its path is relative to the bundle."""
     profiles: tuple[dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]], ...]
     """Minimum, optimum and maximum shape of each input."""
     workspace: int | None
-    """Bytes; None for the package's own limit."""
+    """Most bytes of workspace for a kernel; None for the package's own limit."""
     seconds: float
     layers: int
     attentions: AttentionsEntry
@@ -98,12 +98,13 @@ class BuildInfo(Stored):
     version: str
     precision: str
     targets: tuple[int, ...] = ()
-    """Compute capabilities chosen with --target; none for the package's own choice."""
+    """Compute capabilities chosen with --target; empty for the package's own choice."""
     gpu: GpuEntry | None = None
-    """TensorRT-RTX builds without one, and does not depend on it where there is one."""
+    """None for TensorRT-RTX: it builds without a GPU, and its engines do not depend on the GPU of the machine."""
     flags: BuildFlags = BuildFlags()
     command: str = Field(pattern=COMMAND)
-    """What builds it again. It is shown to be typed, so it is this command and words that no shell acts upon."""
+    """The command that builds the engines again. Users type it into a shell, so it may hold only `mghft-export trt` and
+    words that a shell takes literally."""
     engines: dict[str, EngineEntry]
 
 
@@ -116,7 +117,7 @@ def read_build_info(folder: Path) -> BuildInfo:
     """Read `build.json`.
 
     Raises:
-        EngineError: not a folder of engines, of another version, or damaged.
+        EngineError: the folder has no engines, or the file is of another version or damaged.
     """
     path = folder / BUILD_INFO
     try:

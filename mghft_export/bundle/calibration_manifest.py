@@ -1,4 +1,4 @@
-"""The manifest of a calibration set: what it was drawn from, and its stickers one by one."""
+"""The manifest of a calibration set: the data set that it was drawn from, and an entry for each sticker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StickerEntry(Stored):
     """One sticker."""
 
     path: str = Field(pattern=r"^[^\x00]+$")
-    """Of the image, inside the set."""
+    """Path of the image inside the set."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=1)
     source: str
@@ -33,7 +33,7 @@ class StickerEntry(Stored):
 
 
 class CalibrationManifest(Stored):
-    """All that is known about a calibration set."""
+    """The content of a calibration set's `manifest.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     data_set: str
@@ -45,11 +45,11 @@ class CalibrationManifest(Stored):
     set_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     """:func:`set_hash` of the stickers."""
     stickers: tuple[StickerEntry, ...]
-    """In the order in which they were drawn, so that the first few are a sample, too."""
+    """In the order in which they were drawn, so that the first few are a sample of the data set, too."""
 
 
 def set_hash(stickers: Sequence[StickerEntry]) -> str:
-    """What a calibration can depend on, as one SHA-256: images, texts and labels in their order, but not paths."""
+    """One SHA-256 of all that a calibration depends on: images, texts and labels in their order, but not paths."""
     content = [[sticker.sha256, sticker.text, sticker.label] for sticker in stickers]
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
@@ -75,7 +75,7 @@ def write_manifest(root: Path, manifest: CalibrationManifest) -> None:
 
 
 def read_manifest(root: Path) -> CalibrationManifest:
-    """Read a set's manifest; its counts and hash must be those of its stickers.
+    """Read a set's manifest, and check that its counts and its hash match its stickers.
 
     Raises:
         DataError: there is none, it is damaged or of another version, or it was changed by hand.
@@ -122,7 +122,7 @@ def _check_stickers(path: Path, manifest: CalibrationManifest) -> None:
 
 
 def _class_counts(stickers: Sequence[StickerEntry], class_names: Sequence[str]) -> dict[str, int]:
-    """In the order of the classes, with those that have no sticker."""
+    """Stickers by class, in the order of the classes. A class without stickers counts 0."""
     counts = Counter(sticker.label for sticker in stickers)
     return {name: counts[name] for name in class_names}
 

@@ -1,13 +1,13 @@
-"""The bundle: one folder with everything that runs a model, and a manifest that says what it is.
+"""The bundle: one folder with everything that is needed to run a model, and a manifest that describes it.
 
     manifest.json        model, classes, preprocessing, texts, tensors, hashes, verification
     fp32/vision.onnx     image -> selected tokens and class tokens of the stages
     fp32/text.onnx       token ids -> text features
-    fp32/fusion.onnx     both -> logits
+    fp32/fusion.onnx     outputs of both -> logits
     fp16/, int8/, ...    the same branches in other precisions, and how they were quantised
     tokenizer.json
 
-Every command after the export works on a bundle alone.
+Every command after the export needs only the bundle.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Bundle:
         return path
 
     def read(self, entry: FileEntry) -> bytes:
-        """The content of a file: the bytes that were hashed, whatever happens to the file meanwhile.
+        """The content of a file. It is the content that was hashed, even if the file changes meanwhile.
 
         Raises:
             BundleError: missing or changed since the export.
@@ -62,10 +62,10 @@ class Bundle:
 
     @contextmanager
     def opening(self, branch: str, precision: str = "fp32") -> Iterator[Path]:
-        """The ONNX file of a branch, for those who open it by its name: it must stay what was hashed until then.
+        """Yield the path of a branch's ONNX file, and check that the file did not change until the block ends.
 
         Raises:
-            BundleError: as :meth:`graph`, or the file was changed meanwhile.
+            BundleError: as :meth:`graph` raises it, or the file was changed meanwhile.
         """
         path = self.root / self._graph_entry(branch, precision).path
         before = state_of(path)
@@ -78,8 +78,8 @@ class Bundle:
         """The ONNX file of a branch.
 
         Raises:
-            BundleError: the bundle has no such precision or branch, or the file was changed or has what this package
-                never exports (:mod:`mghft_export.bundle.graph_contents`).
+            BundleError: the bundle lacks the precision or the branch, the file was changed, or it contains something
+                that this package never exports (:mod:`mghft_export.bundle.graph_contents`).
         """
         path = self.file(self._graph_entry(branch, precision))
         check_graph_contents(path)
@@ -96,10 +96,11 @@ class Bundle:
 
 
 def load_bundle(root: Path) -> Bundle:
-    """Open a bundle: the manifest is validated and every file must be there with its size.
+    """Open a bundle: validate the manifest, and check that every file is there and has its size.
 
     Raises:
-        BundleError: not a bundle, of another version, or incomplete; says which command makes one.
+        BundleError: the folder is not a bundle, is of another version or is incomplete; the message names the command
+            that makes a bundle.
     """
     path = root / MANIFEST
     try:
@@ -125,7 +126,7 @@ def load_bundle(root: Path) -> Bundle:
                 raise BundleError(f"{path} names {entry.path!r}, which is outside the bundle")
             _check_size(target, entry)
         except (OSError, ValueError) as error:
-            raise BundleError(f"{path} names a file that cannot be; export the bundle again") from error
+            raise BundleError(f"{path} names a file that cannot exist; export the bundle again") from error
     return Bundle(root, manifest)
 
 

@@ -1,7 +1,7 @@
-"""What a bundle's ONNX files may contain: nothing that reads other files or decides how long it runs.
+"""A check of a bundle's ONNX files: a graph may not read other files, nor decide how long it runs.
 
-This package exports weights inside of the file, and neither control flow nor functions, so whatever has them comes from
-elsewhere. `cpp/src/graph_contents.cpp` refuses the same.
+This package stores weights inside the ONNX file and exports neither control flow nor functions. A file with weights in
+another file, control flow or functions was made by something else. `cpp/src/graph_contents.cpp` refuses the same files.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ CONTROL_FLOW = (b"If", b"Loop", b"Scan", b"SequenceMap")
 
 
 def check_graph_contents(path: Path) -> None:
-    """Look through an ONNX file, without reading its weights.
+    """Check an ONNX file without reading its weights.
 
     Raises:
-        BundleError: it is no ONNX file, keeps data in other files, or has control flow or functions.
+        BundleError: it is not an ONNX file, or has weights in other files, sparse weights, control flow or functions.
     """
     try:
         with (
@@ -43,7 +43,7 @@ def check_graph_contents(path: Path) -> None:
 
 
 def graph_problem(model: memoryview) -> str | None:
-    """What a serialised model has that it must not have; None if there is nothing.
+    """Why a serialised model is refused, as the end of a sentence; None if it is accepted.
 
     Raises:
         ValueError: the model is malformed.

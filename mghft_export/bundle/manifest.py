@@ -1,4 +1,4 @@
-"""The manifest of a bundle, `manifest.json`: its schema."""
+"""The schema of a bundle's manifest, `manifest.json`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
 """`int8` is for CPUs: INT8 over float32. `int8-fp16` is for GPUs: INT8 over FP16."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ADDED_PRECISIONS: tuple[Precision, ...] = PRECISIONS[1:]
-"""Those that a bundle may have beside fp32, which every bundle has."""
+"""Precisions that a bundle may have in addition to fp32, which every bundle has."""
 
 
 MOST_PIXELS = 1 << 14
-"""Of a side of the model's input."""
+"""Most pixels of one side of the model's input."""
 
 MOST_ELEMENTS = 1 << 28
-"""Of one sticker's tensor."""
+"""Most elements of one sticker's tensor."""
 
 MOST_TOKENS = 1 << 16
-"""Of a text."""
+"""Most tokens of a text."""
 
 
 class FileEntry(Stored):
-    """A file of the bundle, by its path inside it."""
+    """A file of the bundle. The path is relative to the bundle."""
 
     path: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -40,7 +40,7 @@ class FileEntry(Stored):
 
 
 class TensorEntry(Stored):
-    """An input or output of a graph; a dynamic dimension is a name."""
+    """An input or output of a graph. In its shape, a dynamic dimension is a name."""
 
     name: str
     shape: tuple[Annotated[int, Field(ge=1, le=MOST_ELEMENTS)] | str, ...] = Field(min_length=1, max_length=4)
@@ -62,7 +62,7 @@ _Spread = Annotated[float, Field(gt=0, le=1e3)]
 
 
 class ImageEntry(Stored):
-    """How a sticker's image becomes the vision branch's input; one preprocessing for every precision."""
+    """How a sticker's image becomes the vision branch's input. All precisions share one preprocessing."""
 
     height: int = Field(ge=32, le=MOST_PIXELS, multiple_of=32)
     width: int = Field(ge=32, le=MOST_PIXELS, multiple_of=32)
@@ -101,14 +101,14 @@ class QuantizationEntry(Stored):
 
     recipe: FileEntry
     calibration_set: dict[str, str]
-    """Name, and SHA-256 of images, texts and labels."""
+    """Name of the set, and SHA-256 of its images, texts and labels."""
     sums_in_16_bits: bool = False
-    """Whether CPUs without VNNI compute what the graphs say (:mod:`mghft_export.precision.saturation`). Bundles from
-    before this was looked at do not say so."""
+    """Whether CPUs without VNNI compute what the graphs say (:mod:`mghft_export.precision.saturation`). Bundles of
+    earlier versions lack this field; it is then False."""
 
 
 class Manifest(Stored):
-    """All that a program needs to know to run a bundle."""
+    """Everything that a program must know to run a bundle."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     producer: str
@@ -120,16 +120,17 @@ class Manifest(Stored):
     text: TextEntry
     tokenizer: FileEntry
     no_text: FileEntry | None = None
-    """Text features of a sticker without text, as `encode-text` writes them, where the model has learned some."""
+    """Text features of a sticker without text, in the format of `encode-text`; None if the model has learned none."""
     precisions: dict[str, dict[str, GraphEntry]]
     versions: dict[str, str]
     verification: dict[str, Any] | None = None
-    """fp32: plain values of the comparison with PyTorch. Other precisions: their comparison with fp32, a
-    :class:`PrecisionVerification`."""
+    """By precision. fp32 has plain values of its comparison with PyTorch; every other precision has its comparison with
+    fp32, a :class:`PrecisionVerification`."""
     magnitudes: dict[str, Any] | None = None
-    """How large the float32 graphs' values get on calibration stickers, where FP16 graphs were made."""
+    """How large the values in the float32 graphs get on calibration stickers; None if they were not measured for FP16
+    graphs."""
     quantization: dict[str, QuantizationEntry] = Field(default_factory=dict)
-    """By precision."""
+    """How the graphs of each INT8 precision were made, by precision."""
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:

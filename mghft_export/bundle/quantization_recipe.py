@@ -1,4 +1,4 @@
-"""How a bundle was quantised: all that is needed to do it again, in `int8/recipe.json`."""
+"""The recipe of a quantised bundle, `int8/recipe.json`: everything that is needed to quantise it again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FusionInputs = Literal["float", "quantized"]
 
 
 class QuantizationRecipe(Stored):
-    """The choices, and the ranges that came of them.
+    """The choices of a quantization, and the ranges that they led to.
 
     Attributes:
-        branches: those that are quantised; the others stay in float32 or, beside FP16, in FP16. By default the text
-            branch is not: outliers of BERT's activations cost too much (docs/precision.md).
-        calibrator: how a range is made of many magnitudes.
-        percentile: for the calibrator of that name.
-        smooth: SmoothQuant's alpha, or None.
+        branches: the branches that are quantised. The others stay in float32, or in FP16 for `int8-fp16`. By default
+            the text branch is not quantised: the outliers in BERT's activations cost too much (docs/precision.md).
+        calibrator: how a range is computed from the magnitudes that were seen.
+        percentile: the percentile that the calibrator of that name uses.
+        smooth: SmoothQuant's alpha; None if it was not used.
         fusion_inputs: what the fusion branch was calibrated with: outputs of the float or of the quantised branches.
-        float_layers: by branch, products that stay as they are.
+        float_layers: by branch, the products that are not quantised.
         calibration_set: name and hash of the set, and how many of its stickers were run.
         graphs: SHA-256 of the float32 graphs that the ranges belong to, by branch.
-        checkpoint: SHA-256 of the checkpoint that they belong to instead, where training learned them
+        checkpoint: if the ranges were learned in training, SHA-256 of the checkpoint that they belong to
             (docs/training.md).
         ranges: by branch, the largest magnitude that each activation's INT8 range holds.
     """
@@ -48,7 +48,7 @@ class QuantizationRecipe(Stored):
 
 
 def belongs_to(recipe: QuantizationRecipe, manifest: Manifest) -> bool:
-    """Whether a recipe's ranges are of a bundle's model: of its float32 graphs or, if it names none, its checkpoint."""
+    """Whether a recipe's ranges belong to a bundle: to its float32 graphs or, if it names no graphs, its checkpoint."""
     if recipe.graphs:
         graphs = {branch: graph.file.sha256 for branch, graph in manifest.precisions["fp32"].items()}
         return recipe.graphs == {branch: graphs[branch] for branch in BRANCHES}
@@ -59,7 +59,7 @@ def read_recipe(path: Path) -> QuantizationRecipe:
     """Read a recipe to replay.
 
     Raises:
-        MGHFTError: it is not there, or not a recipe.
+        MGHFTError: the file is missing, or is not a recipe.
     """
     file = path / RECIPE if path.is_dir() else path
     try:
@@ -80,5 +80,5 @@ def parse_recipe(content: bytes, file: Path) -> QuantizationRecipe:
 
 
 def write_recipe(path: Path, recipe: QuantizationRecipe) -> None:
-    """Write a recipe into the folder of the graphs that it made."""
+    """Write a recipe to a file."""
     path.write_text(stored_text(recipe), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Verifications in the manifest of a bundle; one of graphs that were replaced since does not count."""
+"""Verifications in the manifest of a bundle. A verification no longer counts once its graphs were replaced."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mghft_export.files.stored_json import stored_text
 
 
 def record_verification(bundle: Bundle, verified: Mapping[str, PrecisionVerification]) -> Bundle:
-    """Write verifications into the manifest, over earlier ones of the same precisions; all else stays.
+    """Write verifications into the manifest. They replace earlier ones of the same precisions; all else stays.
 
     Returns:
         The bundle with its new manifest.
 
     Raises:
         BundleError: the bundle was damaged meanwhile.
-        MGHFTError: the manifest cannot be written; the old one is still there then.
+        MGHFTError: the manifest cannot be written; the old one stays in place.
     """
     with exclusive(bundle.root), replacing_file(bundle.root / MANIFEST) as partial:
         manifest = load_bundle(bundle.root).manifest
@@ -30,13 +30,13 @@ def record_verification(bundle: Bundle, verified: Mapping[str, PrecisionVerifica
 
 
 def recorded_verification(manifest: Manifest, precision: str) -> PrecisionVerification | None:
-    """The verification of a precision against fp32; None where there is none."""
+    """The verification of a precision against fp32; None if it was not verified."""
     entry = (manifest.verification or {}).get(precision)
     return entry if isinstance(entry, PrecisionVerification) else None
 
 
 def is_stale(manifest: Manifest, precision: str, verification: PrecisionVerification) -> bool:
-    """Whether a verification was made with other graphs than the bundle's."""
+    """Whether a verification was made with graphs that the bundle no longer has."""
     return verification.graphs != graph_hashes(
         manifest, precision
     ) or verification.fp32_graphs != graph_hashes(manifest, "fp32")

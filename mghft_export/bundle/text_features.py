@@ -16,7 +16,7 @@ from mghft_export.files.atomic import replacing_file
 from mghft_export.files.stored_arrays import DAMAGED, StoredArrays
 
 FLOATS = (np.dtype("<f2"), np.dtype("<f4"), np.dtype("<f8"))
-"""Types of features that are read."""
+"""Element types that features on disk may have."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TextFeatures:
     """Text features of stickers.
 
     Attributes:
-        names: the sticker each row belongs to, as its file is called; empty where a row fits any sticker.
+        names: for each row, the file name of its sticker; an empty name if the row fits any sticker.
         features: [n, 4, C] float32.
     """
 
@@ -33,7 +33,7 @@ class TextFeatures:
 
 
 def text_branch_id(bundle: Bundle) -> str:
-    """What the features depend on: the text branch's weights, the tokenizer and how texts are read."""
+    """An identifier of what features depend on: the text branch's weights, the tokenizer and how texts are read."""
     manifest = bundle.manifest
     graph = manifest.precisions["fp32"]["text"].file.sha256
     settings = f"{manifest.text.views}/{manifest.text.pooling}/{manifest.text.max_length}"
@@ -60,11 +60,11 @@ def load_features(path: Path, bundle: Bundle, content: bytes | None = None) -> T
     """Read what :func:`save_features` wrote.
 
     Args:
-        content: of the file, where it was read before.
+        content: the file's content if it was read before.
 
     Raises:
-        StickerError: not such a file, or made with another text branch. The branch is compared before anything else is
-            read, and shapes before values.
+        StickerError: the file does not hold text features, or was made with another text branch. The branch is checked
+            before anything else is read, and shapes are checked before values are read.
     """
     try:
         with StoredArrays(path if content is None else io.BytesIO(content)) as arrays:
@@ -87,7 +87,7 @@ def load_features(path: Path, bundle: Bundle, content: bytes | None = None) -> T
             ):
                 raise StickerError(f"{path} is damaged; make it again with `mghft-export encode-text`")
             names, features = arrays.read("names"), arrays.read("features")
-    except StickerError:  # a ValueError, as damage is
+    except StickerError:  # it is a ValueError too, so the handler of damaged files would catch it
         raise
     except FileNotFoundError as error:
         raise StickerError(

@@ -1,4 +1,4 @@
-"""The tokenizer that a bundle brings."""
+"""The tokenizer in a bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verification found, as the manifest keeps it."""
+"""The results of verifications, as the manifest stores them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mghft_export.files.stored_json import Stored
 
 
 class Budget(Stored):
-    """What a precision may cost, as shares of 1: 0.985 is 98.5 %, and 0.005 is half a point of macro F1."""
+    """What a precision may cost in accuracy, as shares of 1: 0.985 is 98.5 %, and 0.005 is half a point of macro F1."""
 
     min_agreement: float = Field(default=0, ge=0, le=1)
-    """Share of stickers with the class that float32 gives them; 0 allows any."""
+    """Smallest share of stickers that must get the class that float32 gives them; 0 allows any."""
     max_drop: float = Field(default=1, ge=0, le=1)
-    """Loss of macro F1; 1 allows any."""
+    """Largest loss of macro F1; 1 allows any."""
 
     @property
     def limits_macro_f1(self) -> bool:
-        """Whether the loss of macro F1 has to be known."""
+        """Whether the loss of macro F1 is limited, so that it must be measured."""
         return self.max_drop < 1
 
     def __str__(self) -> str:
@@ -33,20 +33,20 @@ class Budget(Stored):
 
 
 class OutputChange(Stored):
-    """One output of a branch, over all stickers. Of selected tokens: those that both precisions select."""
+    """The change of one output of a branch, over all stickers. Tokens count if both precisions select them."""
 
     output: str
     max_abs: float = Field(ge=0)
-    """Largest difference of a value."""
+    """Largest absolute difference of a value."""
     cosine: float
-    """Mean over the stickers, of a sticker's whole tensor."""
+    """Cosine similarity of a sticker's whole tensor, as the mean over the stickers."""
     relative_error: float | None = Field(default=None, ge=0)
-    """Length of the difference over the length of float32's, mean over the stickers; manifests of earlier versions have
-    none."""
+    """Norm of the difference divided by the norm of float32's output, as the mean over the stickers; None in manifests
+    of earlier versions."""
 
 
 class MeasureChange(Stored):
-    """A measure of both precisions on the same stickers, 0 to 1."""
+    """A measure, from 0 to 1, of both precisions on the same stickers."""
 
     fp32: float
     precision: float
@@ -55,60 +55,61 @@ class MeasureChange(Stored):
 
     @property
     def change(self) -> float:
-        """Negative where the precision is worse."""
+        """The precision's value minus float32's: negative if the precision is worse."""
         return self.precision - self.fp32
 
 
 class Flips(Stored):
-    """Stickers that get another class than in float32."""
+    """Numbers of stickers that get another class than in float32."""
 
     lost: int = Field(ge=0)
-    """Right in float32 alone."""
+    """The class is right only in float32."""
     won: int = Field(ge=0)
-    """Wrong in float32 alone."""
+    """The class is wrong only in float32."""
     other: int = Field(ge=0)
-    """Wrong in both."""
+    """The class is wrong in both."""
 
 
 class BranchVerification(Stored):
     """One branch of a precision, with the other two in float32."""
 
     neutral: str | None
-    """What takes the other modality's place in the logits; None for the fusion branch, which gets float32's outputs."""
+    """What replaces the other modality when the logits are computed; None for the fusion branch, which gets float32's
+    outputs."""
     same_class: float = Field(ge=0, le=1)
     """Share of stickers with float32's class under these conditions."""
     kl: float = Field(ge=0)
     """Mean of KL(float32 || precision) under these conditions, in nats."""
     silent_same_class: float | None = Field(default=None, ge=0, le=1)
-    """`same_class` of a branch that says nothing: both modalities are neutral. None for the fusion branch, as are the
-    next three."""
+    """`same_class` if this branch is replaced as well, so that both modalities are neutral. None for the fusion branch;
+    so are the next four fields."""
     silent_kl: float | None = Field(default=None, ge=0)
     lost: float | None = Field(default=None, ge=0)
-    """Share that the precision loses of what the branch changes in the logits: sqrt(kl / silent_kl), as divergences
-    grow with the square of a change. None where the branch changes nothing."""
+    """Share of the branch's effect on the logits that the precision loses: sqrt(kl / silent_kl), since a divergence
+    grows with the square of a change. None if the branch has no effect."""
     kept_without: float | None = Field(default=None, ge=0, le=1)
-    """Share of float32's classes that stay when this branch says nothing, and the other modality is as it is."""
+    """Share of float32's classes that stay if this branch is neutral and the other modality is not."""
     judged_by_classes: bool | None = None
-    """Whether so few stay that the classes of these stickers can judge the branch."""
+    """Whether `kept_without` is so low that the classes of these stickers can judge the branch."""
     missed: tuple[str, ...]
-    """The limits that it does not keep to, with the numbers."""
+    """The limits that the branch does not meet, with the numbers."""
     passed: bool | None
-    """None where there are too few stickers to tell."""
+    """None if there are too few stickers to tell."""
 
 
 class PrecisionVerification(Stored):
-    """A precision against the bundle's float32 graphs in ONNX Runtime on the CPU."""
+    """The comparison of a precision with the bundle's float32 graphs in ONNX Runtime on the CPU."""
 
     data: str
-    """The stickers, for people."""
+    """A description of the stickers, for people."""
     remark: str | None
-    """What speaks against taking the numbers for those of new stickers."""
+    """Why the numbers may not hold for new stickers."""
     stickers: int = Field(ge=1)
     provider: str
     graphs: dict[str, str]
     """SHA-256 of the graphs that were verified, by branch."""
     fp32_graphs: dict[str, str]
-    """And of those that they were compared with."""
+    """SHA-256 of the float32 graphs that they were compared with, by branch."""
     outputs: tuple[OutputChange, ...]
     selected_agreement: dict[str, float]
     """Share of float32's selected tokens that the precision selects too, by stage."""
@@ -116,19 +117,19 @@ class PrecisionVerification(Stored):
     """Share of stickers with the same class."""
     flips: int = Field(ge=0)
     flips_by_kind: Flips | None
-    """None for random weights, as are the next two."""
+    """None for random weights; so are the next two fields."""
     accuracy: MeasureChange | None
     macro_f1: MeasureChange | None
     resample: Literal["sticker", "stem", "topic"]
-    """What the bootstrap drew."""
+    """The groups of stickers that the bootstrap drew."""
     budget: Budget
     classes_passed: bool | None = None
-    """Whether the budget of classes and F1 is held; None where there are too few stickers to tell, and in manifests of
-    earlier versions."""
+    """Whether agreement and macro F1 are within the budget; None if there are too few stickers to tell, and in
+    manifests of earlier versions."""
     branches: dict[str, BranchVerification] = Field(default_factory=dict)
-    """Each branch by itself; none in manifests of earlier versions."""
+    """The verification of each branch by itself; empty in manifests of earlier versions."""
     passed: bool | None
-    """Whether the budget is held and every branch keeps to its limits; None where too few stickers could tell."""
+    """Whether the budget is met and every branch meets its limits; None if there were too few stickers to tell."""
 
 
 @dataclass(frozen=True)
@@ -144,17 +145,18 @@ class OutputDifference:
 
 @dataclass(frozen=True)
 class ReleasedVerification:
-    """How far ONNX Runtime is from PyTorch as released.
+    """How far ONNX Runtime's outputs are from those of the released PyTorch model.
 
     Attributes:
-        stickers: what was compared on.
+        stickers: a description of the stickers that were compared.
         tolerance: largest accepted difference of a logit.
         differences: by output and batch size.
         selected_agreement: share of the released form's selected tokens that the bundle selects too, by stage.
         top1_agreement: share of stickers with the same class.
         passed: whether every logit is within the tolerance.
-        rounding: where one is not, by how much PyTorch's own float32 and float64 logits differ. If that is beyond the
-            tolerance, too, rounding decides which tokens the model selects, and no form of it can be told right.
+        rounding: if a logit is not, by how much PyTorch's own float32 and float64 logits differ. If that exceeds the
+            tolerance, too, rounding decides which tokens the model selects, and no form of the model can be called
+            right.
     """
 
     stickers: str
@@ -166,5 +168,5 @@ class ReleasedVerification:
     rounding: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """The fields as plain values that JSON can hold."""
         return {**asdict(self), "differences": [asdict(item) for item in self.differences]}

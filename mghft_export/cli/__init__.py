@@ -1,1 +1,1 @@
-"""The command line: one file a command, parsing and printing only."""
+"""The command line: one file per command. The files only parse options and print results."""

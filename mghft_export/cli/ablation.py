@@ -1,4 +1,4 @@
-"""`mghft-export eval --ablate`: its table and its JSON."""
+"""Table and JSON of `mghft-export eval --ablate`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ABLATION = "ablation.json"
 
 @dataclass(frozen=True)
 class Selection:
-    """Which stickers of a data set, and what the bootstrap draws of them."""
+    """Which stickers of a data set are used, and what the bootstrap draws from them."""
 
     split: str
     topics: tuple[str, ...]
@@ -57,14 +57,15 @@ def show_ablation(
     """Run an ablation and print it.
 
     Args:
-        output: a folder for the JSON, which is there.
+        output: an existing folder for the JSON.
 
     Raises:
         MGHFTError: the bundle, the stickers or the provider cannot be used.
     """
-    pipeline = Pipeline(load_bundle(model), precision=precision, provider=provider, engine=engine)
-    require_same_classes(pipeline.manifest.class_names, data.class_names)
-    warn_of_precision(pipeline.manifest, pipeline.precision)
+    bundle = load_bundle(model)
+    pipeline = Pipeline(bundle, precision=precision, provider=provider, engine=engine)
+    require_same_classes(bundle.manifest.class_names, data.class_names)
+    warn_of_precision(bundle.manifest, pipeline.precision)
     with progress_bar() as progress:
         task = progress.add_task("running stickers", total=len(stickers))
         found = ablate(
@@ -77,7 +78,7 @@ def show_ablation(
             on_batch=lambda done: progress.advance(task, done),
         )
     runs_in = Path(engine).name if engine is not None else f"{precision}, {provider}"
-    name, trained = f"{model.resolve().name} ({runs_in})", pipeline.manifest.trained
+    name, trained = f"{model.resolve().name} ({runs_in})", bundle.manifest.trained
     values = {
         "data": {
             "root": str(data.root),
@@ -106,7 +107,7 @@ def show_ablation(
     console.print(ablation_table(found, selection.resample))
     for branch, same_class in same_classes(found).items():
         if not can_judge(same_class, INT8.min_agreement):
-            say(console, (f"{cannot_judge(branch, same_class)} by its classes.", "yellow"))
+            say(console, (f"{cannot_judge(branch, same_class)}.", "yellow"))
     if not trained:
         say(console, (f"UNTRAINED: {name} has random weights, so its metrics mean nothing.", "yellow"))
     if data.bad_rows or found.skipped:
@@ -119,7 +120,7 @@ def show_ablation(
 
 
 def ablation_table(ablation: Ablation, resample: Resample) -> Table:
-    """A row an image and a text; 80 columns hold it."""
+    """One row per pair of image and text. It fits 80 columns."""
     table = Table("image", "text", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("accuracy", "macro F1", "same class"):
         table.add_column(heading, justify="right")
@@ -136,17 +137,17 @@ def ablation_table(ablation: Ablation, resample: Resample) -> Table:
             "" if own else f"{row.same_class:.1%}",
         )
     first = ablation.rows[0].intervals
-    notes = ["same class: as with the own image and text; another's: of another sticker"]
+    notes = ["same class: as with the sticker's own image and text; another's: from another sticker"]
     if first is not None:
-        notes.append(f"in brackets 95 % intervals: bootstrap of {first.groups} {DRAWN[resample]}")
+        notes.append(f"in brackets: 95 % intervals, from a bootstrap of {first.groups} {DRAWN[resample]}")
     if any(row.stickers < whole for row in ablation.rows):
-        notes.append("a number behind a view: so many stickers have it")
+        notes.append("a number behind a view: how many stickers have it")
     table.caption = "\n".join(notes)
     return table
 
 
 def ablation_dict(ablation: Ablation) -> dict[str, Any]:
-    """Plain values, fit for JSON."""
+    """The ablation as plain values for JSON."""
     return {
         "rows": [asdict(row) for row in ablation.rows],
         "judges": {
@@ -157,7 +158,7 @@ def ablation_dict(ablation: Ablation) -> dict[str, Any]:
 
 
 def same_classes(ablation: Ablation) -> Mapping[str, float]:
-    """By branch: share of classes that stay when it says nothing."""
+    """For each branch, the share of stickers that keep their class when the branch says nothing."""
     rows: dict[str, AblationRow] = {"vision": ablation.row(BLANK, OWN), "text": ablation.row(OWN, MEAN)}
     return {branch: row.same_class for branch, row in rows.items()}
 

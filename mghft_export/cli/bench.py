@@ -1,4 +1,4 @@
-"""`mghft-bench`: a bundle against the PyTorch reference, side by side."""
+"""`mghft-bench`: compare a bundle with the PyTorch reference, side by side."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from mghft_export.optional_packages import optional_module
 from mghft_export.terminal import Terminal
 
 REGRESSED = 3
-"""Exit status of `diff --fail-above`."""
+"""Exit status of `diff --fail-above` if a row became slower."""
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]
-    """Positive whole numbers with commas between them."""
+    """Positive whole numbers, separated by commas."""
 
     name = "N,N,..."
 
@@ -53,7 +53,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 
 class Percent(click.ParamType):  # type: ignore[type-arg]
-    """A share such as 5%."""
+    """A percentage, for example 5%."""
 
     name = "PERCENT"
 
@@ -73,18 +73,18 @@ def bench() -> None:
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where a result goes beside the terminal."""
+    """Add the options for files that a result is also written to."""
     for option in (
         click.option("--html", type=click.Path(path_type=Path), help="Write one page with charts."),
         click.option("--markdown", type=click.Path(path_type=Path), help="Write Markdown."),
-        click.option("--csv", type=click.Path(path_type=Path), help="Write CSV, a line a row."),
+        click.option("--csv", type=click.Path(path_type=Path), help="Write CSV, one line per row."),
     ):
         command = option(command)
     return command
 
 
 def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `run` and `sweep` share."""
+    """Add the options that `run` and `sweep` share."""
     path = click.Path(path_type=Path)
     for decorate in (
         click.option("-o", "--output", type=path, help="Write the JSON to a file."),
@@ -93,10 +93,10 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--lengths",
             type=Numbers(),
             default=(),
-            help="Text lengths in tokens, for --part text; each becomes a row.",
+            help="Text lengths in tokens, for --part text; each is a comparison of its own.",
         ),
         trust_engine_option,
-        model_options(Settings),
+        model_options(Settings, "settings"),
         click.argument("bundle", type=path, default=Path("mghft-bundle")),
     ):
         command = decorate(command)
@@ -109,16 +109,21 @@ def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_command(batch: int, **options: Any) -> None:
     """Compare BUNDLE in every precision with PyTorch: as released, fused, ONNX Runtime, engines.
 
-    Every row runs in a process of its own; rows take turns, so that drift hits all alike.
+    Every row runs in its own process. Rows take turns, so that drift affects all rows alike.
     """
     _measure((batch,), **options)
 
 
 @bench.command()
-@click.option("--batches", default=(1, 2, 4, 8, 16, 32), type=Numbers(), help="[default: 1,2,4,8,16,32]")
+@click.option(
+    "--batches",
+    default=(1, 2, 4, 8, 16, 32),
+    type=Numbers(),
+    help="Batches to compare.  [default: 1,2,4,8,16,32]",
+)
 @measuring_options
 def sweep(batches: tuple[int, ...], **options: Any) -> None:
-    """The comparison at several batches."""
+    """Run the comparison at several batch sizes."""
     _measure(batches, **options)
 
 
@@ -126,7 +131,7 @@ def sweep(batches: tuple[int, ...], **options: Any) -> None:
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option(
-    "--fail-above", type=Percent(), help="Exit with 3 if a row is slower by more, beyond the noise."
+    "--fail-above", type=Percent(), help="Exit with 3 if a row is slower by more than this and the noise."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
@@ -142,7 +147,7 @@ def diff(old: Path, new: Path, fail_above: float | None, as_json: bool) -> int:
         for note in diff_notes(changes, machine_changes(first, second)):
             Terminal().print(note)
         if first.machine.processor != second.machine.processor:
-            Terminal(stderr=True).print(Text("The results are of two machines.", "yellow"))
+            Terminal(stderr=True).print(Text("The results come from two machines.", "yellow"))
     failed = fail_above is not None and any(change.fails(fail_above) for change in changes)
     return REGRESSED if failed else 0
 
@@ -156,7 +161,9 @@ def _change_dict(change: Change) -> dict[str, Any]:
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
 @output_options
 def report(results: tuple[Path, ...], csv: Path | None, markdown: Path | None, html: Path | None) -> None:
-    """Tables of results that were written with -o; with --csv, --markdown or --html, all of them in one file."""
+    """Show tables of results that were written with -o.
+
+    With --csv, --markdown or --html, all results are also written to one file."""
     records = [read_record(path) for path in results]
     _write(records, csv, markdown, html)
     for record in records:
@@ -176,17 +183,16 @@ def _measure(
     csv: Path | None,
     markdown: Path | None,
     html: Path | None,
-    **settings: Any,
+    settings: Settings,
 ) -> None:
     if html is not None:
-        optional_module("matplotlib", "--html")  # before the minutes of measuring, not after
-    opened = load_bundle(bundle)  # a bad bundle is one error, not one for each row
-    chosen = Settings(**settings)
-    check_settings(opened, chosen, lengths)
-    for name in chosen.precisions or opened.manifest.precisions:
+        optional_module("matplotlib", "--html")  # fail before the minutes of measuring, not after
+    opened = load_bundle(bundle)  # report a bad bundle once, not for each row
+    check_settings(opened, settings, lengths)
+    for name in settings.precisions or opened.manifest.precisions:
         warn_of_precision(opened.manifest, name)
-    for record in measure(opened, chosen, _compare, batches=batches, lengths=lengths):
-        if output is not None:  # now: what is measured is kept, whatever ends the next one
+    for record in measure(opened, settings, _compare, batches=batches, lengths=lengths):
+        if output is not None:  # write now, so that a later failure loses nothing
             _write_text(output, record.to_json())
         if not as_json:
             _show(record.comparisons[-1])
@@ -200,7 +206,7 @@ def _measure(
 
 
 def _compare(planned: Planned, settings: Settings) -> list[Row]:
-    """Measure a comparison, and show what it does."""
+    """Measure a comparison, and show its progress."""
     with shown_progress(planned.subjects, title=planned.title, iterations=settings.iterations) as watchers:
         on_round, on_step = watchers
         return compare(

@@ -1,4 +1,4 @@
-"""What `mghft-bench` does now, on standard error: a table that moves on a terminal, a line a row elsewhere."""
+"""Progress of `mghft-bench` on standard error: a live table on a terminal, otherwise one line per row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Watchers = tuple[Callable[[int], None], Callable[[Step], None]]
 
 @contextmanager
 def shown_progress(subjects: Sequence[AnySubject], *, title: str, iterations: int) -> Iterator[Watchers]:
-    """Show a comparison while it runs, and nothing of it afterwards on a terminal."""
+    """Show the progress of a comparison while it runs. On a terminal, the display disappears afterwards."""
     console = Terminal(stderr=True)
     if not console.is_terminal:
         yield (lambda _: None), _lines(console, subjects, title)
@@ -41,7 +41,7 @@ def shown_progress(subjects: Sequence[AnySubject], *, title: str, iterations: in
 
 
 def _lines(console: Console, subjects: Sequence[AnySubject], title: str) -> Callable[[Step], None]:
-    """A line when a row's first times are known; the others are in the notes of the result."""
+    """Print a line when the first times of a row are known. The notes of the result list the rows without times."""
     told: set[int] = set()
 
     def on_step(step: Step) -> None:

@@ -17,16 +17,16 @@ from mghft_export.bench.text_forms import HEADINGS, cells_of
 
 
 def table(rows: list[Row], part: str, batch: int) -> Table:
-    """Rows as they were measured, without accuracy and roofline; the reference is 1.0x."""
+    """A table of measured rows, without accuracy and roofline; the reference is 1.0x."""
     for row in rows:
         assert isinstance(row.subject, Subject)
     return _table(f"{part}, batch {batch}", [row_record(row) for row in rows])
 
 
 def comparison_tables(comparison: ComparisonRecord) -> Iterator[Table | Text]:
-    """A comparison of a record, and a line for each reason why rows did not run or were cut short.
+    """The table of a comparison, and a line for each reason why rows did not run or were cut short.
 
-    Rows that the machine is none for are not among them: :func:`~mghft_export.bench.notes.left_out_lines` has those of
+    Rows that the machine cannot run are not included. :func:`~mghft_export.bench.notes.left_out_lines` lists them for
     all comparisons.
     """
     measured = [row for row in comparison.rows if row.latency is not None]
@@ -52,7 +52,7 @@ def comparison_tables(comparison: ComparisonRecord) -> Iterator[Table | Text]:
 
 
 def diff_table(changes: Sequence[Change]) -> Table:
-    """A row a row; what is slower or faster beyond the noise is marked."""
+    """One table row per measured row; it says which are slower or faster by more than the noise."""
     result = Table(box=SIMPLE_HEAD)
     for number, heading in enumerate(("row", "old ms", "new ms", "new / old", "")):
         result.add_column(heading, justify="right" if 0 < number < 4 else "left")
@@ -80,21 +80,21 @@ def diff_table(changes: Sequence[Change]) -> Table:
 
 
 def diff_notes(changes: Sequence[Change], machine: Mapping[str, float]) -> Iterator[Text]:
-    """What the ratios are corrected by, and what it would take to tell more.
+    """How the ratios are corrected, and how many rounds would be enough.
 
     Args:
-        machine: of :func:`~mghft_export.bench.diff.machine_changes`.
+        machine: the result of :func:`~mghft_export.bench.diff.machine_changes`.
     """
     if machine:
         own = " and ".join(f"{ratio:.2f} times as long for a {name}" for name, ratio in machine.items())
-        yield Text(f"The machine itself took {own}; new / old is beside that.", "dim")
+        yield Text(f"The machine itself took {own}; new / old is corrected for that.", "dim")
     idle = sum(not change.ran for change in changes)
     if idle:
         yield Text(f"{idle} rows ran in neither result.", "yellow")
     if any(change.too_few for change in changes):
         least = least_rounds(changes)
         yield Text(
-            f"Too few rounds tell nothing: both results need {least}, from more --iterations or --budget.",
+            f"Too few rounds: both results need at least {least}; raise --iterations or --budget.",
             "yellow",
         )
 
@@ -104,7 +104,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def _table(title: str, rows: Sequence[RowRecord]) -> Table:
-    """Columns that nothing is known for are left out: eighty have to do."""
+    """A table within 80 columns; columns without any value are left out."""
     cells = [cells_of(row) for row in rows]
     known = [
         number
@@ -119,7 +119,7 @@ def _table(title: str, rows: Sequence[RowRecord]) -> Table:
         if found is None:
             result.add_row(Text(row.name), Text(f"not run: {row.failure}"))
             continue
-        # The interval of a speed-up is for the files.
+        # Only files show the interval of a speed-up.
         short = [cell.partition(" (")[0] if number else cell for number, cell in enumerate(found)]
         result.add_row(*(Text(short[number]) for number in known))
     return result

@@ -24,12 +24,15 @@ from mghft_export.terminal import Terminal
 
 DEFAULT_SIZE = 512
 MOST_TOPICS = 12
-"""Rows of the table; JSON has all."""
+"""Most topics in the table; JSON has all."""
 
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data set whose train split is sampled."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="ROOT",
+    help="Data set to sample; its train split is used.",
 )
 @click.option("--size", type=click.IntRange(1), help=f"Stickers to sample.  [default: {DEFAULT_SIZE}]")
 @click.option("--seed", type=int, help="Seed of the sampling.  [default: 0]")
@@ -39,14 +42,14 @@ MOST_TOPICS = 12
     "--output",
     type=click.Path(path_type=Path),
     metavar="SET",
-    help="Folder of the new calibration set.",
+    help="Folder for the new calibration set.",
 )
 @click.option(
     "--check",
     "existing",
     type=click.Path(path_type=Path),
     metavar="SET",
-    help="Check this set instead; with --data, also that nothing of that data set's val or test is in it.",
+    help="Check this set instead; with --data, also check that it has no sticker of that data set's val or test.",
 )
 @dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
@@ -64,7 +67,7 @@ def calibrate(
 ) -> None:
     """Sample a calibration set from ROOT's train split, in proportion to its classes and topics; or check a set.
 
-    No sticker that is in val or test as well, under this or another name, gets into a set.
+    Stickers that are also in val or test, under the same or another name, are left out.
     """
     sample = None
 
@@ -93,7 +96,7 @@ def calibrate(
     _print(calibration, sample, Terminal())
     if existing is not None:
         apart = f", and none of its stickers is in the val or test split of {data}" if data else ""
-        say(Terminal(), f"The set is whole and unchanged{apart}.")
+        say(Terminal(), f"The set is complete and unchanged{apart}.")
 
 
 def _as_json(calibration: CalibrationSet, sample: Sample | None) -> dict[str, object]:
@@ -135,7 +138,7 @@ def _print(calibration: CalibrationSet, sample: Sample | None, console: Console)
 
 
 def _count_table(calibration: CalibrationSet) -> Table:
-    """A row a topic, the largest first; a column a class."""
+    """One row per topic, the largest first; one column per class."""
     manifest = calibration.manifest
     cells = Counter((entry.topic, entry.label) for entry in manifest.stickers)
     topics = sorted(manifest.topic_counts, key=lambda topic: (-manifest.topic_counts[topic], topic))

@@ -1,4 +1,4 @@
-"""`--columns`: what the columns of a table are called."""
+"""`--columns`: the names of a table's columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def parse_columns(ctx: click.Context, parameter: click.Parameter, values: tuple[
         role, equals, column = pair.partition("=")
         if not equals or role.strip() not in ROLES or not column.strip():
             raise click.BadParameter(
-                f"{pair!r} names no column; write one of {', '.join(ROLES)}, =, and its name"
+                f"{pair!r} names no column; write ROLE=NAME, with one of the roles {', '.join(ROLES)}"
             )
         found[role.strip()] = column.strip()
     return found
@@ -25,5 +25,5 @@ columns_option = click.option(
     multiple=True,
     callback=parse_columns,
     metavar="ROLE=NAME",
-    help="What a table's columns are called, as image=file,text=caption; roles: " + ", ".join(ROLES) + ".",
+    help="Names of a table's columns, for example image=file,text=caption; roles: " + ", ".join(ROLES) + ".",
 )

@@ -1,4 +1,4 @@
-"""``data``: look at a data set before it is used, and divide it."""
+"""`mghft-export data`: check a data set before it is used, and divide it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def check(
 ) -> None:
     """Count the stickers of the data set in ROOT, list what is wrong with it, and say which commands will take it.
 
-    ROOT is a folder, or a table of images, texts and labels. Exits with 0 where every row can be used, or the others
-    may be skipped, and else with 2.
+    ROOT is a folder, or a table of images, texts and labels. The exit status is 0 if every row can be used, or
+    if --skip-bad is given and some rows can be used; otherwise 2.
     """
     stickers = reading.scan(root)
     tokenizer = default_tokenizer_path()
@@ -67,13 +67,13 @@ def check(
     default="80,10,10",
     show_default=True,
     metavar="TRAIN,VAL,TEST",
-    help="A split with 0 is left out.",
+    help="Shares of the splits; a split with 0 is left out.",
 )
 @click.option(
     "--group",
     metavar="COLUMN",
-    help="Stickers with the same value of this column stay in one split, as one character's drawings should; "
-    "topic where a column is called so.",
+    help="Keep stickers with the same value of this column in one split, for example the drawings of one character; "
+    "use topic if the data set has topics.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the division.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
@@ -87,7 +87,7 @@ def split(
 ) -> None:
     """Divide the data set in ROOT: write train.jsonl, val.jsonl, test.jsonl and classes.json into its folder.
 
-    Every class is divided in proportion; equal images stay in one split. The same seed divides alike.
+    Every class is divided in proportion; equal images stay in one split. The same seed gives the same division.
     """
     parts = parse_fractions(fractions)
     if group is not None and group != "topic":
@@ -171,7 +171,7 @@ def _text_notes(stickers: StickerSet, statistics: DatasetStatistics) -> list[str
     if statistics.without_text:
         notes.append(f"Stickers without a text: {statistics.without_text}")
     if statistics.cut_texts:
-        notes.append(f"Texts of more than {BERT_TOKENS} tokens, which lose their end: {statistics.cut_texts}")
+        notes.append(f"Texts of more than {BERT_TOKENS} tokens, cut at the end: {statistics.cut_texts}")
     return notes
 
 

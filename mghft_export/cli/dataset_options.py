@@ -1,4 +1,4 @@
-"""How a data set is to be read, as several commands take it."""
+"""Options that say how to read a data set, for several commands."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Reading:
-    """How the user says that a data set is to be read: its layout, the names of columns, what labels mean."""
+    """How to read a data set: its layout, the names of its columns, and the classes of its labels."""
 
     layout: Format
     columns: Mapping[str, str]
     class_map: Mapping[str, str]
 
     def load(self, root: Path, *, skip_bad: bool = False, need_texts: bool = True) -> StickerSet:
-        """The data set, refused if a row of it cannot be used, or without these rows."""
+        """Load the data set; refuse it if a row cannot be used, or leave these rows out with `skip_bad`."""
         return load_dataset(
             root,
             format=self.layout,
@@ -38,21 +38,21 @@ class Reading:
         )
 
     def refuse_without(self, data: Path | None, option: str) -> None:
-        """Refuse what is said about a data set where none is given.
+        """Refuse options about a data set if no data set is given.
 
         Args:
-            option: what gives one, as it is typed.
+            option: the option that gives a data set, as a user types it.
         """
         if data is None and (self.layout != "auto" or self.columns or self.class_map):
-            raise MGHFTError(f"--format, --columns and --class-map are of a data set; add {option}")
+            raise MGHFTError(f"--format, --columns and --class-map describe a data set; add {option}")
 
     def scan(self, root: Path) -> StickerSet:
-        """The data set, with everything that is wrong with it."""
+        """Read the data set, with a list of its problems."""
         return scan_dataset(root, format=self.layout, label_map=self.class_map, columns=self.columns)
 
 
 def parse_class_map(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str]:
-    """`sorrow=sadness,hate=disgust`, or a JSON file with such a mapping."""
+    """Parse `sorrow=sadness,hate=disgust`, or read a JSON file with this mapping."""
     if value is None:
         return {}
     if "=" not in value:
@@ -76,7 +76,7 @@ def parse_class_map(ctx: click.Context, parameter: click.Parameter, value: str |
 
 
 def dataset_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """`--format`, `--columns` and `--class-map`, as the one argument `reading`."""
+    """Add `--format`, `--columns` and `--class-map`; the command gets them as one argument `reading`."""
 
     @functools.wraps(command)
     def with_reading(
@@ -100,6 +100,6 @@ def dataset_options(command: Callable[..., Result]) -> Callable[..., Result]:
         "--class-map",
         callback=parse_class_map,
         metavar="LABEL=CLASS,...",
-        help="What labels mean: pairs, or a JSON file with them. Case and white space do not matter.",
+        help="Classes that labels mean: pairs, or a JSON file with them. Case and white space do not matter.",
     )
     return layout_option(columns_option(class_map_option(with_reading)))

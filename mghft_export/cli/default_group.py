@@ -1,4 +1,4 @@
-"""A group of commands one of which need not be named."""
+"""A group of commands with a default command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 
 class DefaultGroup(click.Group):
-    """What is neither a command nor an option of the group belongs to `run`: `GROUP FILE` is `GROUP run FILE`."""
+    """A group that passes anything but its own commands and options to `run`: `GROUP FILE` is `GROUP run FILE`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {*self.commands, *(name for option in self.get_params(ctx) for name in option.opts)}

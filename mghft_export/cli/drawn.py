@@ -1,3 +1,3 @@
-"""What a bootstrap draws, for people."""
+"""Words for what a bootstrap draws."""
 
 DRAWN = {"sticker": "stickers", "stem": "file stems", "topic": "topics"}

@@ -1,4 +1,4 @@
-"""`mghft-export encode-text`: texts to features, once."""
+"""`mghft-export encode-text`: encode texts once, for many predictions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from mghft_export.stickers.text_file import read_texts
 from mghft_export.terminal import Terminal
 
 BATCH = 8
-"""Stickers whose texts run together."""
+"""Stickers per batch; their texts run together."""
 
 
 @click.command(name="encode-text")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The .npz file to write."
+)
 @click.option("--text", help="One text, for any sticker.")
 @click.option(
     "--text-file",
@@ -45,7 +47,7 @@ def encode_text(
     precision: str,
     provider: str,
 ) -> None:
-    """Encode the texts of stickers into an .npz that `predict --text-features` takes."""
+    """Encode the texts of stickers into an .npz file for `predict --text-features`."""
     console = Terminal(stderr=True)
     opened = load_bundle(bundle)
     if (text is None) == (text_file is None):

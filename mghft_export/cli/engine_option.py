@@ -1,4 +1,4 @@
-"""`--engine`: who vouches for engines, and where ONNX Runtime's options have no meaning."""
+"""Options around `--engine`: trust in engines, and ONNX Runtime options that engines refuse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refuse_with_engine(ctx: click.Context, engine: str | None, *options: str) ->
     """Refuse options that were given beside `--engine`.
 
     Raises:
-        EngineError: names the first one.
+        EngineError: one was given; the message names the first.
     """
     for option in options:
         if engine is not None and ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:

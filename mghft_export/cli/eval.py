@@ -1,4 +1,4 @@
-"""`mghft-export eval`: how good a model is on labelled stickers, and where two models differ."""
+"""`mghft-export eval`: measure a model on labelled stickers, or compare two models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.terminal import Terminal
 
 MOST_LISTED = 20
-"""Flips that the terminal shows; JSON and the page have all."""
+"""Most flips in the terminal; JSON and the page have all."""
 
 
 @click.command("eval")
@@ -58,7 +58,7 @@ MOST_LISTED = 20
 @provider_option
 @click.option("--engine", help="Run engines of a bundle: a folder, or its name in the bundle's engines/.")
 @trust_engine_option
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers at a time.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Stickers per batch.")
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
@@ -80,7 +80,7 @@ MOST_LISTED = 20
     type=click.Choice(["sticker", "stem", "topic"]),
     default="sticker",
     show_default=True,
-    help="What the bootstrap draws; stem: files of one name in several topics together.",
+    help="What the bootstrap draws. stem: draw files with the same name in several topics together.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used, and say how many.")
@@ -88,7 +88,7 @@ MOST_LISTED = 20
     "--ablate",
     "wants_ablation",
     is_flag=True,
-    help="What image and text are worth: accuracy with blank, other and noise images, and with less or other text.",
+    help="Measure what image and text contribute: replace each sticker's image (blank, noise, another) or text.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
@@ -121,11 +121,14 @@ def evaluate(
 ) -> None:
     """Evaluate MODEL, a bundle or a checkpoint, on the labelled stickers of DATA.
 
-    With --compare also a second model on the same stickers: agreement, McNemar's test, and the stickers that flip. With
-    --ablate the classes of a bundle when its image or its text is replaced.
+    With --compare, a second model runs on the same stickers, and the report adds the agreement, McNemar's test and the
+    stickers that flip. With --ablate, the report shows how a bundle's classes change when the image or the text is
+    replaced.
     """
     if wants_ablation and other is not None:
-        raise MGHFTError("--ablate is of one model; leave out --compare, or ablate the other one by itself")
+        raise MGHFTError(
+            "--ablate takes one model; leave out --compare, or ablate the other model in another run"
+        )
     if wants_ablation and model.is_file():
         raise MGHFTError(
             f"{model} is a checkpoint, and --ablate needs a bundle; make one with `mghft-export onnx`"
@@ -138,7 +141,7 @@ def evaluate(
     refuse_with_engine(ctx, compare_engine, "compare_precision", "compare_provider")
     if tokenizer is not None and all(path.is_dir() for path in (model, other) if path is not None):
         raise MGHFTError("a bundle has its own tokenizer; leave out --tokenizer")
-    optional_module("sklearn.metrics", "the evaluation")  # what is missing is said before the work, not after
+    optional_module("sklearn.metrics", "the evaluation")  # fail before the work, not after
     if output is not None:
         optional_module("matplotlib.figure", "the evaluation")
         prepare_folder(output)
@@ -172,7 +175,7 @@ def evaluate(
         )
     ]
     if other is not None:
-        # A checkpoint has no other precision, so comparing a bundle with one needs no option.
+        # A checkpoint only has fp32, so comparing a bundle with one needs no option.
         other_precision = compare_precision or (precision if other.is_dir() else "fp32")
         other_provider = compare_provider or provider
         predictors.append(
@@ -244,7 +247,7 @@ def _evaluate_all(
     resample: Resample,
     seed: int,
 ) -> list[Evaluated]:
-    """Each model on all stickers, with a progress bar on stderr."""
+    """Evaluate each model on all stickers, with a progress bar on stderr."""
     evaluated = []
     with progress_bar() as progress:
         for predictor in predictors:
@@ -265,7 +268,7 @@ def _evaluate_all(
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Tables for people."""
+    """Print the tables of an evaluation."""
     models = [item for item in (evaluation.model, evaluation.other) if item is not None]
     console.print(Text(evaluation.data, "bold"))
     console.print(summary_table(models, evaluation.resample))
@@ -286,7 +289,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 
 
 def summary_table(models: list[Evaluated], resample: Resample) -> Table:
-    """A row a measure, a column a model."""
+    """One row per measure, one column per model."""
     table = Table("")
     for item in models:
         table.add_column(Text(item.predictor.name), justify="right", overflow="fold")
@@ -310,12 +313,12 @@ def summary_table(models: list[Evaluated], resample: Resample) -> Table:
     table.add_row("stickers/s", *(f"{item.with_decoding:.1f}" for item in rates))
     table.add_row("  without decoding", *(f"{item.without_decoding:.1f}" for item in rates))
     if bounds[0] is not None:
-        table.caption = f"intervals: bootstrap of {bounds[0].groups} {DRAWN[resample]}"
+        table.caption = f"intervals: from a bootstrap of {bounds[0].groups} {DRAWN[resample]}"
     return table
 
 
 def class_table(metrics: Metrics) -> Table:
-    """A row a class."""
+    """One row per class."""
     table = Table("class", title="Classes")
     for heading in ("precision", "recall", "F1", "stickers"):
         table.add_column(heading, justify="right")
@@ -326,7 +329,7 @@ def class_table(metrics: Metrics) -> Table:
 
 
 def confusion_table(metrics: Metrics) -> Table:
-    """A row a true class, a column a predicted one."""
+    """One row per true class, one column per predicted class."""
     table = Table(
         "", title="Confusion: rows are true, columns predicted", box=box.SIMPLE_HEAD, pad_edge=False
     )

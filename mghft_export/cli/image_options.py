@@ -1,4 +1,4 @@
-"""Options that say how a sticker's image is read, checked where they are parsed."""
+"""Options for reading a sticker's image. They are checked when they are parsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.stickers.image import MAX_ANIMATION_PIXELS
 
 
 def parse_colour(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A colour by any name as `#rrggbb`."""
+    """Convert a colour in any notation to `#rrggbb`."""
     try:
         return None if value is None else hex_colour(value)
     except StickerError as error:
@@ -20,7 +20,7 @@ def parse_colour(ctx: click.Context, parameter: click.Parameter, value: str | No
 
 
 def parse_frame(ctx: click.Context, parameter: click.Parameter, value: str) -> str | int:
-    """`first`, `middle` or a number from 0."""
+    """Parse `first`, `middle` or a number from 0."""
     if value in ("first", "middle"):
         return value
     if not re.fullmatch("[0-9]{1,9}", value):
@@ -33,7 +33,7 @@ background_option = click.option(
     callback=parse_colour,
     default="white",
     show_default=True,
-    help="Colour under transparent stickers.",
+    help="Colour behind transparent stickers.",
 )
 
 max_pixels_option = click.option(

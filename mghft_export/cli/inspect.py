@@ -18,16 +18,16 @@ from mghft_export.terminal import Terminal
 
 @click.command()
 @click.argument("engine", type=click.Path(path_type=Path))
-@click.option("--name", "pattern", help="Only layers whose name or ONNX nodes contain this.")
+@click.option("--name", "pattern", help="Show only layers with this text in their name or ONNX nodes.")
 @click.option(
     "--profile",
     type=click.Path(path_type=Path),
-    help="Times of the layers, as `trtexec --exportProfile` writes them.",
+    help="File with the times of the layers, written by `trtexec --exportProfile`.",
 )
-@click.option("--nodes", "show_nodes", is_flag=True, help="ONNX nodes instead of tactics.")
+@click.option("--nodes", "show_nodes", is_flag=True, help="Show ONNX nodes instead of tactics.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def inspect(engine: Path, pattern: str | None, profile: Path | None, show_nodes: bool, as_json: bool) -> None:
-    """Show the layers of ENGINE: name, precision, tactic, and time where it is known. No GPU is needed."""
+    """Show the layers of ENGINE: name, precision, tactic, and time if it is known. No GPU is needed."""
     if engine.is_dir():
         found = sorted(item.name for item in engine.glob("*.engine"))
         listed = ", ".join(found) or "none"
@@ -54,7 +54,7 @@ def inspect(engine: Path, pattern: str | None, profile: Path | None, show_nodes:
 
 
 def layer_table(layers: list[Layer], times: dict[str, float], *, show_nodes: bool) -> Table:
-    """A row a layer, in the order that they run."""
+    """One row per layer, in the order that they run."""
     table = Table(box=SIMPLE_HEAD, expand=True, padding=(0, 0, 0, 1))
     table.add_column("name", overflow="ellipsis", no_wrap=True, ratio=3)
     table.add_column("kind", no_wrap=True)

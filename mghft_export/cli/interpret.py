@@ -49,7 +49,7 @@ from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 from mghft_export.terminal import Terminal
 
 SECONDS_BETWEEN_LINES = 60
-"""Of progress, where the output is a file."""
+"""Between two lines of progress, if the output is a file."""
 
 OF_ENDPOINTS = ("model", "key_variable", "concurrency", "retries", "timeout")
 OF_LOCAL_MODELS = ("device", "batch")
@@ -59,7 +59,7 @@ OF_LOCAL_MODELS = ("device", "batch")
 def interpret() -> None:
     """Let a multimodal model write the texts of stickers, in the four views that MGHFT reads.
 
-    `mghft-export interpret IMAGE...` is `mghft-export interpret run IMAGE...`; its options are listed by
+    `mghft-export interpret IMAGE...` is `mghft-export interpret run IMAGE...`. Its options are listed by
     `mghft-export interpret run --help`.
     """
 
@@ -80,63 +80,79 @@ interpret.add_command(merge)
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="FILE.jsonl; or, with --data, a folder: a new data set that train, calibrate and eval read.",
+    help="FILE.jsonl to write; or, with --data, the folder of a new data set for train, calibrate and eval.",
 )
 @click.option(
-    "--journal", type=click.Path(path_type=Path), help="What is done so far.  [default: OUTPUT.journal.jsonl]"
+    "--journal",
+    type=click.Path(path_type=Path),
+    help="Record of finished stickers.  [default: OUTPUT.journal.jsonl]",
 )
-@click.option("--endpoint", metavar="URL", help="OpenAI-compatible server, such as http://localhost:8000/v1.")
 @click.option(
-    "--model", default="", metavar="NAME", help="Model of the endpoint to ask.  [default: its only one]"
+    "--endpoint", metavar="URL", help="OpenAI-compatible server, for example http://localhost:8000/v1."
 )
-@click.option("--local", metavar="MODEL", help="Instead: a model of transformers, by folder or hub name.")
+@click.option("--model", default="", metavar="NAME", help="Model of the endpoint.  [default: its only model]")
+@click.option(
+    "--local",
+    metavar="MODEL",
+    help="Use this transformers model instead of an endpoint: a folder or a hub name.",
+)
 @click.option("--device", help="Device for a local model, as PyTorch names it.  [default: a GPU, if any]")
 @click.option(
     "--batch",
     type=click.IntRange(1),
     default=8,
     show_default=True,
-    help="Stickers that a local model describes at a time.",
+    help="Stickers per batch of a local model.",
 )
 @click.option(
     "--key-variable", default=KEY_VARIABLE, show_default=True, help="Environment variable with the key."
 )
+@click.option("--language", default="English", show_default=True, help="Language of the texts.")
+@click.option("--allow-labels", is_flag=True, help="Allow texts to name classes.")
 @click.option(
-    "--language", default="English", show_default=True, help="Language that the texts are written in."
-)
-@click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
-@click.option(
-    "--labels", help="Names, with commas, that texts must not use.  [default: the data set's classes]"
+    "--labels", help="Names that texts must not use, separated by commas.  [default: the data set's classes]"
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1, 4096), default=16, show_default=True, help="Requests under way."
+    "--concurrency",
+    type=click.IntRange(1, 4096),
+    default=16,
+    show_default=True,
+    help="Requests at the same time.",
 )
 @click.option(
-    "--attempts", type=click.IntRange(1), default=ATTEMPTS, show_default=True, help="Requests a sticker."
+    "--attempts",
+    type=click.IntRange(1),
+    default=ATTEMPTS,
+    show_default=True,
+    help="Most requests per sticker.",
 )
 @click.option(
     "--retries",
     type=click.IntRange(0),
     default=RETRIES,
     show_default=True,
-    help="Attempts to repeat a request that got no answer.",
+    help="Retries of a request that got no answer.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(1), default=120, show_default=True, help="Seconds a request."
+    "--timeout",
+    type=click.FloatRange(1),
+    default=120,
+    show_default=True,
+    help="Seconds to wait for an answer.",
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(64), default=1024, show_default=True, help="Most tokens of an answer."
+    "--max-tokens", type=click.IntRange(64), default=1024, show_default=True, help="Most tokens in an answer."
 )
 @click.option(
     "--image-size",
     type=click.IntRange(56, 4096),
     default=LARGEST_SIDE,
     show_default=True,
-    help="Longest side of what the model is shown.",
+    help="Longest side of an image that the model gets, in pixels.",
 )
 @background_option
 @click.option("--shard", metavar="I/N", help="Describe the I-th of N parts, for a job array.")
-@click.option("--retry-failed", is_flag=True, help="Try again what has failed before.")
+@click.option("--retry-failed", is_flag=True, help="Try stickers again that failed before.")
 @click.option(
     "--price-in",
     type=click.FloatRange(0),
@@ -180,8 +196,8 @@ def run(
 ) -> int:
     """Describe each IMAGE, or all images of a folder, or a data set.
 
-    Run the same command again to go on after a stop. Stickers that could not be described are listed and left out;
-    the exit status is 1 then.
+    Run the same command again to continue after a stop. Stickers that could not be described are listed and left out;
+    the exit status is then 1.
     """
     if (endpoint is None) == (local is None):
         raise InterpreterError(
@@ -249,7 +265,7 @@ def run(
 
 
 def read_items(items: Sequence[Item], dataset: StickerSet | None, shard: Shard | None) -> Corpus:
-    """Hash the images, and show how far that is."""
+    """Hash the images, with a progress bar."""
     with progress_bar() as shown:
         task = shown.add_task("reading images", total=len(items))
         return read_corpus(items, dataset=dataset, shard=shard, on_image=lambda: shown.advance(task))

@@ -1,4 +1,4 @@
-"""`mghft-export interpret check`: are the texts what MGHFT can learn from?"""
+"""`mghft-export interpret check`: check whether MGHFT can learn from the texts."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DEFAULT_STICKERS = 256
     type=click.IntRange(1),
     default=DEFAULT_STICKERS,
     show_default=True,
-    help="At most so many stickers run through the bundle, at even distances.",
+    help="Most stickers to run through the bundle, evenly spaced.",
 )
 @click.option("--precision", default="fp32", show_default=True, help="Which of the bundle's precisions.")
-@click.option("--allow-labels", is_flag=True, help="Let texts name classes.")
+@click.option("--allow-labels", is_flag=True, help="Allow texts to name classes.")
 @click.option(
-    "--labels", help="Names, with commas, that texts must not use.  [default: the data set's classes]"
+    "--labels", help="Names that texts must not use, separated by commas.  [default: the data set's classes]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def check(
@@ -51,9 +51,9 @@ def check(
     labels: str | None,
     as_json: bool,
 ) -> int:
-    """Check TEXTS, a .jsonl file of texts or a data set's folder; the exit status is 1 where a text breaks a rule.
+    """Check TEXTS, a .jsonl file of texts or a data set's folder; the exit status is 1 if a text breaks a rule.
 
-    A rule is broken by a missing view, by fewer than 8 or more than 80 words, and by the name of a class.
+    A text breaks a rule if a view is missing, has fewer than 8 or more than 80 words, or names a class.
     """
     read = read_texts_to_check(texts)
     names = read.class_names
@@ -66,7 +66,7 @@ def check(
         try:
             if bundle is not None:
                 influence, _ = _influence(read, bundle, precision, limit)
-        finally:  # a bundle that cannot be run takes nothing from the report
+        finally:  # the report is printed even if the bundle cannot run
             echo_json(_as_json(report, influence))
         return int(not report.sound)
     for table in report_tables(report):

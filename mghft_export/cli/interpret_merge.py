@@ -1,4 +1,4 @@
-"""`mghft-export interpret merge`: the journals of shards become one set of texts."""
+"""`mghft-export interpret merge`: merge the journals of shards into one set of texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mghft_export.terminal import Terminal
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="Or the images: a file or a folder; may be given several times.",
+    help="The images that were described: a file or a folder; may be given several times.",
 )
 @dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave out bad rows of ROOT.")
@@ -36,7 +36,7 @@ from mghft_export.terminal import Terminal
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="File of texts to write, as of `mghft-export interpret`.",
+    help="File of texts to write, as in `mghft-export interpret`.",
 )
 @click.option("--partial", is_flag=True, help="Leave out stickers that no journal describes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -52,8 +52,8 @@ def merge(
 ) -> None:
     """Write the texts of all shards' JOURNALs.
 
-    Refused are journals of different models, prompt versions or languages, images that two of them describe, and
-    stickers that none of them does.
+    It refuses journals of different models, prompt versions or languages, images that two journals describe, and
+    stickers that no journal describes.
     """
     if bool(images) == (data is not None):
         raise InterpreterError("say what was described, with either --data ROOT or --images PATH")

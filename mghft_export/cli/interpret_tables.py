@@ -1,4 +1,4 @@
-"""What `interpret` shows: rates and costs on the way, and tables at the end."""
+"""Output of `interpret`: rates and costs while it runs, and tables at the end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mghft_export.interpretation.interpret import Result
 from mghft_export.interpretation.running import Progress
 
 MOST_FAILURES = 20
-"""Rows of the table; JSON and the journal have all."""
+"""Most rows of a table; JSON and the journal have all."""
 
 
 def usage_words(progress: Progress, prices: Prices) -> str:
-    """Rate, tokens and, with prices, the cost so far and in all."""
+    """Rate, tokens and, with prices, the cost so far and in total."""
     usage = progress.usage
     words = f"{progress.rate:.1f}/s, {count_words(usage.tokens_in)} + {count_words(usage.tokens_out)} tokens"
     if progress.failed:
@@ -32,7 +32,7 @@ def usage_words(progress: Progress, prices: Prices) -> str:
 
 
 def count_words(count: int) -> str:
-    """A count in three digits or so."""
+    """A count in about three digits."""
     for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size:
             return f"{count / size:.1f}{sign}"
@@ -40,7 +40,7 @@ def count_words(count: int) -> str:
 
 
 def print_result(result: Result, prices: Prices, output: Path, journal: Path, console: Console) -> None:
-    """A table of counts, one of failures, and what to do next."""
+    """Print a table of counts, a table of failures, and what to do next."""
     usage = result.usage
     table = Table(box=SIMPLE_HEAD, show_header=False, padding=(0, 1, 0, 0))
     table.add_column(style="bold")
@@ -72,7 +72,7 @@ def print_result(result: Result, prices: Prices, output: Path, journal: Path, co
 
 
 def failure_table(result: Result) -> Table:
-    """The first failures."""
+    """A table of the first failures."""
     table = Table(box=SIMPLE_HEAD, title="Stickers without a text", padding=(0, 1, 0, 0))
     table.add_column("sticker", overflow="fold")
     table.add_column("why", overflow="fold")
@@ -84,7 +84,7 @@ def failure_table(result: Result) -> Table:
 
 
 def report_tables(report: TextReport) -> list[Table]:
-    """Views, and what was found in them."""
+    """Tables of the views and of what was found in them."""
     views = Table(
         box=SIMPLE_HEAD,
         title=f"{report.stickers} texts, {report.complete} of them sound",
@@ -117,7 +117,7 @@ def report_tables(report: TextReport) -> list[Table]:
 
 
 def influence_table(report: InfluenceReport, *, trained: bool) -> Table:
-    """A row a view."""
+    """One row per view."""
     note = "" if trained else "; UNTRAINED MODEL: random weights, these numbers mean nothing"
     table = Table(
         box=SIMPLE_HEAD,

@@ -1,4 +1,4 @@
-"""`predict --interpret`: the texts come from a multimodal model behind an endpoint."""
+"""`predict --interpret`: a multimodal model behind an endpoint writes the texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def refuse_beside_interpreter(
     """Refuse options that contradict each other.
 
     Raises:
-        InterpreterError: texts come from two places, no endpoint was named, or one was named for nothing.
+        InterpreterError: texts come from two places, the endpoint is missing, or it was given without --interpret.
     """
     if interpret and endpoint is None:
         raise InterpreterError("--interpret sends the images to a server; name it with --endpoint URL")
@@ -33,10 +33,10 @@ def refuse_beside_interpreter(
 def interpreted_texts(
     images: Sequence[Path], endpoint: str, model: str, manifest: Manifest, errors: Console
 ) -> dict[Path, str]:
-    """The texts of images; those that could not be described are named on stderr.
+    """The texts of images. Images that could not be described are listed on stderr and left out.
 
     Raises:
-        InterpreterError: the endpoint can answer nothing at all.
+        InterpreterError: the endpoint cannot answer any request.
     """
     import asyncio
 

@@ -8,13 +8,14 @@ import re
 import click
 
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What `json.dumps` leaves as it is and :func:`mghft_export.terminal.visible` does not."""
+"""Characters that `json.dumps` keeps and :func:`mghft_export.terminal.visible` escapes."""
 
 
 def json_text(value: object) -> str:
-    """A value as text that UTF-8 holds; odd bytes of a name are escapes, which `os.fsencode` takes back.
+    """A value as JSON text that fits into UTF-8.
 
-    What would command a terminal is escaped, too.
+    Bytes of a name that are not UTF-8 become escapes, which `os.fsencode` reverses. Characters that control a terminal
+    are escaped, too.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False)
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""`mghft-export`: from a checkpoint to what runs on a device."""
+"""`mghft-export`: from a checkpoint to a form that runs on a device."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ COMMANDS = {
     ),
     "data": ("mghft_export.cli.data", "data", "Look at data sets of stickers; divide them."),
 }
-"""Module, attribute and summary of each command; a module is imported when its command is used."""
+"""Module, attribute and summary of each command. A module is imported when its command is used."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for, so that `--help` and small commands start at once."""
+    """A group that imports a command when it is used, so that `--help` and small commands start at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -84,9 +84,9 @@ def cli() -> None:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
-    """Run a command; errors meant for people become one sentence on stderr and exit status 2.
+    """Run a command, and return its exit status. An :class:`MGHFTError` becomes one sentence on stderr and status 2.
 
-    A signal that ends it gives 128 and the signal's number, as shells say it.
+    If a signal ends the command, the status is 128 plus the signal's number, as in shells.
     """
     try:
         with raising_stops():
@@ -110,14 +110,14 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("stopped", err=True)
-        # click turns what it catches into an Abort.
+        # click turns a KeyboardInterrupt into an Abort.
         signalled = stop if isinstance(stop, Stopped) else stop.__cause__
         return 128 + (signalled.number if isinstance(signalled, Stopped) else signal.SIGINT)
     return result if isinstance(result, int) else 0
 
 
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
-"""What the system says where a disk, a quota or a file is full."""
+"""Error numbers of the system if a disk, a quota or a file is full."""
 
 
 def _say_error(error: object) -> None:
@@ -128,7 +128,7 @@ def _say_error(error: object) -> None:
 
 
 def _drop_output() -> None:
-    """Let go what could not be written, which Python would try again, and complain of, at its exit."""
+    """Drop output that could not be written. Otherwise Python would try again at its exit and report an error."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -137,6 +137,6 @@ def _drop_output() -> None:
 
 def main() -> None:
     """Entry point of `mghft-export`."""
-    # Pydantic would look through every installed package for a plugin of its own.
+    # Otherwise pydantic looks through every installed package for plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(run(cli))

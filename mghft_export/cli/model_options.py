@@ -1,7 +1,8 @@
-"""Click options made of a pydantic model, so that what can be chosen is written down once."""
+"""Click options from a pydantic model, so that each setting is defined once."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import NoneType
@@ -14,19 +15,29 @@ from pydantic.fields import FieldInfo
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def model_options(model: type[BaseModel]) -> Callable[[Command], Command]:
-    """An option for each field of a model that has a description, which becomes its help.
+def model_options(model: type[BaseModel], argument: str) -> Callable[[Command], Callable[..., Any]]:
+    """Add an option for each field of a model with a description. The description becomes the help text.
 
-    A bool is a flag (`--name`, and `--name/--no-name` where it is on by default), a Literal a choice, a tuple an option
-    that may be given several times, and a field with limits a number within them. An alias is the option's word where
-    the field's name is not. The command gets all of them by the names of the fields: `model(**options)`.
+    A bool becomes a flag (`--name`, or `--name/--no-name` if it is on by default), a Literal becomes a choice, and a
+    tuple becomes an option that may be given several times. A field with limits takes a number within them. If a field
+    has an alias, the option has the alias as its name.
+
+    Args:
+        argument: the argument of the command that gets the filled model.
     """
 
-    def decorate(command: Command) -> Command:
-        for name, field in reversed(model.model_fields.items()):
-            if field.description is not None:
-                command = _option(name, field)(command)
-        return command
+    options = {name: field for name, field in model.model_fields.items() if field.description is not None}
+
+    def decorate(command: Command) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_model(*arguments: object, **others: object) -> Any:
+            values = {name: others.pop(name) for name in options}
+            return command(*arguments, **{argument: model(**values)}, **others)
+
+        decorated: Callable[..., Any] = with_model
+        for name, field in reversed(options.items()):
+            decorated = _option(name, field)(decorated)
+        return decorated
 
     return decorate
 

@@ -1,9 +1,10 @@
-"""`mghft-export onnx`: a checkpoint becomes a bundle."""
+"""`mghft-export onnx`: export a checkpoint as a bundle."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -11,12 +12,13 @@ from rich.table import Table
 
 from mghft_export.api.export import export
 from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, TensorEntry
-from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe
 from mghft_export.bundle.verifications import ReleasedVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.model_options import model_options
 from mghft_export.cli.progress_bar import steps
+from mghft_export.cli.quantization_options import QuantizationOptions
 from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
@@ -25,7 +27,6 @@ from mghft_export.evaluation.verification.released import DEFAULT_TOLERANCE
 from mghft_export.exporting.sources import PRESETS
 from mghft_export.exporting.trace import DEFAULT_OPSET
 from mghft_export.model.checkpoint_choice import TextChoice
-from mghft_export.model.contents import WeightsChoice
 from mghft_export.precision.calibration_run import DEFAULT_STICKERS, PrecisionOptions
 from mghft_export.terminal import Terminal
 
@@ -43,7 +44,7 @@ def image_size(ctx: click.Context, parameter: click.Parameter, value: str | None
 
 
 def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
-    """Parse a number from 1, or `all`, which is None."""
+    """Parse a number from 1, or `all`; `all` becomes None."""
     if value == "all":
         return None
     if not value.isdecimal() or int(value) == 0:
@@ -56,7 +57,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--weights",
     type=click.Choice(["model", "ema"]),
-    help="Which weights of a checkpoint with both: as trained, or their moving average.  [default: model]",
+    help="Weights to take if a checkpoint has both: as trained, or their moving average.  [default: model]",
 )
 @text_weights_options
 @click.option(
@@ -65,21 +66,27 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     type=click.Path(path_type=Path),
     default=DEFAULT_BUNDLE,
     show_default=True,
-    help="Folder of the bundle.",
+    help="Folder for the bundle.",
 )
-@click.option("--arch", type=click.Choice(list(PRESETS)), help="With --random-weights: what to build.")
-@click.option("--random-weights", is_flag=True, help="No checkpoint: random weights, for latency work only.")
+@click.option("--arch", type=click.Choice(list(PRESETS)), help="Architecture to build with --random-weights.")
+@click.option(
+    "--random-weights", is_flag=True, help="Random weights instead of a checkpoint, for latency work only."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
 @click.option(
-    "--image-size", callback=image_size, help="448 or 256x384; multiples of 32.  [default: as trained]"
+    "--image-size",
+    callback=image_size,
+    help="Image side, 448, or height x width, 256x384; multiples of 32.  [default: as trained]",
 )
 @click.option(
     "--views",
     type=click.Choice(["joined", "separate"]),
-    help="What each view's text is.  [default: as trained]",
+    help="Whether a view reads the whole text or its own part.  [default: as trained]",
 )
 @click.option(
-    "--pooling", type=click.Choice(["all", "masked"]), help="Text positions averaged.  [default: as trained]"
+    "--pooling",
+    type=click.Choice(["all", "masked"]),
+    help="Text positions to average.  [default: as trained]",
 )
 @click.option(
     "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
@@ -101,15 +108,15 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 )
 @dataset_options
 @click.option(
-    "--tolerance", default=DEFAULT_TOLERANCE, show_default=True, help="Largest difference of a logit."
+    "--tolerance", default=DEFAULT_TOLERANCE, show_default=True, help="Largest allowed difference of a logit."
 )
 @click.option(
     "--precision",
     "precisions",
     multiple=True,
     type=click.Choice(PRECISIONS),
-    help="Beside fp32, which a bundle always has; may be given several times. int8 gives both forms of INT8: int8 for "
-    "CPUs and int8-fp16 for GPUs.",
+    help="Precision to add to fp32, which a bundle always has; may be given several times. int8 adds both forms of "
+    "INT8: int8 for CPUs and int8-fp16 for GPUs.",
 )
 @click.option(
     "--io",
@@ -121,7 +128,7 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    help="Calibration set.  [default: the one that comes along]",
+    help="Calibration set.  [default: the one in the package]",
 )
 @click.option(
     "--calibration-stickers",
@@ -129,26 +136,10 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
     default=str(DEFAULT_STICKERS),
     show_default=True,
     metavar="N|all",
-    help="How many of that set are run, the first ones.",
+    help="How many stickers of the calibration set to run, from the first.",
 )
-@click.option(
-    "--calibrator",
-    type=click.Choice(["max", "entropy", "percentile"]),
-    default="percentile",
-    show_default=True,
-    help="How INT8 ranges are found.",
-)
-@click.option(
-    "--percentile",
-    default=99.99,
-    show_default=True,
-    help="Share of values, in percent, that the percentile calibrator keeps.",
-)
-@click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
-@click.option("--quantize-text", is_flag=True, help="INT8 in the text branch too; it costs accuracy.")
-@click.option(
-    "--recipe", type=click.Path(path_type=Path), help="recipe.json of a quantised bundle, to replay."
-)
+@model_options(QuantizationOptions, "quantization")
+@click.option("--quantize-text", is_flag=True, help="Quantise the text branch, too; it costs accuracy.")
 @click.option(
     "--no-verify",
     is_flag=True,
@@ -157,41 +148,29 @@ def sticker_count(ctx: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def onnx(
     checkpoint: Path | None,
-    weights: WeightsChoice | None,
     text_choice: TextChoice,
     output: Path,
     arch: str | None,
     random_weights: bool,
-    seed: int,
-    image_size: tuple[int, int] | None,
-    views: str | None,
-    pooling: str | None,
-    tokenizer: Path | None,
-    background: str,
-    opset: int,
-    single_file: bool,
     data: Path | None,
     reading: Reading,
-    tolerance: float,
     no_verify: bool,
     precisions: tuple[str, ...],
     io: str,
     calibration: Path | None,
     calibration_stickers: int | None,
-    calibrator: Calibrator,
-    percentile: float,
-    smooth: float | None,
+    quantization: QuantizationOptions,
     quantize_text: bool,
-    recipe: Path | None,
     as_json: bool,
+    **of_export: Any,
 ) -> None:
     """Export CHECKPOINT as a bundle: vision, text and fusion graphs, tokenizer and manifest.
 
-    CHECKPOINT is a file, or hf://owner/name[@revision][/file] on the Hugging Face hub. Without it: mghft-mini, the
-    trained model that comes along.
+    CHECKPOINT is a file, or hf://owner/name[@revision][/file] on the Hugging Face hub. The default is mghft-mini, the
+    trained model in the package.
 
-    The graphs are compared with the released model in PyTorch before the bundle is put in place, those of other
-    precisions with the float32 ones after it.
+    The float32 graphs are compared with the released model in PyTorch before the bundle is put in place. Graphs of
+    other precisions are compared with the float32 graphs afterwards.
     """
     console = Terminal(stderr=as_json)
     start = time.perf_counter()
@@ -199,17 +178,11 @@ def onnx(
         raise MGHFTError("--random-weights needs --arch; for the paper's model: --arch paper")
     if arch is not None and not random_weights:
         raise MGHFTError("--arch needs --random-weights; a checkpoint knows its own architecture")
-    chosen = QuantizationRecipe(
-        branches=BRANCHES if quantize_text else ("vision", "fusion"),
-        calibrator=calibrator,
-        percentile=percentile,
-        smooth=smooth,
-    )
+    recipe = quantization.quantization_recipe()
+    if quantize_text and quantization.recipe is None:
+        recipe = recipe.model_copy(update={"branches": BRANCHES})
     precision_options = PrecisionOptions(
-        calibration=calibration,
-        recipe=chosen if recipe is None else read_recipe(recipe),
-        half_io=io == "fp16",
-        stickers=calibration_stickers,
+        calibration=calibration, recipe=recipe, half_io=io == "fp16", stickers=calibration_stickers
     )
     reading.refuse_without(data, "--data ROOT")
     dataset = None if data is None or no_verify else reading.load(data)
@@ -219,22 +192,13 @@ def onnx(
             output,
             precisions=precisions,
             random_weights=arch,
-            seed=seed,
-            weights=weights,
             text_weights=text_choice,
-            image_size=image_size,
-            views=views,
-            pooling=pooling,
-            tokenizer=tokenizer,
-            background=background,
-            opset=opset,
-            single_file=single_file,
             data=dataset,
-            tolerance=tolerance,
             verify=not no_verify,
             calibration=precision_options,
             on_step=shown.start,
             on_stickers=shown.stickers,
+            **of_export,
         )
     bundle = done.bundle
     if as_json:
@@ -259,7 +223,7 @@ def onnx(
 
 
 def verification_table(verification: ReleasedVerification) -> Table:
-    """PyTorch as released against ONNX Runtime."""
+    """A table that compares ONNX Runtime with PyTorch as released."""
     table = Table(
         box=SIMPLE_HEAD,
         title=sentence(f"ONNX Runtime against PyTorch as released, on {verification.stickers}"),
@@ -278,13 +242,13 @@ def verification_table(verification: ReleasedVerification) -> Table:
         )
     table.caption = (
         f"same class: {verification.top1_agreement:.0%}; tolerance of the logits: {verification.tolerance:g}; "
-        "like patches, as of a plain background, may be selected for one another"
+        "similar patches, as in a plain background, may swap places in the selection"
     )
     return table
 
 
 def bundle_table(bundle: Bundle) -> Table:
-    """The graphs of a bundle; shapes are in the manifest."""
+    """A table of the bundle's graphs; the manifest has their shapes."""
     table = Table(box=SIMPLE_HEAD, title="graphs")
     for heading in ("file", "nodes", "size", "from", "to"):
         table.add_column(heading, justify="right" if heading in ("nodes", "size") else "left")
@@ -301,5 +265,5 @@ def bundle_table(bundle: Bundle) -> Table:
 
 
 def _names(tensors: tuple[TensorEntry, ...]) -> str:
-    """Names of few tensors, the number of many."""
+    """The names of up to two tensors, or the number of more."""
     return ", ".join(item.name for item in tensors) if len(tensors) < 3 else f"{len(tensors)} tensors"

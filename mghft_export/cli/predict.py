@@ -1,4 +1,4 @@
-"""`mghft-export predict`: stickers through a bundle."""
+"""`mghft-export predict`: classify stickers with a bundle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mghft_export.stickers.text_file import find_by_name
 from mghft_export.terminal import Terminal
 
 BATCH = 8
-"""Stickers that run together; as many again are read ahead."""
+"""Stickers per batch; as many more are read ahead."""
 
 
 @click.command()
@@ -57,18 +57,18 @@ BATCH = 8
 @click.option(
     "--endpoint",
     metavar="URL",
-    help="With --interpret: an OpenAI-compatible server, to which the images are sent; its key is in OPENAI_API_KEY.",
+    help="OpenAI-compatible server for --interpret. It gets the images; its key is in OPENAI_API_KEY.",
 )
 @click.option(
     "--interpreter-model",
     default="",
     metavar="NAME",
-    help="Model of the endpoint to ask.  [default: its only one]",
+    help="Model of the endpoint.  [default: its only model]",
 )
 @click.option(
     "--background",
     callback=parse_colour,
-    help="Colour under transparent stickers.  [default: the bundle's]",
+    help="Colour behind transparent stickers.  [default: the bundle's]",
 )
 @frame_option
 @max_pixels_option
@@ -76,7 +76,7 @@ BATCH = 8
 @provider_option
 @click.option(
     "--engine",
-    help="Run engines: a folder, or its name in the bundle's engines/. They have their own precision.",
+    help="Run engines: a folder, or its name in the bundle's engines/. Engines have their own precision.",
 )
 @trust_engine_option
 @click.option("--all", "every", is_flag=True, help="Show every class, not only the first three.")
@@ -104,7 +104,7 @@ def predict(
 ) -> int:
     """Classify each IMAGE with its text. A folder stands for the images in it, `-` for names on standard input.
 
-    Stickers are printed as they are done. Broken images are named and left out; the exit status is 1 then.
+    Each sticker is printed when it is done. Broken images are named and left out; the exit status is 1 then.
     """
     errors = Terminal(stderr=True, soft_wrap=True)
     opened = load_bundle(bundle)
@@ -145,7 +145,7 @@ def _run(
     show: Callable[[int, Prediction], None],
     errors: Console,
 ) -> int:
-    """Read, classify and show, a batch at a time; how many images could not be read."""
+    """Read, classify and show, batch by batch; return how many images could not be read."""
     failed = 0
     batch: list[tuple[int, FloatArray]] = []
 
@@ -157,9 +157,9 @@ def _run(
             show(number, prediction)
         batch.clear()
 
-    # A bar on the same terminal as the lines would cut them up; the lines are progress enough.
+    # On a terminal, a bar would break up the printed lines, and the lines already show the progress.
     with progress_bar(shown=not sys.stdout.isatty()) as bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # here, as threads share the filters
+        warnings.simplefilter("ignore")  # set here, because threads share the filters
         task = bar.add_task("classifying", total=len(paths))
         for number, pixels in read_ahead(range(len(paths)), lambda index: read(paths[index]), ahead=BATCH):
             if isinstance(pixels, StickerError):
@@ -176,7 +176,7 @@ def _run(
 
 
 def _pixels(pipeline: Pipeline, background: str, frame: str | int, max_pixels: int, path: Path) -> FloatArray:
-    """The vision branch's input of one file, [3, H, W]; the image itself is let go, however large it is."""
+    """The vision branch's input for one file, [3, H, W]. The decoded image, which may be large, is not kept."""
     image = open_sticker(path, background=background, frame=frame, max_pixels=max_pixels)
     pixels: FloatArray = pipeline.preprocess([image])[0]
     return pixels
@@ -185,7 +185,7 @@ def _pixels(pipeline: Pipeline, background: str, frame: str | int, max_pixels: i
 def _printer(
     paths: Sequence[Path], manifest: Manifest, *, every: bool, as_json: bool, texts: Sequence[str]
 ) -> Callable[[int, Prediction], None]:
-    """What prints the prediction of the sticker with a number."""
+    """A function that prints a prediction, given the sticker's number."""
 
     def as_object(number: int, prediction: Prediction) -> None:
         row: dict[str, object] = {
@@ -211,7 +211,7 @@ def _printer(
 
 
 def _features_of(paths: Sequence[Path], saved: TextFeatures, source: Path) -> FloatArray:
-    """The row of each image: by file name, or the only row for all."""
+    """The features of each image: the row with its file name, or the only row for all images."""
     if len(saved.names) == 1 and not saved.names[0]:
         return np.repeat(saved.features, len(paths), axis=0)
     rows = {name: number for number, name in enumerate(saved.names)}

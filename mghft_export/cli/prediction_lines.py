@@ -1,4 +1,4 @@
-"""Predictions as lines of a table that is printed while it is made, and fits a terminal of 80 columns."""
+"""Predictions as lines of a table. Each line is printed at once, and the table fits a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mghft_export.runtime.pipeline import Prediction
 from mghft_export.terminal import visible
 
 MOST_NAME = 30
-"""Columns of a file's name on a terminal; a longer one loses its middle."""
+"""Most columns of a file name on a terminal; a longer name loses its middle."""
 
 RUNNERS_UP = 2
 _HEADINGS = ("sticker", "emotion", "sure", "then")
 
 
 class PredictionLines:
-    """Prints a line for each sticker: its name, its emotion, how sure that is, and what else it could be.
+    """Prints a line for each sticker: its name, its emotion, the probability of that, and the next classes.
 
     Args:
-        console: where to.
-        names: of all stickers that will be printed.
-        classes: of the model.
-        every: show every class; else the first two after the emotion.
+        console: the console to print on.
+        names: names of all stickers that will be printed.
+        classes: classes of the model.
+        every: show every class; otherwise only the next two after the emotion.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PredictionLines:
         """Whether a line was printed."""
 
     def print(self, name: str, prediction: Prediction) -> None:
-        """Print one line, or with every class as many as they need."""
+        """Print one line, or as many lines as all classes need with `every`."""
         if not self.begun:
             self.begun = True
             heading = self._line(_HEADINGS[0], _HEADINGS[1], _HEADINGS[2].rjust(4), _HEADINGS[3])
@@ -74,7 +74,7 @@ class PredictionLines:
 
 
 def _wrapped(words: Sequence[str], width: int) -> list[str]:
-    """Words with commas between them, in lines of at most this width where a word is not wider."""
+    """Words separated by commas, in lines of at most this width; a wider word gets its own line."""
     lines = [""]
     for number, word in enumerate(words):
         word += "," if number < len(words) - 1 else ""
@@ -87,7 +87,7 @@ def _wrapped(words: Sequence[str], width: int) -> list[str]:
 
 
 def _shortened(name: str, width: int) -> str:
-    """A name whose middle is left out where it is too long: its end, with the kind of file, tells more."""
+    """A name that loses its middle if it is too long. Its end is kept, because it has the file's extension."""
     if cell_len(name) <= width:
         return name
     head = chop_cells(name, width // 2)[0]

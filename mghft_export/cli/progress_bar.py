@@ -1,4 +1,4 @@
-"""What commands show on stderr while they work: a bar where they count something, a line for each step."""
+"""Progress on stderr while a command works: a bar if it counts something, and a line for each step."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mghft_export.terminal import Terminal
 
 
 def progress_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
-    """A bar that goes when it is done. Where standard output goes is left alone.
+    """A progress bar that disappears when it is done. It does not redirect standard output.
 
     Args:
-        columns: shown between the count and the time that is left.
-        shown: without it there is no bar.
+        columns: further columns between the count and the time left.
+        shown: whether to show the bar at all.
     """
     console = Terminal(stderr=True)
     return Progress(
@@ -39,22 +39,22 @@ def progress_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
         console=console,
         transient=True,
         redirect_stdout=False,
-        disable=not (shown and console.is_terminal),  # in a file or a pipe it would leave an empty line
+        disable=not (shown and console.is_terminal),  # in a file or a pipe, a bar would leave an empty line
     )
 
 
 class Steps(NamedTuple):
-    """What long work calls to be seen."""
+    """The functions that long work calls to show its progress."""
 
     start: Callable[[str], None]
-    """With the step that starts; the one before is done."""
+    """Called with the step that starts; it ends the step before."""
     stickers: Callable[[int, int], None]
-    """With how many stickers of this step are done, and how many there are."""
+    """Called with how many stickers of this step are done, and how many there are."""
 
 
 @contextmanager
 def steps(first: str) -> Iterator[Steps]:
-    """A line for each step with its time, and while stickers are counted, how many are done and the time left."""
+    """Show a line for each step with its time. If the step counts stickers, show the count and the time left, too."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

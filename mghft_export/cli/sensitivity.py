@@ -1,4 +1,4 @@
-"""`mghft-export sensitivity`: what the quantisation of each layer does, and which layers go back to float."""
+"""`mghft-export sensitivity`: measure the quantisation of each layer, and choose layers to return to float."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import click
 from rich.text import Text
 
 from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, load_bundle
-from mghft_export.bundle.quantization_recipe import Calibrator, QuantizationRecipe, read_recipe, write_recipe
+from mghft_export.bundle.quantization_recipe import write_recipe
 from mghft_export.bundle.verifications import Budget
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.model_options import model_options
 from mghft_export.cli.progress_bar import progress_bar, steps
+from mghft_export.cli.quantization_options import QuantizationOptions
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.report import prepare_folder
 from mghft_export.files.atomic import replacing_file
@@ -42,13 +44,13 @@ DEFAULT_STICKERS = 256
     "--calibration",
     type=click.Path(path_type=Path),
     metavar="SET",
-    help="Calibration set, for the ranges.  [default: that of the bundle]",
+    help="Calibration set, for the ranges.  [default: the bundle's]",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="ROOT",
-    help="Data set to measure on.  [default: every fourth sticker of the calibration set, which then gives no ranges]",
+    help="Data set to measure on.  [default: every fourth sticker of the calibration set; the others give the ranges]",
 )
 @dataset_options
 @click.option("--split", help="Split of --data.  [default: val, or all where there are no splits]")
@@ -57,38 +59,29 @@ DEFAULT_STICKERS = 256
     "branches",
     multiple=True,
     type=click.Choice(BRANCHES),
-    help="To quantise; may be given several times.  [default: vision and fusion, or the recipe's]",
+    help="Branch to quantise; may be given several times.  [default: vision and fusion, or the recipe's]",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
     default=DEFAULT_STICKERS,
     show_default=True,
-    help="At most so many stickers are measured, at even distances.",
+    help="Most stickers to measure on, evenly spaced.",
 )
-@click.option(
-    "--calibrator", type=click.Choice(["max", "entropy", "percentile"]), help="[default: percentile]"
-)
-@click.option(
-    "--percentile",
-    type=click.FloatRange(50, 100, min_open=True),
-    help="Share of values, in percent, that the percentile calibrator keeps.  [default: 99.99]",
-)
-@click.option("--smooth", type=click.FloatRange(0, 1), help="SmoothQuant's alpha.  [default: off]")
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    help="recipe.json to start from, with its ranges; its float layers stay float.",
-)
+@model_options(QuantizationOptions, "quantization")
 @click.option("--max-drop", type=click.FloatRange(0, 100), help="Points of macro-F1 that INT8 may cost.")
 @click.option(
-    "--min-agreement", type=click.FloatRange(0, 100), help="Stickers with float32's class, in percent."
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    help="Percent of stickers that must keep float32's class.",
 )
 @click.option(
     "--recipe-out", type=click.Path(path_type=Path), metavar="FILE", help="Write the chosen recipe."
 )
 @click.option(
-    "--apply", is_flag=True, help="Rebuild the bundle's INT8 graphs (int8, if none) with that recipe."
+    "--apply",
+    is_flag=True,
+    help="Rebuild the bundle's INT8 graphs (int8 if it has none) with the chosen recipe.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option(
@@ -102,10 +95,7 @@ def sensitivity(
     split: str | None,
     branches: tuple[str, ...],
     limit: int,
-    calibrator: Calibrator | None,
-    percentile: float | None,
-    smooth: float | None,
-    recipe: Path | None,
+    quantization: QuantizationOptions,
     max_drop: float | None,
     min_agreement: float | None,
     recipe_out: Path | None,
@@ -113,10 +103,10 @@ def sensitivity(
     as_json: bool,
     output: Path | None,
 ) -> None:
-    """Measure what the quantisation of each layer of BUNDLE alone does to the logits, on held-out stickers.
+    """Quantise one layer of BUNDLE at a time, and measure how the logits change, on held-out stickers.
 
-    With --max-drop or --min-agreement also find the layers that go back to float, the most sensitive first, until the
-    budget holds.
+    With --max-drop or --min-agreement, it also returns layers to float, the most sensitive first, until the budget
+    holds.
     """
     opened = load_bundle(bundle)
     limits = {"min_agreement": min_agreement, "max_drop": max_drop}
@@ -126,20 +116,13 @@ def sensitivity(
         raise MGHFTError("--recipe-out and --apply need a budget; add --min-agreement 99 or --max-drop 0.5")
     reading.refuse_without(data, "--data ROOT")
     if split is not None and data is None:
-        raise MGHFTError("--split is of a data set; add --data ROOT")
-    if recipe is not None and (calibrator, percentile, smooth) != (None, None, None):
-        raise MGHFTError(
-            "--recipe already says how ranges are found; leave out --calibrator, --percentile, --smooth"
-        )
+        raise MGHFTError("--split chooses stickers of a data set; add --data ROOT")
+    given = quantization.quantization_recipe()
     if max_drop is not None and not opened.manifest.trained:
         raise MGHFTError(f"{bundle} has random weights, so its macro-F1 means nothing; use --min-agreement")
     if output is not None:
         optional_module("matplotlib.figure", "the evaluation")
         prepare_folder(output)
-    choices = {"calibrator": calibrator, "percentile": percentile, "smooth": smooth}
-    given = QuantizationRecipe.model_validate({k: v for k, v in choices.items() if v is not None})
-    if recipe is not None:
-        given = read_recipe(recipe)
     if branches:
         wanted = tuple(branch for branch in BRANCHES if branch in branches)
         given = given.model_copy(update={"branches": wanted})
@@ -175,17 +158,17 @@ def _study(
     most: int,
     budget: Budget | None,
 ) -> Study:
-    """All measurements, with progress bars on stderr.
+    """Run all measurements, with progress bars on stderr.
 
     Args:
-        calibration: which set, for people.
+        calibration: description of the calibration set.
     """
     with progress_bar() as progress:
         task = progress.add_task("reading the calibration set", total=None)
 
         def start(text: str, total: int | None = None) -> None:
             nonlocal task
-            progress.remove_task(task)  # resetting would keep its total
+            progress.remove_task(task)  # a reset would keep the old total
             task = progress.add_task(text, total=total)
 
         def done(text: str) -> None:
@@ -237,7 +220,7 @@ def _stickers(
 
 
 def _apply(bundle: Bundle, options: PrecisionOptions) -> list[Path]:
-    """Rebuild the INT8 graphs; their folders."""
+    """Rebuild the INT8 graphs, and return their folders."""
     precisions = [
         name for name in PRECISIONS if name.startswith("int8") and name in bundle.manifest.precisions
     ] or ["int8"]

@@ -1,4 +1,4 @@
-"""Sentences for people: names of files in them are data, never markup, and one sentence stays one line."""
+"""Messages for users. File names in them are data, never markup, and each message stays on one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Part = str | tuple[str, str]
 
 
 def sentence(*parts: Part) -> Text:
-    """Parts in a row, plain or with a style: `sentence("written to ", (str(path), "bold"), ".")`."""
+    """Join parts, plain or with a style: `sentence("written to ", (str(path), "bold"), ".")`."""
     return Text.assemble(
         *(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts)
     )
@@ -23,16 +23,16 @@ def say(console: Console, *parts: Part) -> None:
 
 
 def say_error(console: Console, error: object) -> None:
-    """Name what went wrong."""
+    """Print an error."""
     say(console, ("error:", "bold red"), f" {error}")
 
 
 def say_warning(console: Console, warning: object) -> None:
-    """Name what a person should know."""
+    """Print a warning."""
     say(console, ("warning:", "yellow"), f" {warning}")
 
 
 def say_note(note: str | None) -> None:
-    """Say on stderr what a person should keep in mind, where there is something."""
+    """Print a note on stderr, if there is one."""
     if note is not None:
         say(Terminal(stderr=True), ("note:", "yellow"), f" {note}")

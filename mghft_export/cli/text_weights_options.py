@@ -1,4 +1,4 @@
-"""Where the text weights of a checkpoint lie, by the user's word, for all commands that read checkpoints."""
+"""Options for the place of a checkpoint's text weights, for all commands that read checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def text_weights_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--text-weights",
         metavar="PLACE",
-        help="Where a checkpoint's text weights lie: minilm, a folder, a .safetensors file or hf://owner/name.  "
+        help="Place of a checkpoint's text weights: minilm, a folder, a .safetensors file or hf://owner/name.  "
         "[default: what the checkpoint says, if it is an installed package or beside the checkpoint]",
     )
     @click.option(

@@ -1,4 +1,4 @@
-"""Which text belongs to which image: the one place that `predict` and `encode-text` ask."""
+"""Match texts and images, for `predict` and `encode-text`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def texts_of_images(
     """One text for each image, from `--text` (once for all, or once each) or `--text-file`.
 
     Args:
-        without: the model was trained for stickers without text, too: all texts may be left out, and single ones be
-            empty. A file of texts must have a row for each image all the same: a row that is not found is most often
-            misspelt.
+        without: the model was also trained for stickers without text, so all texts may be left out and single texts may
+            be empty. A file of texts must still have a row for each image, because a missing row is most often a
+            misspelt name.
 
     Raises:
-        StickerError: both were given or the numbers do not fit; or a text is missing or empty and must not be.
+        StickerError: both were given, the numbers do not match, or a text is missing or empty and must not be.
     """
     if text_file is not None and texts:
         raise StickerError("give the stickers' text with either --text or --text-file, not both")
@@ -58,10 +58,10 @@ def texts_of_images(
 
 
 def shared_text_note(images: Sequence[Path], texts: Sequence[str]) -> str | None:
-    """Which images are judged without a text, or that many share one, which is seldom what is meant; None: neither.
+    """A note that images have no text, or that all share one text, which is seldom intended; None for neither.
 
     Args:
-        texts: one for each image, or none at all where features or the interpreter take their place.
+        texts: one for each image, or none at all if features or the interpreter replace them.
     """
     absent = sum(not text.strip() for text in texts)
     if absent:
@@ -69,8 +69,8 @@ def shared_text_note(images: Sequence[Path], texts: Sequence[str]) -> str | None
         return f"no text is given, so {which}; a text makes it surer (--text)"
     if len(set(images)) > 1 and len(set(texts)) == 1:
         return (
-            f"all {len(images)} images are read with the same text; a text for each is given with --text once an "
-            "image, or with --text-file"
+            f"all {len(images)} images are read with the same text; to give each its own, repeat --text for each image "
+            "or use --text-file"
         )
     return None
 
@@ -78,7 +78,7 @@ def shared_text_note(images: Sequence[Path], texts: Sequence[str]) -> str | None
 def warn_of_missing_views(
     console: Console, manifest: Manifest, names: Sequence[str], texts: Sequence[str]
 ) -> None:
-    """Say which views a text lacks, where the model reads each view by itself."""
+    """Warn about views that a text lacks, if the model reads each view separately."""
     if manifest.text.views != "separate":
         return
     for name, text in zip(names, texts, strict=True):

@@ -1,4 +1,4 @@
-"""`mghft-export train`: a data set and a recipe become a checkpoint."""
+"""`mghft-export train`: train a checkpoint from a data set and a recipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mghft_export.training.setup import text_weights_of
 from mghft_export.training.tensorboard import TensorBoard
 
 NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights", "imagenet")
-"""Values of a recipe that have an option of their own."""
+"""Values of a recipe that have their own option."""
 
 
 @click.command()
@@ -28,7 +28,7 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
     "--recipe",
     default="ser30k",
     show_default=True,
-    help="A recipe file, or one that comes along: ser30k, mini, mini-pretraining, mini-without-text.",
+    help="A recipe file, or the name of one in the package: ser30k, mini, mini-pretraining, mini-without-text.",
 )
 @click.option(
     "-o",
@@ -36,24 +36,30 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
     type=click.Path(path_type=Path),
     default=Path("run"),
     show_default=True,
-    help="Folder of the run: checkpoints and log.",
+    help="Folder for the run: checkpoints and log.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
-@click.option("--epochs", type=int, help="How often to see all stickers.  [default: the recipe's]")
-@click.option("--batch-size", type=int, help="Stickers of one process and step.")
-@click.option("--lr", "base_lr", type=float, help="For a global batch of 512; scaled in proportion.")
-@click.option("--seed", type=int, help="Seed of weights and order.  [default: the recipe's]")
+@click.option("--epochs", type=int, help="Passes over all stickers.  [default: the recipe's]")
+@click.option("--batch-size", type=int, help="Stickers per process and step.")
+@click.option(
+    "--lr", "base_lr", type=float, help="Learning rate for a global batch of 512; it is scaled in proportion."
+)
+@click.option("--seed", type=int, help="Seed of the weights and the order.  [default: the recipe's]")
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "fp16"]),
     help="Arithmetic of the training.  [default: the recipe's]",
 )
-@click.option("--text-weights", help="minilm, a folder, a .safetensors file or hf://owner/name.")
+@click.option(
+    "--text-weights", help="Text weights: minilm, a folder, a .safetensors file or hf://owner/name."
+)
 @click.option("--imagenet", help="PVT-small's ImageNet weights.")
-@click.option("--tune-text", is_flag=True, help="Train the text encoder, too.")
+@click.option("--tune-text", is_flag=True, help="Also train the text encoder.")
 @click.option("--compile", "use_compile", is_flag=True, help="Use torch.compile.")
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of frozen text features.")
+@click.option(
+    "--tokenizer", type=click.Path(path_type=Path), help="tokenizer.json, vocab.txt or a folder with one."
+)
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder for frozen text features.")
 @dataset_options
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows out instead of refusing the data set.")
 @click.option(
@@ -67,10 +73,10 @@ NAMED = ("epochs", "batch_size", "base_lr", "seed", "precision", "text_weights",
     "--qat",
     type=click.Path(path_type=Path),
     metavar="RECIPE",
-    help="Fine-tune --from through the INT8 rounding of a bundle's int8/recipe.json; unless said otherwise, 4 "
-    "epochs with a fiftieth of the learning rate and without warm-up.",
+    help="Fine-tune --from through the INT8 rounding of a bundle's int8/recipe.json. The default is 4 epochs with a "
+    "fiftieth of the learning rate and no warm-up.",
 )
-@click.option("--resume", is_flag=True, help="Go on where the run's last epoch ended.")
+@click.option("--resume", is_flag=True, help="Continue after the run's last epoch.")
 def train(
     data: Path,
     recipe: str,
@@ -89,7 +95,7 @@ def train(
 ) -> None:
     """Train MGHFT on the data set DATA, a folder or a table.
 
-    Under torchrun every process trains a share of each batch.
+    Under torchrun, every process trains on a share of each batch.
     """
     console = Terminal()
     changes = [*overrides, *(f"{key}={named[key]}" for key in NAMED if named[key] is not None)]
@@ -98,7 +104,7 @@ def train(
     if qat is not None:
         changes = [*fine_tuning(load_recipe(recipe)), *changes]
     chosen = load_recipe(recipe, changes)
-    if data.exists():  # what else is missing is said before the data are read
+    if data.exists():  # fail before the data are read if text weights are missing
         weights = text_weights_of(chosen)
         if weights is not None and chosen.inputs != "image":
             find_text_weights(weights)
@@ -128,8 +134,8 @@ def train(
     )
     if result.left_out:
         console.print(
-            f"{len(result.left_out)} quantised products were not trained through and keep their ranges, "
-            f"the first is {result.left_out[0]}."
+            f"{len(result.left_out)} quantised products had no part in the training and keep their ranges "
+            f"(first: {result.left_out[0]})."
         )
     replay = f" --precision int8 --recipe {result.best.with_suffix('.recipe.json')}" if qat else ""
     if not chosen.tune_text and chosen.text_weights not in (None, "minilm"):
@@ -138,5 +144,5 @@ def train(
 
 
 def fine_tuning(recipe: Recipe) -> list[str]:
-    """What quantisation-aware training changes in a recipe for training from scratch."""
+    """The changes that quantisation-aware training makes to a recipe for training from scratch."""
     return ["epochs=4", f"base_lr={recipe.base_lr / 50}", f"min_lr={recipe.min_lr / 50}", "warmup_epochs=0"]

@@ -1,4 +1,4 @@
-"""What `mghft-export train` shows while it works."""
+"""Progress of `mghft-export train`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mghft_export.training.epoch import StepReport
 
 
 class Bar:
-    """A bar an epoch with losses and images/s, and a line of validation metrics under it."""
+    """One bar per epoch with losses and images/s, and a line of validation metrics after it."""
 
     def __init__(self, console: Console, epochs: int) -> None:
         self.epochs = epochs

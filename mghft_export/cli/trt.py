@@ -1,4 +1,4 @@
-"""`mghft-export trt`: the graphs of a bundle become engines."""
+"""`mghft-export trt`: build engines from the graphs of a bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -32,38 +32,48 @@ from mghft_export.terminal import Terminal
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path), default=Path("mghft-bundle"))
-@click.option("--fp16", "precision", flag_value="fp16", default="fp16", help="The default.")
-@click.option("--int8", "precision", flag_value="int8-fp16", help="INT8 over FP16; measure it beside --fp16.")
-@click.option("--fp32", "precision", flag_value="fp32", help="For comparison.")
-@click.option("--branch", "branches", multiple=True, help="Only this one; may be given several times.")
+@click.option("--fp16", "precision", flag_value="fp16", default="fp16", help="FP16 engines, the default.")
+@click.option(
+    "--int8",
+    "precision",
+    flag_value="int8-fp16",
+    help="INT8 engines, with FP16 for the rest; compare their speed with --fp16.",
+)
+@click.option("--fp32", "precision", flag_value="fp32", help="Float32 engines, for comparison.")
+@click.option(
+    "--branch", "branches", multiple=True, help="Build only this branch; may be given several times."
+)
 @click.option(
     "--backend",
     type=click.Choice(["auto", "tensorrt", "rtx"]),
     default="auto",
     show_default=True,
-    help="auto: TensorRT where it is installed and sees a GPU, else TensorRT-RTX.",
+    help="auto: TensorRT if it is installed and sees a GPU, otherwise TensorRT-RTX.",
 )
 @click.option(
     "--target",
-    help="RTX: build ahead of time for these GPUs, as sm86,sm89,sm120.  [default: Ampere and later]",
+    help="RTX: build ahead of time for these GPUs, for example sm86,sm89,sm120.  [default: Ampere and later]",
 )
 @click.option(
     "--batch",
     "batches",
     multiple=True,
     metavar="MIN,OPT,MAX",
-    help="Stickers; once for each profile, as --batch 1,1,2 --batch 1,8,32.  [default: 1,8,32]",
+    help="Stickers per batch of a profile; repeat for several: --batch 1,1,2 --batch 1,8,32.  [default: 1,8,32]",
 )
 @click.option(
     "--text-length",
     "lengths",
     multiple=True,
     metavar="MIN,OPT,MAX",
-    help="Tokens, once or for each profile.  [default: all that the model takes]",
+    help="Tokens of a text, once for all profiles or once for each.  [default: the model's whole range]",
 )
-@click.option("--workspace", help="As 4G.  [default: half of what is free; RTX: no limit]")
-@model_options(BuildFlags)
-@click.option("--no-verify", is_flag=True, help="Do not compare graphs that are made first with fp32.")
+@click.option(
+    "--workspace",
+    help="Memory for kernels, for example 4G.  [default: half of the free memory; RTX: no limit]",
+)
+@model_options(BuildFlags, "flags")
+@click.option("--no-verify", is_flag=True, help="Do not compare newly made graphs with fp32.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built.")
 @click.option("--json", "as_json", is_flag=True, help="Print build.json (with --dry-run: the plan).")
 def trt(
@@ -78,13 +88,13 @@ def trt(
     no_verify: bool,
     dry_run: bool,
     as_json: bool,
-    **flags: Any,
+    flags: BuildFlags,
 ) -> None:
     """Build TensorRT or TensorRT-RTX engines of BUNDLE (default: mghft-bundle), beside its graphs.
 
-    Graphs of a precision that the bundle lacks are made first, as its others were made: INT8 with the recipe and the
-    ranges that the bundle has, else with its calibration set. They are compared with fp32. After the build the fused
-    attention kernels are counted.
+    If the bundle lacks the graphs of the precision, they are made first in the way its other graphs were made: INT8
+    with the recipe and the ranges of the bundle, if it has any, otherwise with its calibration set. New graphs are
+    compared with fp32. After the build, the fused attention kernels are counted.
     """
     console = Terminal(stderr=as_json)
     start = time.perf_counter()
@@ -94,7 +104,7 @@ def trt(
         profiles=parse_profiles(batches, lengths),
         targets=parse_targets(target) if target is not None else (),
         workspace=parse_size(workspace) if workspace is not None else None,
-        flags=BuildFlags(**flags),
+        flags=flags,
     )
     warnings = Terminal(stderr=True)
     build = prepare_build(bundle, options, backend, lambda known: say_warning(warnings, known))
@@ -139,7 +149,7 @@ def trt(
 
 
 def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:
-    """One bar a branch; a finished one stays."""
+    """One bar per branch; a finished bar stays."""
     tasks: dict[str, TaskID] = {}
 
     def show(branch: str, phase: str, done: float) -> None:
@@ -153,7 +163,7 @@ def _on_progress(progress: Progress) -> Callable[[str, str, float], None]:
 
 
 def engine_table(plan: EnginePlan, info: BuildInfo) -> Table:
-    """What was built, branch by branch."""
+    """A table of what was built, branch by branch."""
     table = Table(
         box=SIMPLE_HEAD,
         title=f"{info.precision} engines of {plan.backend.title}, for {_machine(info)}",
@@ -170,7 +180,7 @@ def engine_table(plan: EnginePlan, info: BuildInfo) -> Table:
             f"{attentions.fused}/{attentions.expected}" if attentions.expected else "–",
         )
     if info.precision == "fp32":
-        table.caption = "attention is fused in FP16 only"
+        table.caption = "attention is only fused in FP16"
     return table
 
 
@@ -181,14 +191,14 @@ def _machine(info: BuildInfo) -> str:
 
 
 def _warn_of_missing(info: BuildInfo, console: Console) -> None:
-    """Name the blocks whose attention is not one kernel, and the cause that is known."""
+    """Warn about blocks with an attention that is not one kernel, with the cause if it is known."""
     for branch, entry in info.engines.items():
         if not entry.attentions.missing:
             continue
         blocks = ", ".join(entry.attentions.missing)
         fixed = any(maximum[0] == 1 for profile in entry.profiles for _, _, maximum in profile.values())
         remedy = (
-            "a profile whose batch is always 1 loses those of one head; use --batch 1,1,2 for latency"
+            "a profile with batch 1 only does not fuse attentions with one head; use --batch 1,1,2 for latency"
             if fixed
             else "the engine is correct but slower; another version of the package may fuse them"
         )
@@ -219,7 +229,7 @@ def _show_plan(plan: EnginePlan, gpu: Gpu | NoGpu, console: Console, *, as_json:
 
 
 def _written(shapes: Shapes) -> str:
-    """The first input's shapes; the others have the same dynamic dimensions."""
+    """The shapes of the first input; the other inputs have the same dynamic dimensions."""
     name, three = next(iter(shapes.items()))
     others = f" and {len(shapes) - 1} more" if len(shapes) > 1 else ""
     return f"{name} " + " / ".join("x".join(map(str, shape)) for shape in three) + others

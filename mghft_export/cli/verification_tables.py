@@ -21,11 +21,11 @@ from mghft_export.evaluation.verification.neutral import PLACES
 from mghft_export.evaluation.verification.precision_warning import missed, unjudged
 
 SHORT = {PLACES["vision"]: "mean text", PLACES["text"]: "blank image"}
-"""What takes the other modality's place, in a narrow column."""
+"""What replaces the other modality, in words for a narrow column."""
 
 
 def print_verifications(verified: Mapping[str, PrecisionVerification], console: Console) -> None:
-    """Both tables, and a line for each precision that needs one."""
+    """Print both tables, and a line for each precision that needs one."""
     data = next(iter(verified.values())).data
     console.print(Text(f"Against fp32 on the CPU; {data}", "bold"), soft_wrap=True)
     console.print(summary_table(verified))
@@ -34,12 +34,12 @@ def print_verifications(verified: Mapping[str, PrecisionVerification], console: 
     for remark in remarks:
         names = ", ".join(name for name, item in verified.items() if item.remark == remark)
         console.print(
-            Text(f"{names}: {remark}; for new ones: mghft-export verify BUNDLE --data ROOT", "yellow"),
+            Text(f"{names}: {remark}; for new stickers: mghft-export verify BUNDLE --data ROOT", "yellow"),
             soft_wrap=True,
         )
     for sentence in dict.fromkeys(line for item in verified.values() for line in unjudged(item)):
         console.print(
-            Text(f"{sentence} by its classes; its outputs and the neutral logits do", "yellow"),
+            Text(f"{sentence}; its outputs and the neutral logits do", "yellow"),
             soft_wrap=True,
         )
     for name, item in verified.items():
@@ -59,7 +59,7 @@ def print_verifications(verified: Mapping[str, PrecisionVerification], console: 
 
 
 def summary_table(verified: Mapping[str, PrecisionVerification]) -> Table:
-    """A row a measure, a column a precision."""
+    """One row per measure, one column per precision."""
     first = next(iter(verified.values()))
     table = Table("", box=SIMPLE_HEAD)
     for name in verified:
@@ -96,12 +96,12 @@ def summary_table(verified: Mapping[str, PrecisionVerification]) -> Table:
     if first.macro_f1 is None:
         table.caption = "random weights: accuracy and F1 mean nothing"
     else:
-        table.caption = f"intervals: paired bootstrap of {DRAWN[first.resample]}"
+        table.caption = f"intervals: from a paired bootstrap of {DRAWN[first.resample]}"
     return table
 
 
 def _add_branch(table: Table, branch: str, checks: Sequence[BranchVerification]) -> None:
-    """What one branch alone changes, and whether it keeps to its limits."""
+    """Add rows that say what one branch alone changes, and whether it keeps its limits."""
     table.add_section()
     table.add_row(f"{branch} branch held", *(_verdict(check.passed) for check in checks))
     neutral = checks[0].neutral
@@ -115,15 +115,15 @@ def _add_branch(table: Table, branch: str, checks: Sequence[BranchVerification])
 
 
 def output_table(verified: Mapping[str, PrecisionVerification]) -> Table:
-    """A row an output, its relative error and cosine for each precision."""
+    """One row per output, with its relative error and cosine for each precision."""
     table = Table("output", box=SIMPLE_HEAD, title="Outputs: relative error, cosine")
     for name in verified:
         table.add_column(name, justify="right")
     columns = [{item.output: item for item in found.outputs} for found in verified.values()]
     for name in dict.fromkeys(name for column in columns for name in column):
-        row = [column.get(name) for column in columns]  # None where no token was selected by both
+        row = [column.get(name) for column in columns]  # None if both selected no common token
         table.add_row(name, *("" if item is None else _output(item) for item in row))
-    table.caption = "tokens: those of patches that both select"
+    table.caption = "tokens: only of patches that both select"
     return table
 
 

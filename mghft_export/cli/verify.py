@@ -1,4 +1,4 @@
-"""`mghft-export verify`: what a bundle's precisions cost, and whether that is within their budgets."""
+"""`mghft-export verify`: measure what a bundle's precisions cost, and whether they keep their budgets."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ from mghft_export.terminal import Terminal
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--precision", "precisions", multiple=True, help="May be given several times.  [default: all but fp32]"
+    "--precision",
+    "precisions",
+    multiple=True,
+    help="Precision to verify; may be given several times.  [default: all but fp32]",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="ROOT",
-    help="Data set to verify on.  [default: the calibration set of the bundle]",
+    help="Data set to verify on.  [default: the bundle's calibration set]",
 )
 @dataset_options
 @click.option("--split", help="Split of the data set.  [default: test, or all where there are no splits]")
-@click.option("--limit", type=click.IntRange(1), help="At most so many stickers.  [default: all]")
-@click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers at a time.")
+@click.option("--limit", type=click.IntRange(1), help="Most stickers to verify on.  [default: all]")
+@click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Stickers per batch.")
 @click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
@@ -52,20 +55,20 @@ from mghft_export.terminal import Terminal
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    help="Budget: percent of stickers with fp32's class.  [default: fp16 99.5, int8 98.5]",
+    help="Budget: percent of stickers that must keep fp32's class.  [default: fp16 99.5, int8 98.5]",
 )
 @click.option(
     "--max-drop",
     type=click.FloatRange(0, 100),
-    help="Budget: points of macro F1.  [default: fp16 0.2, int8 0.5]",
+    help="Budget: points of macro F1 that may be lost.  [default: fp16 0.2, int8 0.5]",
 )
-@click.option("--strict", is_flag=True, help="Exit status 1 unless every budget is held.")
+@click.option("--strict", is_flag=True, help="Exit with 1 unless every budget is held.")
 @click.option(
     "--resample",
     type=click.Choice(["sticker", "stem", "topic"]),
     default="sticker",
     show_default=True,
-    help="What the bootstrap draws; stem: files of one name in several topics together.",
+    help="What the bootstrap draws. stem: draw files with the same name in several topics together.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--skip-bad", is_flag=True, help="Leave out stickers that cannot be used.")
@@ -87,9 +90,9 @@ def verify(
     skip_bad: bool,
     as_json: bool,
 ) -> int:
-    """Compare the precisions of BUNDLE with its float32 graphs, and note the result in its manifest.
+    """Compare the precisions of BUNDLE with its float32 graphs, and record the result in its manifest.
 
-    Commands that use a precision which misses its budget warn from then on.
+    If a precision misses its budget, later commands that use it warn about it.
     """
     opened = load_bundle(bundle)
     chosen = chosen_precisions(opened, precisions)
@@ -124,14 +127,14 @@ def verify(
         echo_json({"bundle": str(bundle), "precisions": entries})
     else:
         show(verified, stickers, Terminal())
-    record_verification(opened, verified)  # last: what was measured is shown even if it cannot be kept
+    record_verification(opened, verified)  # last, so that results are shown even if they cannot be saved
     return int(strict and not all(item.passed for item in verified.values()))
 
 
 def show(
     verified: dict[str, PrecisionVerification], stickers: VerificationStickers, console: Console
 ) -> None:
-    """Tables, and what was left out."""
+    """Print the tables, and what was left out."""
     print_verifications(verified, console)
     skipped = len(stickers.stickers) - next(iter(verified.values())).stickers
     if skipped:

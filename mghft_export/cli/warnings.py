@@ -1,4 +1,4 @@
-"""What commands that use a precision say of it."""
+"""Warnings of commands that use a precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mghft_export.terminal import Terminal
 
 
 def warn_of_precision(manifest: Manifest, precision: str) -> None:
-    """Say on stderr that a precision misses its budget or can overflow on this CPU, where the manifest tells."""
+    """Warn on stderr if, by the manifest, a precision misses its budget or can overflow on this CPU."""
     for sentence in (
         precision_warning(manifest, precision),
         saturation_warning(manifest, precision, cpu_flags()),

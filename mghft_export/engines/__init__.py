@@ -1,1 +1,1 @@
-"""From ONNX graphs to engines of TensorRT and TensorRT-RTX: built, looked into, and checked before they are loaded."""
+"""Engines of TensorRT and TensorRT-RTX: built from ONNX graphs, inspected, and checked before they are loaded."""

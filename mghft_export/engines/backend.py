@@ -1,4 +1,4 @@
-"""Which package builds: `tensorrt` on the GPU that will run the engine, or `tensorrt_rtx` ahead of time, anywhere."""
+"""The package that builds: `tensorrt` on the GPU that will run the engine, or `tensorrt_rtx` before, on any machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ TITLES: dict[Name, str] = {"tensorrt": "TensorRT", "rtx": "TensorRT-RTX"}
 
 @dataclass(frozen=True)
 class Backend:
-    """A package that can be used here.
+    """A package that can be used on this machine.
 
     Attributes:
-        trt: the module; both have the same classes (see :mod:`.capabilities` for what differs).
+        trt: the module. Both packages have the same classes (:mod:`.capabilities` lists what differs).
     """
 
     name: Name
@@ -28,15 +28,15 @@ class Backend:
 
     @property
     def title(self) -> str:
-        """For messages: `TensorRT-RTX 1.7.1`."""
+        """Name and version, for messages: `TensorRT-RTX 1.7.1`."""
         return f"{TITLES[self.name]} {self.version}"
 
 
 def choose_backend(wanted: Literal["auto", "tensorrt", "rtx"], gpu: Gpu | NoGpu) -> Backend:
-    """The package that was asked for; with `auto`, TensorRT where it imports and sees a GPU, else TensorRT-RTX.
+    """The package that was asked for. `auto` takes TensorRT if it can be imported and sees a GPU, else TensorRT-RTX.
 
     Raises:
-        EngineError: it is not installed, or needs a GPU that is not there.
+        EngineError: the package is not installed, or needs a GPU that is not there.
     """
     if wanted == "rtx":
         return open_backend("rtx")
@@ -85,8 +85,8 @@ def _import(name: Name) -> Backend | str:
     module = MODULES[name]
     try:
         trt = importlib.import_module(module)
-    except (ImportError, OSError, RuntimeError) as error:  # libraries that are missing raise any of these
+    except (ImportError, OSError, RuntimeError) as error:  # a missing library raises any of these
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if not hasattr(trt, "Builder"):  # type stubs without the package look like an empty one
+    if not hasattr(trt, "Builder"):  # type stubs without the package import as an empty package
         return "only its type stubs are installed"
     return Backend(name, str(trt.__version__), trt)

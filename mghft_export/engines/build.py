@@ -1,4 +1,4 @@
-"""Engines of a bundle: built branch by branch, looked into, and put in place together."""
+"""Build the engines of a bundle branch by branch, inspect them, and put them in place together."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from mghft_export.files.exclusive import exclusive
 
 @dataclass(frozen=True)
 class SerialisedEngine:
-    """An engine as it comes from the builder.
+    """An engine as the builder returns it.
 
     Attributes:
-        plan: the bytes to write, in the package's buffer.
+        plan: the serialised engine, in the package's buffer.
     """
 
     plan: object
@@ -55,17 +55,19 @@ def build_engines(
     on_progress: Callable[[str, str, float], None] = lambda *_: None,
     on_warning: Callable[[str], None] = lambda _: None,
 ) -> BuildInfo:
-    """Build all engines of a plan, replacing those that were there; other branches of the same build stay.
+    """Build all engines of a plan, and replace the engines in its folder.
 
-    What another process builds into the same folder meanwhile stays, too, if it is of another branch.
+    Engines of other branches stay if they come from the same build. This includes engines that another process builds
+    meanwhile.
 
     Args:
-        on_progress: takes a branch, the builder's phase and the part that is done.
-        on_warning: takes a sentence: memory is short and the batch is halved, or an engine that was there is damaged.
+        on_progress: called with a branch, the builder's phase and the fraction that is done.
+        on_warning: called with a sentence if memory is short and the batch is halved, if the timing cache cannot be
+            saved, or if an engine that was there is damaged.
 
     Raises:
-        EngineError: the builder cannot build it; nothing is written then.
-        Stopped: Ctrl-C or another signal stopped it; nothing is written then either.
+        EngineError: the builder cannot build an engine; nothing is written.
+        Stopped: Ctrl-C or another signal stopped the build; nothing is written.
     """
     with (
         ExitStack() as to_the_end,
@@ -90,17 +92,17 @@ def build_engines(
 def _build_what_fits(
     plan: EnginePlan, number: int, on_progress: OnProgress, on_warning: Callable[[str], None], stop: Stop
 ) -> tuple[EnginePlan, SerialisedEngine]:
-    """Build a branch, for ever smaller batches while memory is short; also the plan that fitted."""
+    """Build a branch, and halve the batch as long as memory is short. Returns the plan that fitted, too."""
     in_doubt = False
     while True:
         try:
             return plan, build_branch(plan, plan.branches[number], on_progress, stop, on_warning)
         except (EngineMemoryError, NoKernelError) as error:
             smaller = plan.halved()
-            if smaller is None or plan.options.workspace is not None:  # a limit of one's own is kept
+            if smaller is None or plan.options.workspace is not None:  # a limit that the user set is kept
                 raise
             if isinstance(error, NoKernelError):
-                if in_doubt:  # half the batch did not help, so it is not for want of memory
+                if in_doubt:  # half the batch did not help, so memory is not the cause
                     raise
                 in_doubt = True
             plan = smaller
@@ -110,7 +112,7 @@ def _build_what_fits(
 
 @contextmanager
 def _no_empty_folder_left(path: Path) -> Iterator[None]:
-    """Remove a folder again if what was to be made in it was not."""
+    """Remove a folder after an error if it is empty."""
     try:
         yield
     except BaseException:
@@ -129,11 +131,11 @@ def build_branch(
     """Build one engine, in memory.
 
     Args:
-        on_warning: takes a sentence where the timing cache cannot be kept.
+        on_warning: called with a sentence if the timing cache cannot be saved.
 
     Raises:
-        EngineError: the builder cannot build it; one sentence with the remedy.
-        Stopped: a stop was asked for.
+        EngineError: the builder cannot build the engine; the message is one sentence with the remedy.
+        Stopped: a stop was requested.
     """
     stop = stop or Stop()
     backend, log = plan.backend, BuildLog(plan.backend.trt)
@@ -204,7 +206,7 @@ def _build_info(plan: EnginePlan, entries: dict[str, EngineEntry]) -> BuildInfo:
 def _kept_engines(
     plan: EnginePlan, folder: Path, on_warning: Callable[[str], None]
 ) -> dict[str, EngineEntry]:
-    """Engines of other branches, moved along if they are whole, and of the same build in all but the branch."""
+    """Carry over the engines of other branches that are whole and were built from the same graphs and settings."""
     try:
         info = read_build_info(plan.folder)
     except EngineError:
@@ -234,7 +236,7 @@ def _kept_engines(
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file; a copy where the file system has no such names."""
+    """Hard-link a file, or copy it if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

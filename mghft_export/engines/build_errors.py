@@ -1,4 +1,4 @@
-"""What a builder reports, as one sentence with the remedy."""
+"""Turn a builder's errors into one sentence with the remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class EngineMemoryError(EngineError):
 
 
 class NoKernelError(EngineError):
-    """The builder found no kernel for a node, and did not say why: memory may be short, or there is none."""
+    """The builder found no kernel for a node and gave no reason: memory may be short, or no kernel exists."""
 
 
 def build_error(messages: Sequence[str], what: str, title: str, memory: str | None = None) -> EngineError:
@@ -21,9 +21,9 @@ def build_error(messages: Sequence[str], what: str, title: str, memory: str | No
 
     Args:
         messages: the builder's errors.
-        what: what was built, as `vision.onnx`.
+        what: the file that was built, for example `vision.onnx`.
         title: the package and its version.
-        memory: what the builder said of memory that is short, as a warning.
+        memory: the builder's warning that memory is short; None if it gave none.
     """
     text = "\n".join(messages)
     if (found := re.search(_NO_KERNEL, text, re.IGNORECASE)) and memory is not None:

@@ -1,4 +1,4 @@
-"""What TensorRT says while it works: errors to translate, and TensorRT-RTX's list of layers."""
+"""The messages of TensorRT while it works: its errors, and TensorRT-RTX's list of layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 LAYERS = "Layers:"
-"""How the message with all layers begins, at the verbose level of a build with detailed profiling."""
+"""Prefix of the message with all layers. A build with detailed profiling logs it at the verbose level."""
 
 _SHORT_OF_MEMORY = re.compile(r"insufficient memory|memory is insufficient|out of ?memory", re.IGNORECASE)
 
@@ -15,10 +15,10 @@ class BuildLog:
     """Collects messages instead of printing them.
 
     Attributes:
-        logger: the package's logger that fills this log; must live as long as the builder.
-        errors: in order, the first one first.
-        memory: what it said first, at any level, of memory that is short; a builder that skips kernels for want of
-            memory only warns of it.
+        logger: the package's logger that fills this log; it must live as long as the builder.
+        errors: the errors, the first one first.
+        memory: the first words, at any level, that say that memory is short. A builder that skips kernels because
+            memory is short only warns.
         layers: TensorRT-RTX's list of layers; None before a build is done.
     """
 
@@ -29,7 +29,7 @@ class BuildLog:
         self.logger = _logger(trt, self)
 
     def add(self, message: str, *, is_error: bool) -> None:
-        """Keep a message if it is of use."""
+        """Keep a message if it is an error, lists the layers, or says that memory is short."""
         if is_error:
             self.errors.append(message.strip())
         elif message.startswith(LAYERS):
@@ -39,7 +39,7 @@ class BuildLog:
             self.memory = found[0]
 
     def take_error(self) -> str:
-        """The last error since this was asked last, in one line."""
+        """The first line of the last error since the previous call. It clears the errors."""
         said = self.errors[-1].splitlines() if self.errors else []
         self.errors.clear()
         return said[0] if said else "no reason given"

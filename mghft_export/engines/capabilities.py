@@ -1,6 +1,7 @@
-"""What only one of the two packages, or only some versions, can do: one table, and nothing else asks for versions.
+"""One table of what only one of the two packages, or only some versions, can do. No other module asks for versions.
 
-Whatever is not in this table is the same in TensorRT 10.3 to 11 and in TensorRT-RTX, as far as engines are built here.
+Everything that this project builds with and that is not in the table is the same in TensorRT 10.3 to 11 and in
+TensorRT-RTX.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ Feature = Literal[
 
 @dataclass(frozen=True)
 class Capability:
-    """One row.
+    """One row of the table.
 
     Attributes:
-        packages: where it works. TensorRT-RTX has more names than it has functions: it takes the compatibility levels
-            without effect, and its timing cache is documented as doing nothing.
-        attribute: what a version that has it has, `Class.attribute`.
-        what: for messages.
-        needs_gpu: packages where it works only with a GPU in the machine that builds.
+        packages: the packages in which it works. TensorRT-RTX has names for more than it can do: it accepts the
+            compatibility levels without effect, and its documentation says that its timing cache does nothing.
+        attribute: the `Class.attribute` that a version has if it can do this.
+        what: the name for messages.
+        needs_gpu: the packages in which it works only with a GPU in the machine that builds.
     """
 
     packages: tuple[Name, ...]
@@ -55,7 +56,7 @@ CAPABILITIES: dict[Feature, Capability] = {
         ("rtx",), "IBuilderConfig.num_compute_capabilities", "building for other GPUs (--target)"
     ),
     "timing_cache": Capability(("tensorrt",), "IBuilderConfig.create_timing_cache", "a timing cache"),
-    # TensorRT-RTX: the wheel has no lean runtime, and building fails for want of it.
+    # TensorRT-RTX's wheel has no lean runtime, so the build would fail.
     "version_compatible": Capability(
         ("tensorrt",),
         "BuilderFlag.VERSION_COMPATIBLE",
@@ -76,7 +77,8 @@ CAPABILITIES: dict[Feature, Capability] = {
         BOTH, "NetworkDefinitionCreationFlag.STRONGLY_TYPED", "strongly typed networks"
     ),
     "tf32": Capability(BOTH, "BuilderFlag.TF32", "TF32 (--tf32)"),
-    # Deserialising takes a GPU: TensorRT has one when it builds; TensorRT-RTX's layers are read from its log.
+    # The inspector needs a deserialised engine, which needs a GPU. TensorRT has a GPU when it builds. TensorRT-RTX may
+    # have none, so its layers are read from its log.
     "inspector_at_build": Capability(
         ("tensorrt",), "ICudaEngine.create_engine_inspector", "the engine inspector"
     ),
@@ -93,18 +95,19 @@ CAPABILITIES: dict[Feature, Capability] = {
 }
 
 REFIT_LOSES_A_BIAS = (11, 3)
-"""The first version whose notes warn: https://docs.nvidia.com/deeplearning/tensorrt/11.3.0/inference-library/refitting-engines.html"""
+"""The first version with a warning in its release notes:
+https://docs.nvidia.com/deeplearning/tensorrt/11.3.0/inference-library/refitting-engines.html"""
 
 
 def has(backend: Backend, feature: Feature) -> bool:
-    """Whether this package, in this version, can do it (with a GPU, where it needs one)."""
+    """Whether this version of the package can do it. Whether there is a GPU is not checked."""
     row = CAPABILITIES[feature]
     owner, attribute = row.attribute.split(".")
     return backend.name in row.packages and hasattr(getattr(backend.trt, owner, None), attribute)
 
 
 def refit_warning(backend: Backend) -> str | None:
-    """What is known against refittable engines of this version."""
+    """A warning about refittable engines of this version; None if no fault is known."""
     numbers = tuple(int(part) for part in backend.version.split(".")[:2] if part.isdecimal())
     if backend.name != "tensorrt" or numbers < REFIT_LOSES_A_BIAS:
         return None
@@ -116,7 +119,7 @@ def refit_warning(backend: Backend) -> str | None:
 
 
 def require(backend: Backend, feature: Feature, gpu: Gpu | NoGpu) -> None:
-    """Refuse an option before anything is built.
+    """Refuse an option that cannot be used, before anything is built.
 
     Raises:
         EngineError: the package, the version or this machine cannot do it.

@@ -1,4 +1,4 @@
-"""The layers of an engine: read when it is built, kept beside it, since reading them from the engine takes a GPU."""
+"""The layers of an engine. They are stored beside it when it is built: reading them from the engine needs a GPU."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Layer(BaseModel):
     """One kernel launch or copy.
 
     Attributes:
-        kind: the package's word for it, as `gemm`, `kgen`.
-        inputs: distinct element types, as `Half`.
-        outputs: the same of what it writes.
-        nodes: the ONNX nodes that went into it, as far as the package says.
+        kind: the package's name for this kind of layer, for example `gemm` or `kgen`.
+        inputs: distinct element types of the inputs, for example `Half`.
+        outputs: distinct element types of the outputs.
+        nodes: the ONNX nodes that went into it, as far as the package names them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,13 +42,13 @@ class Layer(BaseModel):
 
     @property
     def precision(self) -> str:
-        """What it reads, and what it writes where that differs."""
+        """The element types that it reads, and those that it writes if they differ."""
         read, written = ", ".join(self.inputs), ", ".join(self.outputs)
         return read if read == written else f"{read or '–'} → {written or '–'}"
 
 
 class LayerTable(BaseModel):
-    """The file beside an engine."""
+    """The content of the layer file beside an engine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ def engine_layers(backend: Backend, plan: Any, log: BuildLog) -> tuple[Layer, ..
     """The layers of an engine that was just built.
 
     Raises:
-        EngineError: the package does not say what they are.
+        EngineError: the package cannot load the engine, or lists its layers in an unknown form.
     """
     if backend.name == "rtx":
         return _some(layers_of_log(log.layers or ""), backend)
@@ -77,12 +77,12 @@ def engine_layers(backend: Backend, plan: Any, log: BuildLog) -> tuple[Layer, ..
     text = inspector.get_engine_information(backend.trt.LayerInformationFormat.JSON)
     try:
         return _some(layers_of_inspector(text), backend)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # of JSON, and of what is in it
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # not JSON, or with other fields
         raise _unknown_form(backend) from error
 
 
 def _some(layers: tuple[Layer, ...], backend: Backend) -> tuple[Layer, ...]:
-    """Layers, of which every engine has some: none were read where their form is another one."""
+    """The layers, if there are any. Every engine has layers, so if none were found their form is unknown."""
     if not layers:
         raise _unknown_form(backend)
     return layers
@@ -103,7 +103,7 @@ _LOG_LINE = re.compile(
 
 
 def layers_of_log(text: str) -> tuple[Layer, ...]:
-    """From the list in TensorRT-RTX's log."""
+    """Layers from the list in TensorRT-RTX's log."""
     return tuple(
         Layer(
             name=found["name"],
@@ -119,7 +119,7 @@ def layers_of_log(text: str) -> tuple[Layer, ...]:
 
 
 def layers_of_inspector(text: str) -> tuple[Layer, ...]:
-    """From TensorRT's engine inspector, whose fields differ a little from version to version."""
+    """Layers from TensorRT's engine inspector. Its fields differ a little from version to version."""
     layers = [item if isinstance(item, dict) else {"Name": item} for item in parse_json(text)["Layers"]]
     return tuple(
         Layer(
@@ -136,7 +136,7 @@ def layers_of_inspector(text: str) -> tuple[Layer, ...]:
 
 
 def _element_type(tensor: Mapping[str, Any]) -> str:
-    """`Half` of `Half`, of `Row major linear FP16 format`, and of what a later version may write."""
+    """The element type: `Half` for `Half`, and for a text with `FP16` like `Row major linear FP16 format`."""
     text = str(tensor.get("Datatype") or tensor.get("Format/Datatype") or "")
     for sign, name in (
         ("FP16", "Half"),
@@ -159,12 +159,12 @@ def _nodes(metadata: str) -> tuple[str, ...]:
 
 
 def layers_path(engine: Path) -> Path:
-    """Where the layers of an engine are kept."""
+    """The path of an engine's layer file."""
     return engine.with_suffix(".layers.json")
 
 
 def write_layers(engine: Path, layers: tuple[Layer, ...]) -> None:
-    """Write the file beside an engine."""
+    """Write the layer file beside an engine."""
     layers_path(engine).write_text(
         LayerTable(layers=layers).model_dump_json(indent=1) + "\n", encoding="utf-8"
     )
@@ -174,7 +174,7 @@ def read_layers(engine: Path) -> tuple[Layer, ...]:
     """The layers of an engine file.
 
     Raises:
-        EngineError: it has no such file beside it, or a damaged one.
+        EngineError: the layer file beside the engine is missing or damaged.
     """
     path = layers_path(engine)
     try:
@@ -191,7 +191,7 @@ def read_times(path: Path) -> dict[str, float]:
     """Milliseconds by layer name, from a profile in the form of `trtexec --exportProfile`.
 
     Raises:
-        EngineError: no such file, or of another form.
+        EngineError: the file is missing, or has another form.
     """
     try:
         rows = parse_json(path.read_text(encoding="utf-8"))

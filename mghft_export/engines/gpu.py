@@ -1,4 +1,4 @@
-"""The GPU of this machine, as far as engines depend on it; without torch."""
+"""The properties of this machine's GPU that engines depend on, read without torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import psutil
 
 @dataclass(frozen=True)
 class Gpu:
-    """What an engine is built for.
+    """The GPU that an engine is built for.
 
     Attributes:
-        name: as the driver says it.
-        sm: compute capability without the dot, as 86.
-        free: bytes that can be had now.
-        driver: newest CUDA version that the driver supports, as `13.0`.
-        multiprocessors: how many it has; every Jetson Orin is called "Orin", and they differ in this.
-        memory: bytes in all; on a Jetson the host's, less what the system keeps.
+        name: the driver's name for it.
+        sm: compute capability without the dot, for example 86.
+        free: bytes of memory that are free now.
+        driver: newest CUDA version that the driver supports, for example `13.0`.
+        multiprocessors: number of multiprocessors. Every Jetson Orin is named "Orin", and the models differ in this.
+        memory: total bytes of memory; on a Jetson the host's memory, less what the system keeps.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Gpu:
 
 @dataclass(frozen=True)
 class NoGpu:
-    """Why no GPU can be used; fits into brackets."""
+    """Why no GPU can be used, in words that fit into brackets."""
 
     reason: str
 
 
 def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
-    """The first GPU that CUDA shows.
+    """The first GPU that CUDA lists.
 
     Args:
         runtime: `cuda.bindings.runtime`; imported by default.
@@ -72,7 +72,7 @@ def find_gpu(runtime: Any = None) -> Gpu | NoGpu:
     if error != runtime.cudaError_t.cudaSuccess:
         return NoGpu(_reason(runtime, error))
     (properties,), (free, memory), (driver,) = results
-    if properties.integrated:  # Jetson: what CUDA calls free leaves out what the kernel would give up
+    if properties.integrated:  # Jetson: CUDA does not count memory that the kernel would release
         free = psutil.virtual_memory().available
     name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
     return Gpu(

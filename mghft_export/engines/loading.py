@@ -1,4 +1,4 @@
-"""Whether engines may be loaded here: asked of `build.json` first, so that a misfit is a sentence and no crash."""
+"""Checks of `build.json` before engines are loaded, so that an engine that does not fit gives an error, not a crash."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mghft_export.errors import EngineError
 from mghft_export.files.verified_files import verified_sha256
 
 ALLOW_HOST_CODE = "MGHFT_ALLOW_HOST_CODE"
-"""The environment variable by which a user lets engines bring code for the host; `mghft-run` reads it, too."""
+"""The environment variable with which a user allows engines that bring code for the host. `mghft-run` reads it, too."""
 
 AMPERE = 80
-"""Compute capability from which engines built for no target of their own, or for `ampere+`, run."""
+"""Lowest compute capability that runs engines built without --target (TensorRT-RTX) or for `ampere+`."""
 
 NOT_RTX = {
     72: "Jetson Xavier",
@@ -33,7 +33,8 @@ NOT_RTX = {
 """Compute capabilities that TensorRT-RTX does not run on, whatever an engine was built for."""
 
 SAME_MEMORY = 0.8
-"""Two GPUs of one name whose memories differ by more than this factor are two models. Driver and ECC take some."""
+"""GPUs with the same name are different models if the smaller memory is less than this share of the larger. Equal
+models can differ a little, since the driver and ECC take some memory."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def load_engine_folder(
     backend: Backend | None = None,
     gpu: Gpu | NoGpu | None = None,
 ) -> BuiltEngine:
-    """Check a folder of engines: whole, of this bundle, for this version and GPU, with no code but what is allowed.
+    """Check a folder of engines before they are loaded.
+
+    The engines must be whole, belong to this bundle, be trusted, and fit the installed version and the GPU. The user
+    must allow engines that bring code for the host.
 
     Args:
         bundle: by default the one that the folder is in.
@@ -73,7 +77,7 @@ def load_engine_folder(
         gpu: by default the one of this machine.
 
     Raises:
-        EngineError: names what does not fit, both sides of it, and the command that builds again.
+        EngineError: a check fails; the message names what was built, what is here, and the command that builds again.
         BundleError: there is no bundle.
     """
     info = read_build_info(folder)
@@ -96,10 +100,10 @@ def engine_folders(bundle: Bundle) -> tuple[Path, ...]:
 
 
 def check_files(folder: Path, info: BuildInfo) -> None:
-    """Engines are as they were written.
+    """Check that all engines are as they were written.
 
     Raises:
-        EngineError: one is missing or was changed.
+        EngineError: an engine is missing or was changed.
     """
     for entry in info.engines.values():
         try:
@@ -109,10 +113,10 @@ def check_files(folder: Path, info: BuildInfo) -> None:
 
 
 def check_file(folder: Path, entry: FileEntry) -> None:
-    """An engine is as it was written.
+    """Check that an engine is as it was written.
 
     Raises:
-        EngineError: it is missing or was changed; says what, without a remedy.
+        EngineError: the engine is missing or was changed. The message has no remedy.
     """
     path = folder / entry.path
     if path.resolve().parent != folder.resolve():
@@ -124,10 +128,10 @@ def check_file(folder: Path, entry: FileEntry) -> None:
 
 
 def check_graphs(folder: Path, info: BuildInfo, bundle: Bundle) -> None:
-    """Engines were built of the graphs that the bundle has.
+    """Check that the engines were built from the graphs in the bundle.
 
     Raises:
-        EngineError: a graph is another one now, or gone.
+        EngineError: a graph was replaced, or is gone.
     """
     graphs = bundle.manifest.precisions.get(info.precision, {})
     for branch, entry in info.engines.items():
@@ -144,10 +148,13 @@ def check_graphs(folder: Path, info: BuildInfo, bundle: Bundle) -> None:
 
 
 def check_version(folder: Path, info: BuildInfo, backend: Backend) -> None:
-    """Engines load in the version that built them; version-compatible ones in later ones of the same major version.
+    """Check that the installed version can load the engines.
+
+    An engine loads in the version that built it. A version-compatible engine also loads in later versions with the same
+    major number.
 
     Raises:
-        EngineError: names both versions.
+        EngineError: it cannot; the message names both versions.
     """
     built, here = _numbers(info.version), _numbers(backend.version)
     compatible = info.flags.version_compatible and built[0] == here[0] and built <= here
@@ -159,10 +166,10 @@ def check_version(folder: Path, info: BuildInfo, backend: Backend) -> None:
 
 
 def check_host_code(folder: Path, info: BuildInfo) -> None:
-    """Engines that bring code for the host are loaded only where the user allows it: a file's word is not enough.
+    """Refuse engines that bring code for the host, unless the user allows them. The folder itself cannot allow them.
 
     Raises:
-        EngineError: the engines are version-compatible and nobody has allowed it.
+        EngineError: the engines are version-compatible, and the user has not allowed them.
     """
     if info.flags.version_compatible and not is_on(ALLOW_HOST_CODE):
         raise EngineError(
@@ -172,10 +179,10 @@ def check_host_code(folder: Path, info: BuildInfo) -> None:
 
 
 def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
-    """Engines run on the GPU that they were built for, or on the GPUs that they were made compatible with.
+    """Check that the engines were built for this GPU, or made compatible with it.
 
     Raises:
-        EngineError: names both GPUs.
+        EngineError: they were not; the message names both GPUs.
     """
     if isinstance(gpu, NoGpu):
         raise EngineError(
@@ -185,7 +192,7 @@ def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
     command = _without(info.command, "--target")
     if info.backend == "rtx" and gpu.sm in NOT_RTX:
         raise EngineError(
-            f"{folder} was built with TensorRT-RTX, which does not run on {NOT_RTX[gpu.sm]} GPUs as this {gpu.name} "
+            f"{folder} was built with TensorRT-RTX, which does not run on {NOT_RTX[gpu.sm]} GPUs like this {gpu.name} "
             f"(sm{gpu.sm}); build it here with: {_without(command, '--backend')} --backend tensorrt"
         )
     if _runs_on(info, gpu):
@@ -207,7 +214,7 @@ def check_gpu(folder: Path, info: BuildInfo, gpu: Gpu | NoGpu) -> None:
 
 
 def is_same_gpu(built: GpuEntry, gpu: Gpu) -> bool:
-    """Whether an engine of the one is as good on the other: same name, compute capability, and size."""
+    """Whether two GPUs are the same model: same name, compute capability, multiprocessors and about the same memory."""
     if (built.name, built.sm) != (gpu.name, gpu.sm):
         return False
     if built.multiprocessors is not None and built.multiprocessors != gpu.multiprocessors:
@@ -232,7 +239,7 @@ def _size(multiprocessors: int, memory: int) -> str:
 
 
 def _without(command: str, option: str) -> str:
-    """A command, less an option that takes one word."""
+    """A command without an option and the word after it."""
     words = shlex.split(command)
     if option in words:
         start = words.index(option)

@@ -1,4 +1,4 @@
-"""Minimum, optimum and maximum of one dynamic dimension, as profiles of TensorRT have them."""
+"""Minimum, optimum and maximum of one dynamic dimension, as in a TensorRT profile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class MinOptMax(NamedTuple):
-    """The smallest size that runs, the one that kernels are chosen for, and the largest."""
+    """The smallest size that runs, the size that kernels are chosen for, and the largest size that runs."""
 
     minimum: int
     optimum: int
@@ -17,9 +17,9 @@ class MinOptMax(NamedTuple):
 
     @property
     def rises(self) -> bool:
-        """Whether the numbers are what they are called, from 1."""
+        """Whether the minimum is at least 1, and the numbers are in order."""
         return 1 <= self.minimum <= self.optimum <= self.maximum
 
 
 DEFAULT_BATCH = MinOptMax(1, 8, 32)
-"""Stickers of a run, where nothing else is asked for."""
+"""Stickers per run, if no other batch is asked for."""

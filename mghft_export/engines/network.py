@@ -1,4 +1,4 @@
-"""An ONNX file as a strongly typed network."""
+"""Parse an ONNX file into a strongly typed network."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mghft_export.engines.capabilities import has
 from mghft_export.errors import EngineError
 
 if TYPE_CHECKING:
-    import tensorrt  # both packages' classes, as far as mypy knows them
+    import tensorrt  # for mypy, it stands for both packages
 
 Parsed = tuple["tensorrt.Builder", "tensorrt.INetworkDefinition", "tensorrt.OnnxParser"]
-"""Builder, network and parser, which must live together."""
+"""Builder, network and parser. All three must be kept as long as one of them is used."""
 
 
 def parse_network(backend: Backend, content: bytes, path: Path, log: BuildLog) -> Parsed:
     """Parse the content of a file.
 
     Raises:
-        EngineError: the file cannot be parsed; names the node where it is one node's fault.
+        EngineError: the file cannot be parsed; the message names the first node that the parser rejects.
     """
     trt = backend.trt
     builder: tensorrt.Builder = trt.Builder(log.logger)

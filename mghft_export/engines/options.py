@@ -1,4 +1,4 @@
-"""What can be chosen about a build, checked against package and machine before anything is built."""
+"""The options of a build, and the check of package and machine before anything is built."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mghft_export.errors import EngineError
 LEVEL_FEATURES: dict[HardwareLevel, Feature] = {"ampere+": "hardware_compatible", "same-sm": "same_sm"}
 
 FLAGS: dict[str, str] = {"fp32": "--fp32", "fp16": "--fp16", "int8-fp16": "--int8"}
-"""The command line's word for each precision of a bundle that engines are built of."""
+"""The command-line option for each precision that engines are built from."""
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build.
+    """The options of a build.
 
     Attributes:
-        precision: of the bundle's graphs.
-        targets: compute capabilities without the dot, as 86; empty for all that the package builds for by itself
-            (TensorRT-RTX: Ampere and later), or for the GPU at hand (TensorRT).
-        workspace: bytes that a kernel may use beside its tensors; None for half of what is free (TensorRT), or the
-            package's own limit (TensorRT-RTX, whose engines run elsewhere).
-        flags: all else that the builder is told. TF32 is off by default: layers kept in float32 need full precision.
+        precision: precision of the bundle's graphs.
+        targets: compute capabilities without the dot, for example 86. Empty means the GPUs that the package builds for
+            by default (TensorRT-RTX: Ampere and later), or the GPU in this machine (TensorRT).
+        workspace: most bytes that a kernel may use in addition to its tensors. None means half of the free memory
+            (TensorRT), or the package's own limit (TensorRT-RTX, because its engines run on other machines).
+        flags: the other settings of the builder. TF32 is off by default: layers kept in float32 need full precision.
     """
 
     precision: str = "fp16"
@@ -44,7 +44,7 @@ def check_options(options: BuildOptions, backend: Backend, gpu: Gpu | NoGpu) -> 
     """Refuse what this package or machine cannot do.
 
     Raises:
-        EngineError: names the option.
+        EngineError: an option cannot be used; the message names it.
     """
     if options.targets:
         require(backend, "targets", gpu)
@@ -69,10 +69,10 @@ def check_options(options: BuildOptions, backend: Backend, gpu: Gpu | NoGpu) -> 
 
 
 def parse_targets(text: str) -> tuple[int, ...]:
-    """`sm86,sm89,sm120`, also `8.6`.
+    """Compute capabilities from a text like `sm86,sm89,sm120` or `8.6`.
 
     Raises:
-        EngineError: something else.
+        EngineError: the text has another form.
     """
     targets = []
     for part in text.lower().split(","):
@@ -86,10 +86,10 @@ def parse_targets(text: str) -> tuple[int, ...]:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `4GiB`, `512M`, or a number of MiB.
+    """Bytes from a text like `4GiB` or `512M`. A number without a unit counts MiB.
 
     Raises:
-        EngineError: something else.
+        EngineError: the text has another form.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(k|m|g)(?:i?b)?)?", text.strip().lower())
     if found is None or not float(found[1]):

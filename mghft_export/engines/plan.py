@@ -1,4 +1,4 @@
-"""What will be built, decided in full before it is: also what `mghft-export trt --dry-run` shows."""
+"""The plan of a build, complete before anything is built. `mghft-export trt --dry-run` shows it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class BranchPlan:
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """All engines of one folder.
+    """The engines to build into one folder.
 
     Attributes:
-        workspace: bytes, None for the package's own limit.
-        gpu: the GPU that the engines are bound to; TensorRT-RTX's are not.
+        workspace: most bytes of workspace for a kernel; None for the package's own limit.
+        gpu: the GPU that the engines are bound to; None for TensorRT-RTX, which binds them to none.
     """
 
     bundle: Bundle
@@ -51,7 +51,7 @@ class EnginePlan:
     branches: tuple[BranchPlan, ...]
 
     def halved(self) -> EnginePlan | None:
-        """The same for batches half as large; None where they cannot be."""
+        """The same plan with batches half as large; None if no batch can be halved."""
         profiles = [choice.halved() for choice in self.options.profiles]
         if not any(profiles):
             return None
@@ -67,7 +67,7 @@ def plan_engines(bundle: Bundle, options: BuildOptions, backend: Backend, gpu: G
     """Decide what is built.
 
     Raises:
-        EngineError: the bundle has not such graphs, or the package or machine cannot build what is asked for.
+        EngineError: the bundle lacks the graphs, or the package or machine cannot build what is asked for.
         BundleError: a graph was changed after the export.
     """
     check_options(options, backend, gpu)
@@ -113,13 +113,13 @@ def _shapes(bundle: Bundle, options: BuildOptions, branch: str) -> tuple[Shapes,
 
 
 def folder_name(options: BuildOptions, backend: Backend, gpu: Gpu | None) -> str:
-    """`rtx-sm86-sm89-fp16`, `rtx-portable-int8-fp16`, `tensorrt-nvidia-a10-fp16`."""
+    """A name like `rtx-sm86-sm89-fp16`, `rtx-portable-int8-fp16` or `tensorrt-nvidia-a10-fp16`."""
     machine = gpu.slug if gpu is not None else "-".join(f"sm{sm}" for sm in options.targets) or "portable"
     return f"{backend.name}-{machine}-{options.precision}"
 
 
 def build_command(bundle: Path, backend: str, options: BuildOptions) -> str:
-    """The command that builds what these options say, from whatever folder it is typed in."""
+    """The command that builds with these options. It works in any folder."""
     parts = ["mghft-export", "trt", str(bundle.resolve()), FLAGS[options.precision], "--backend", backend]
     for choice in options.profiles:
         parts += ["--batch", str(choice.batch)]

@@ -35,14 +35,14 @@ def build_plan(
     monitor: Any,
     on_warning: Callable[[str], None],
 ) -> Any:
-    """Build an engine; the serialised plan, or None where the build failed or was stopped (the log says why).
+    """Build an engine. Returns the serialised plan, or None if the build failed or was stopped (the log says why).
 
     Args:
         parsed: the network (:func:`.network.parse_network`).
-        on_warning: takes a sentence where the timing cache cannot be kept.
+        on_warning: called with a sentence if the timing cache cannot be saved.
 
     Raises:
-        EngineError: Polygraphy is missing, or drives the other package in this process.
+        EngineError: Polygraphy is missing, or uses the other package in this process.
     """
     loaders = _loaders(backend)
     from polygraphy.exception import PolygraphyException
@@ -54,7 +54,7 @@ def build_plan(
         config: tensorrt.IBuilderConfig = _create_config(
             loaders, backend, profiles, options, workspace, monitor
         )(builder, network)
-        # Not by Polygraphy: it locks and writes the file before it hands out the engine, and fails with it.
+        # Polygraphy would lock and write the file before it returns the engine, and a failure would lose the engine.
         if timing_cache is not None:
             load_timing_cache(config, timing_cache)
         configured.append(config)
@@ -67,7 +67,7 @@ def build_plan(
     with G_LOGGER.verbosity(G_LOGGER.CRITICAL + 1), warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", category=DeprecationWarning
-        )  # RTX: Polygraphy sets a timing cache there too
+        )  # Polygraphy sets a timing cache for TensorRT-RTX, too
         try:
             serialised = build()
         except PolygraphyException:

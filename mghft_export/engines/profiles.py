@@ -16,26 +16,26 @@ BATCH, LENGTH = "batch", "length"
 """Names of the dynamic dimensions in a bundle's graphs."""
 
 MOST_NUMBERS = 2**31 - 1
-"""That TensorRT takes in one tensor."""
+"""Most numbers that TensorRT takes in one tensor."""
 
 Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
-"""By input name: its minimum, optimum and maximum shape."""
+"""Minimum, optimum and maximum shape of each input, by the input's name."""
 
 
 @dataclass(frozen=True)
 class ProfileChoice:
-    """One profile as it is asked for.
+    """One profile as the user asks for it.
 
     Attributes:
-        batch: stickers.
-        text_length: tokens of a text; None for what the model allows.
+        batch: stickers per run.
+        text_length: tokens per text; None for all lengths that the model allows.
     """
 
     batch: MinOptMax
     text_length: MinOptMax | None = None
 
     def halved(self) -> ProfileChoice | None:
-        """The same for half the batch; None where it cannot be less."""
+        """The same choice with half the batch; None if the batch cannot be smaller."""
         low, best, high = self.batch
         if high <= max(low, 2):
             return None
@@ -47,10 +47,10 @@ DEFAULT = ProfileChoice(DEFAULT_BATCH)
 
 
 def parse_span(text: str, option: str) -> MinOptMax:
-    """`1,8,32`.
+    """Minimum, optimum and maximum from a text like `1,8,32`.
 
     Raises:
-        EngineError: not three rising numbers.
+        EngineError: the text is not three rising numbers.
     """
     parts = text.split(",")
     if len(parts) == 3 and all(part.strip().isdecimal() for part in parts):
@@ -66,10 +66,10 @@ _EXAMPLES = {"--batch": "1,8,32", "--text-length": "2,64,128"}
 
 
 def parse_profiles(batches: Sequence[str], lengths: Sequence[str]) -> tuple[ProfileChoice, ...]:
-    """The profiles that repeated options ask for: one for each batch; one text length goes with all of them.
+    """The profiles that repeated options ask for: one for each batch. A single text length applies to all batches.
 
     Raises:
-        EngineError: an option is malformed, or their numbers do not go together.
+        EngineError: an option is malformed, or there are neither one nor as many text lengths as batches.
     """
     spans = [parse_span(text, "--batch") for text in batches] or [DEFAULT.batch]
     limits = [parse_span(text, "--text-length") for text in lengths]
@@ -85,10 +85,10 @@ def parse_profiles(batches: Sequence[str], lengths: Sequence[str]) -> tuple[Prof
 def profile_shapes(graph: GraphEntry, branch: str, manifest: Manifest, choice: ProfileChoice) -> Shapes:
     """The shapes of all inputs of a branch.
 
-    The text branch runs distinct texts: with separate views a sticker has four, with joined views one.
+    The text branch runs each distinct text once. A sticker has four with separate views, and one with joined views.
 
     Raises:
-        EngineError: text lengths that the model has not, or a batch that no tensor can hold.
+        EngineError: the model does not have these text lengths, or no tensor can hold the batch.
     """
     per_sticker = distinct_texts(manifest.text.views) if branch == "text" else 1
     batch, length = choice.batch, _text_length(manifest, choice.text_length)

@@ -1,4 +1,4 @@
-"""How far a build is, and a way to stop it."""
+"""The progress of a build, and a way to stop it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from mghft_export.stopping import Stopped, handling_stops
 
 OnProgress = Callable[[str, float], None]
-"""Takes the innermost phase's name and the part of the whole that is done, 0 to 1."""
+"""Called with the innermost phase's name and the fraction of the build that is done, 0 to 1."""
 
 
 class Stop:
-    """A wish to stop, made by Ctrl-C or another signal, and read by the builder after its next step.
+    """A request to stop. Ctrl-C or another signal makes it, and the builder reads it after its next step.
 
     Attributes:
-        asked: the signal's number; None before there was one.
+        asked: the signal's number; None before a signal came.
     """
 
     def __init__(self) -> None:
         self.asked: int | None = None
 
     def check(self) -> None:
-        """Stop here, if that is the wish.
+        """Stop here if a stop was requested.
 
         Raises:
-            Stopped: it is.
+            Stopped: a stop was requested.
         """
         if self.asked is not None:
             raise Stopped(self.asked)
@@ -34,9 +34,9 @@ class Stop:
 
 @contextmanager
 def stopping_on_interrupt() -> Iterator[Stop]:
-    """Turn a signal into a wish to stop; a second one interrupts at once.
+    """Turn a signal into a request to stop. A second signal interrupts at once.
 
-    An exception must not be thrown through the builder, which is C++: it would end the process.
+    The first signal raises nothing: an exception thrown through the builder's C++ code would end the process.
     """
     stop = Stop()
 
@@ -49,9 +49,9 @@ def stopping_on_interrupt() -> Iterator[Stop]:
 
 
 class Phases:
-    """Nested phases, each with its number of steps, as one fraction.
+    """The progress of nested phases, each with its number of steps, as one fraction.
 
-    Phases of equal name may be open at once where branches of the work run in threads: the innermost is advanced.
+    The builder's threads may open phases of the same name at once. They share one entry, and each start resets it.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Phases:
         self._open.pop(name, None)
 
     def fraction(self) -> float:
-        """The part that is done; never less than before."""
+        """The fraction that is done. It never falls."""
         inner, width = 0.0, 1.0
         name = next((name for name in self._open if self._parents[name] not in self._open), None)
         while name is not None:
@@ -88,7 +88,7 @@ class Phases:
 
 
 def progress_monitor(trt: Any, on_progress: OnProgress, stop: Stop) -> Any:
-    """The package's progress monitor: reports, and cancels the build once a stop is asked for."""
+    """The package's progress monitor. It reports progress, and cancels the build once a stop is requested."""
     phases = Phases()
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""Where TensorRT keeps what it measured, so that a second build need not measure again.
+"""The timing cache: TensorRT keeps its measurements in it, so that a second build need not measure again.
 
-A cache is a convenience: what is wrong with it costs time, and never the engine.
+A missing, damaged or unwritable cache costs time, but the engine is still built.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def timing_cache_path(backend: Backend, gpu: Gpu | None) -> Path | None:
-    """The file for this version on this GPU; None where the package has no timing cache.
+    """The cache file for this version on this GPU; None without a GPU, or if the package has no timing cache.
 
-    In `$XDG_CACHE_HOME/mghft-export/timing`, by default under `~/.cache`.
+    The file is in `$XDG_CACHE_HOME/mghft-export/timing`, by default under `~/.cache`.
     """
     if gpu is None or not has(backend, "timing_cache"):
         return None
@@ -32,20 +32,20 @@ def timing_cache_path(backend: Backend, gpu: Gpu | None) -> Path | None:
 
 
 def load_timing_cache(config: tensorrt.IBuilderConfig, path: Path) -> None:
-    """Give a builder what earlier builds measured; it starts with nothing where that cannot be had."""
+    """Give a builder the measurements of earlier builds. It starts without any if they cannot be read."""
     content = _read(path)
     cache: tensorrt.ITimingCache | None = config.create_timing_cache(content) if content else None
-    if cache is not None:  # TensorRT refuses what it measured elsewhere, and says so in its log
+    if cache is not None:  # None: TensorRT refused measurements of another machine, and its log says so
         config.set_timing_cache(cache, False)
 
 
 def save_timing_cache(
     config: tensorrt.IBuilderConfig, path: Path, on_warning: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Keep what a build measured, beside what others have kept meanwhile.
+    """Save the measurements of a build, together with those that other builds saved meanwhile.
 
     Args:
-        on_warning: takes a sentence where it cannot be kept.
+        on_warning: called with a sentence if they cannot be saved.
     """
     cache: tensorrt.ITimingCache | None = config.get_timing_cache()
     if cache is None:

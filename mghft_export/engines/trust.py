@@ -1,7 +1,8 @@
 """Which engines may be loaded: those that this user has built on this machine, and those that the user vouches for.
 
-An engine is a program, and a hash beside it is as much a stranger's as the engine. So the hashes of engines that are
-built here are kept in the user's own cache. `mghft-run` asks the same file (`cpp/src/engine_folder.cpp`).
+An engine is a program. A stranger who wrote the engine can also have written the hash beside it. So the hashes of
+engines that are built here are kept in the user's own cache. `mghft-run` reads the same file
+(`cpp/src/engine_folder.cpp`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ FIRST_LINE = "mghft-export built engines 1"
 MOST_LINES = 8192
 
 TRUST_ENGINES = "MGHFT_TRUST_ENGINES"
-"""The environment variable by which a user vouches for engines; `--trust-engine` sets it for one command."""
+"""The environment variable with which a user vouches for engines; `--trust-engine` sets it for one command."""
 
 
 def remember_built(hashes: Sequence[str]) -> None:
-    """Keep the SHA-256 of engines that were built here. Where they cannot be kept, loading asks the user."""
+    """Save the SHA-256 of engines that were built here. If they cannot be saved, loading asks the user."""
     new = dict.fromkeys(hashes)
     with suppress(OSError, RuntimeError):
         change_own_lines(
@@ -31,10 +32,10 @@ def remember_built(hashes: Sequence[str]) -> None:
 
 
 def check_trust(folder: object, hashes: Sequence[str]) -> None:
-    """Engines are loaded if they were built here, or the user says so.
+    """Refuse engines that were not built here, unless the user vouches for them.
 
     Raises:
-        EngineError: one was built elsewhere, and the user has not vouched for it.
+        EngineError: an engine was built elsewhere, and the user has not vouched for it.
     """
     if is_on(TRUST_ENGINES) or set(hashes) <= set(read_own_lines(NAME, FIRST_LINE)):
         return

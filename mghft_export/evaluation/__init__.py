@@ -1,1 +1,1 @@
-"""How good a model is on labelled stickers, and where two models differ; start at `mghft-export eval`."""
+"""Measure a model on labelled stickers, and compare two models. Start at `mghft-export eval`."""

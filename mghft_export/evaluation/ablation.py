@@ -1,6 +1,6 @@
-"""How much a model's classes depend on the image and on the text: either replaced, the other as it is.
+"""How much a model's classes depend on the image and on the text. One is replaced, and the other stays as it is.
 
-A vision branch runs once for each image, own or noise, and each distinct text is encoded once; only the fusion branch
+The vision branch runs once for each image, own or noise, and each distinct text is encoded once. Only the fusion branch
 runs for every row.
 """
 
@@ -30,17 +30,17 @@ from mghft_export.stickers.views import VIEWS
 
 OWN, BLANK, ANOTHER, NOISE, MEAN = "own", "blank", "another's", "noise", "mean features"
 NO_TEXT = "none"
-"""Where the model has learned features for stickers without text."""
+"""Name of the text variant for models that have learned features for stickers without text."""
 
 
 @dataclass(frozen=True)
 class AblationRow:
-    """The stickers with this image and this text.
+    """The result for stickers with this image and this text.
 
     Attributes:
-        stickers: how many have such a text.
-        macro_f1: mean over the classes that occur, as a label or a prediction.
-        intervals: 95 %, of accuracy and macro F1; None for fewer than two groups.
+        stickers: number of stickers that have this text.
+        macro_f1: mean F1 of the classes that occur, as a label or a prediction.
+        intervals: 95 % confidence intervals of accuracy and macro F1; None for fewer than two groups.
         same_class: share of these stickers that keep the class of their own image and text.
     """
 
@@ -55,11 +55,11 @@ class AblationRow:
 
 @dataclass(frozen=True)
 class Ablation:
-    """All rows, the own image and text first.
+    """All rows; the first has the own image and text.
 
     Attributes:
-        stickers: those that could be used.
-        skipped: why each of the others was left out.
+        stickers: the stickers that could be used.
+        skipped: why each of the other stickers was left out.
     """
 
     stickers: tuple[Sticker, ...]
@@ -67,17 +67,17 @@ class Ablation:
     rows: tuple[AblationRow, ...]
 
     def row(self, image: str, text: str) -> AblationRow:
-        """The row of an image and a text; there is one."""
+        """The row of an image and a text, which must exist."""
         return next(item for item in self.rows if (item.image, item.text) == (image, text))
 
 
 @dataclass(frozen=True)
 class TextVariant:
-    """A text in the place of every sticker's own.
+    """A text that replaces every sticker's own text.
 
     Attributes:
-        features: [n, 4, C].
-        has: which stickers have such a text, [n].
+        features: text features, [n, 4, C].
+        has: which stickers have this text, [n].
     """
 
     name: str
@@ -98,10 +98,10 @@ def ablate(
     """Run stickers with replaced images and texts.
 
     Args:
-        batch: stickers that run together.
-        skip_bad: leave out stickers whose image cannot be decoded or that have no text.
-        resample: what the bootstrap draws.
-        seed: of the bootstrap, of the noise, and of which sticker is another's.
+        batch: stickers per batch.
+        skip_bad: leave out stickers without a text or with an image that cannot be decoded.
+        resample: what the bootstrap draws: stickers, file stems or topics.
+        seed: seed of the bootstrap, of the noise, and of the choice of another sticker.
         on_batch: called with the number of stickers done since the last call.
 
     Raises:
@@ -109,7 +109,7 @@ def ablate(
         DataError: fewer than two stickers can be used.
         MGHFTError: a logit is not a finite number.
     """
-    used, skipped = _usable(stickers, pipeline.manifest.image.background, skip_bad)
+    used, skipped = _usable(stickers, pipeline.inputs.image.background, skip_bad)
     if len(used) < 2:
         raise DataError("an ablation needs two stickers, so that one can have another's image; use more")
     texts, logits = replaced_logits(pipeline, used, batch=batch, seed=seed, on_batch=on_batch)
@@ -137,13 +137,13 @@ def replaced_logits(
     seed: int,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[TextVariant], dict[tuple[str, str], FloatArray]]:
-    """The texts that stood for the own ones, and logits [n, classes] by image and text; see :func:`ablate`."""
+    """The text variants, and logits [n, classes] for each pair of image and text; see :func:`ablate`."""
     order = random_order(len(stickers), seed)
     another = np.empty_like(order)
     another[order] = np.roll(order, 1)
     texts = text_variants(pipeline, [item.text for item in stickers], another)
     keys = [(image, OWN) for image in (OWN, BLANK, ANOTHER, NOISE)] + [(OWN, item.name) for item in texts[1:]]
-    shape = len(stickers), len(pipeline.manifest.class_names)
+    shape = len(stickers), len(pipeline.inputs.class_names)
     logits = {key: np.empty(shape, np.float32) for key in keys}
     for rows, images in _images(pipeline, stickers, order, batch, seed):
         for name, tokens in images.items():
@@ -157,10 +157,10 @@ def replaced_logits(
 def text_variants(
     pipeline: Pipeline, texts: Sequence[str], another: npt.NDArray[np.intp]
 ) -> list[TextVariant]:
-    """The own texts, and what takes their place; a view that no text has is left out.
+    """The own texts, and the texts that replace them. A view that no text has is left out.
 
     Args:
-        another: for each sticker the number of another, [n].
+        another: for each sticker, the number of another sticker, [n].
     """
     everyone = np.ones(len(texts), np.bool_)
     own = pipeline.encode_texts(texts)
@@ -170,8 +170,8 @@ def text_variants(
         TextVariant(MEAN, mean, everyone),
         TextVariant(ANOTHER, own[another], everyone),
     ]
-    if pipeline.no_text is not None:
-        absent = np.broadcast_to(pipeline.no_text[None], own.shape)
+    if pipeline.inputs.no_text is not None:
+        absent = np.broadcast_to(pipeline.inputs.no_text[None], own.shape)
         variants.append(TextVariant(NO_TEXT, absent, everyone))
     for view in VIEWS:
         alone = [single_view(text, view) for text in texts]
@@ -202,11 +202,11 @@ def _usable(stickers: Sequence[Sticker], background: str, skip_bad: bool) -> tup
 def _images(
     pipeline: Pipeline, stickers: Sequence[Sticker], order: npt.NDArray[np.intp], batch: int, seed: int
 ) -> Iterator[tuple[npt.NDArray[np.intp], dict[str, Mapping[str, Array]]]]:
-    """Numbers of some stickers, and what the vision branch makes of the images that stand for theirs.
+    """Numbers of some stickers, and the vision branch's outputs for each image that replaces theirs.
 
-    Stickers come in the random order, so that another's image is the one before: one is kept, not all.
+    Stickers come in the random order, so another sticker's image is the one before. Only that one is kept, not all.
     """
-    settings = pipeline.manifest.image
+    settings = pipeline.inputs.image
 
     def outputs(numbers: npt.NDArray[np.intp]) -> Mapping[str, Array]:
         opened = [open_sticker(stickers[number].image, background=settings.background) for number in numbers]
@@ -242,7 +242,7 @@ def _row(
 ) -> AblationRow:
     chosen = [item for item, one in zip(stickers, has, strict=True) if one]
     labels = np.array([item.label for item in chosen], np.int64)
-    found, classes = predicted[has], len(pipeline.manifest.class_names)
+    found, classes = predicted[has], len(pipeline.inputs.class_names)
     groups = bootstrap_groups(chosen, resample)
     return AblationRow(
         *key,

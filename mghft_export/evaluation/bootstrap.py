@@ -1,6 +1,6 @@
-"""Bootstrap intervals of accuracy and macro F1, by sticker or by groups of stickers that are not independent.
+"""Bootstrap intervals of accuracy and macro F1, over stickers or over groups of stickers that are not independent.
 
-A resample's confusion matrix is the sum of the drawn groups' ones, and both measures follow from it.
+The confusion matrix of a resample is the sum of the drawn groups' matrices. Both measures follow from it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class BootstrapIntervals:
-    """95 % intervals of what a bootstrap measures."""
+    """95 % bootstrap intervals of accuracy and macro F1."""
 
     accuracy: Interval
     macro_f1: Interval
     groups: int
-    """How many were resampled: a few groups make a rough interval."""
+    """Number of groups that were resampled; few groups give a rough interval."""
 
 
 def bootstrap_intervals(
@@ -42,15 +42,15 @@ def bootstrap_intervals(
     seed: int = 0,
     repetitions: int = REPETITIONS,
 ) -> BootstrapIntervals | None:
-    """Resample with replacement and measure again.
+    """Resample with replacement, and measure each resample.
 
     Args:
         labels: the true classes, [n].
-        predicted: [n].
+        predicted: the predicted classes, [n].
         groups: a key per sticker; stickers with the same key are drawn together (cluster bootstrap).
 
     Returns:
-        None where there are fewer than two groups, which say nothing about spread.
+        The intervals; None for fewer than two groups, because these say nothing about the spread.
     """
     drawn = _resampled(labels, predicted, classes, groups, seed, repetitions)
     if drawn is None:
@@ -68,7 +68,7 @@ def paired_intervals(
     seed: int = 0,
     repetitions: int = REPETITIONS,
 ) -> BootstrapIntervals | None:
-    """Intervals of how much better the other predictions are: both are measured on the same resamples.
+    """Intervals of how much better the other predictions are. Both are measured on the same resamples.
 
     Args:
         labels: the true classes, [n].
@@ -77,9 +77,9 @@ def paired_intervals(
         groups: as for :func:`bootstrap_intervals`.
 
     Returns:
-        Intervals of the differences, other minus first; None where there are fewer than two groups.
+        Intervals of the differences, other minus first; None for fewer than two groups.
     """
-    # The draws depend on the groups and the seed alone, so both get the same ones.
+    # The draws depend only on the groups and the seed, so both get the same draws.
     before, after = (
         _resampled(labels, predicted, classes, groups, seed, repetitions) for predicted in (first, other)
     )
@@ -94,7 +94,7 @@ def paired_intervals(
 
 @dataclass(frozen=True)
 class _Resampled:
-    """Measures of every resample, and how many groups each was drawn from."""
+    """Measures of every resample, and the number of groups that each was drawn from."""
 
     accuracies: npt.NDArray[np.float64]
     macro_f1s: npt.NDArray[np.float64]
@@ -139,13 +139,13 @@ def _confusions(
     classes: int,
     groups: int,
 ) -> npt.NDArray[np.integer]:
-    """A row a group, its confusion matrix laid flat: [groups, true * predicted]."""
+    """The flattened confusion matrix of each group: [groups, true * predicted]."""
     cells = (group * classes + labels) * classes + predicted
     return np.bincount(cells, minlength=groups * classes**2).reshape(groups, -1)
 
 
 def macro_f1(confusion: npt.NDArray[np.integer]) -> float:
-    """The mean F1 of the classes that occur, as a label or a prediction; that is scikit-learn's default.
+    """The mean F1 of the classes that occur, as a label or a prediction. This is scikit-learn's default.
 
     Args:
         confusion: [true, predicted].

@@ -1,4 +1,4 @@
-"""Where two models differ on the same stickers, and whether that can be chance (McNemar's exact test)."""
+"""Where two models differ on the same stickers, and whether chance can explain it (McNemar's exact test)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Comparison:
     only_other_right: int
     both_wrong: int
     mcnemar_p: float
-    """How probable a difference in accuracy at least this large is if neither model is better."""
+    """Probability of a difference in accuracy at least this large if neither model is better."""
     flips: tuple[Flip, ...]
-    """First those that only the first model gets right, then those that only the other does, then the rest."""
+    """Those that only the first model gets right, then those that only the other gets right, then the rest."""
 
     @property
     def agreement(self) -> float:
@@ -54,7 +54,7 @@ def compare(first: Predictions, other: Predictions, class_names: Sequence[str]) 
     """Compare two models sticker by sticker.
 
     Raises:
-        DataError: they were run on different stickers.
+        DataError: the models were run on different stickers.
         MGHFTError: scipy is not installed.
     """
     if first.stickers != other.stickers:
@@ -80,7 +80,7 @@ def compare(first: Predictions, other: Predictions, class_names: Sequence[str]) 
 
 
 def mcnemar_p(only_first: int, only_other: int) -> float:
-    """Two-sided exact p: of the stickers that one model alone gets right, each falls to either with 1/2."""
+    """Two-sided exact p, if each sticker that only one model gets right falls to either model with probability 1/2."""
     stats = optional_module("scipy.stats", "the evaluation")
     if only_first + only_other == 0:
         return 1.0

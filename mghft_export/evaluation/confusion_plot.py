@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture: counts as numbers, shares of the true class as colour."""
+"""A confusion matrix as a picture: numbers show counts, and colours show shares of the true class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mghft_export.evaluation.metrics import Metrics
 from mghft_export.optional_packages import optional_module
 
 MOST_NUMBERED = 20
-"""Classes beyond which the numbers would not be legible."""
+"""Most classes for which the numbers are legible."""
 
 TITLE_WIDTH = 56
-"""Characters of a line of the title that fit above the smallest picture."""
+"""Characters of a title line that fit above the smallest picture."""
 
 
 def plot_confusion(metrics: Metrics, title: str, path: Path) -> None:
-    """Write a PNG.
+    """Write the matrix as a PNG.
 
     Raises:
         MGHFTError: matplotlib is not installed.
@@ -28,7 +28,7 @@ def plot_confusion(metrics: Metrics, title: str, path: Path) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [_plain(item.name) for item in metrics.classes]
     side = 2.6 + 0.62 * min(len(names), MOST_NUMBERED)
-    # A figure of its own, not pyplot's: no window, and nothing global to close.
+    # A figure without pyplot opens no window and leaves nothing global to close.
     figure = figures.Figure(figsize=(side + 0.6, side), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -49,5 +49,5 @@ def plot_confusion(metrics: Metrics, title: str, path: Path) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text in which no dollar starts a formula."""
+    """Text with escaped dollars, so that none starts a formula."""
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""How far the probabilities of one run are from those of another."""
+"""The distance between the probabilities of two runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mghft_export.runtime.pipeline import FloatArray
 
 
 def divergences(expected: FloatArray, found: FloatArray) -> npt.NDArray[np.float64]:
-    """KL(expected || found) of each sticker, in nats: logits [n, classes] twice -> [n]."""
+    """KL(expected || found) of each sticker in nats, [n], from logits [n, classes] of both runs."""
     before, after = _log_softmax(expected), _log_softmax(found)
     divergence: npt.NDArray[np.float64] = (np.exp(before) * (before - after)).sum(axis=1)
-    # Rounding may leave a sum of nothing just below zero.
+    # Rounding may leave a sum just below zero.
     return np.maximum(divergence, 0)
 
 

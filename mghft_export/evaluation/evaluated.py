@@ -1,4 +1,4 @@
-"""One model on labelled stickers: its predictions, and how good they are."""
+"""One model on labelled stickers: its predictions and their metrics."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def evaluate_predictor(
     seed: int,
     on_batch: Callable[[int], None],
 ) -> Evaluated:
-    """Predict and measure.
+    """Predict the classes of stickers, and measure the predictions.
 
     Raises:
-        StickerError: a sticker cannot be used, and none may be left out.
+        StickerError: a sticker cannot be used and `skip_bad` is not set.
     """
     predictions = predict_stickers(predictor, stickers, batch=batch, skip_bad=skip_bad, on_batch=on_batch)
     groups = bootstrap_groups(predictions.stickers, resample)

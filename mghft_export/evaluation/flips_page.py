@@ -1,4 +1,4 @@
-"""One HTML file with the stickers that two models classify differently; it needs nothing but itself."""
+"""One self-contained HTML file with the stickers that two models classify differently."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mghft_export.stickers.choosing import image_name
 from mghft_export.stickers.image import open_sticker
 
 THUMBNAIL = 192
-"""Longest side of an image in pixels: 96 points on a screen of two pixels a point."""
+"""Longest side of an image in pixels: 96 points on a screen with two pixels per point."""
 
 MOST_FLIPS = 500
-"""What one page shows, about 3 MB; the predictions' file has all."""
+"""Most flips on one page, about 3 MB; the file of predictions has all."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #5f6368; --page: #f6f6f7; --card: #fff; --line: #d8d8dc;
@@ -49,13 +49,14 @@ def flips_page(
     """The page as HTML.
 
     Args:
-        first: the first model's name; `other` the other's.
-        data: what both were run on, for the heading.
-        root: the data set's folder: images are named relative to it.
-        background: colour under transparent stickers.
+        first: the first model's name.
+        other: the other model's name.
+        data: the data that both were run on, for the heading.
+        root: the data set's folder; names of images are relative to it.
+        background: colour behind transparent stickers.
 
     Raises:
-        StickerError: an image cannot be read any more.
+        StickerError: an image can no longer be read.
     """
     shown = comparison.flips[:MOST_FLIPS]
     groups = {
@@ -79,7 +80,7 @@ def flips_page(
     return (
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>Stickers that flipped</title>\n"
         '<meta name=viewport content="width=device-width, initial-scale=1">\n'
-        # Even if something slipped through the escaping, no script would run and nothing would be fetched.
+        # Even if the escaping failed, no script would run and nothing would be fetched.
         "<meta http-equiv=Content-Security-Policy "
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         f"<style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</html>\n"

@@ -1,4 +1,4 @@
-"""Measures of a classifier on labelled stickers, by scikit-learn."""
+"""Measures of a classifier on labelled stickers, from scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mghft_export.runtime.pipeline import FloatArray, softmax
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class; precision is 0 where it was never predicted, recall where it never occurs."""
+    """Metrics of one class. Precision is 0 if it is never predicted, and recall is 0 if it never occurs."""
 
     name: str
     precision: float
@@ -26,20 +26,20 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How good a classifier is."""
+    """Metrics of a classifier."""
 
     stickers: int
     accuracy: float
     macro_f1: float
-    """Mean over the classes that occur, as a label or a prediction."""
+    """Mean F1 of the classes that occur, as a label or a prediction."""
     weighted_f1: float
-    """Mean over the classes, weighted by how often each is the label."""
+    """Mean F1 of the classes, weighted by how often each is the label."""
     ece: float
     """Expected calibration error, 0 to 1."""
     intervals: BootstrapIntervals | None
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """A row a true class, a column a predicted one."""
+    """Counts: one row per true class, one column per predicted class."""
 
 
 def measure(
@@ -50,7 +50,7 @@ def measure(
     groups: Sequence[Hashable] | None = None,
     seed: int = 0,
 ) -> Metrics:
-    """All measures of logits [n, classes] against the true classes [n].
+    """Measure logits [n, classes] against the true classes [n].
 
     Args:
         groups: a key per sticker, for the bootstrap; see :func:`bootstrap_intervals`.
@@ -81,22 +81,22 @@ def measure(
 
 
 BINS = 15
-"""Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 3."""
+"""From Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 3."""
 
 
 def expected_calibration_error(
     probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], *, bins: int = BINS
 ) -> float:
-    """How far confidence is from accuracy: the mean over stickers of abs(accuracy - mean confidence) of their bin.
+    """The distance of confidence from accuracy: abs(accuracy - mean confidence) of a sticker's bin, mean over stickers.
 
     Args:
         probabilities: [n, classes], rows that sum to 1.
         labels: the true classes, [n].
-        bins: of equal width over (0, 1]; a confidence on a bin's upper edge belongs to it.
+        bins: number of bins of equal width over (0, 1]; a bin includes its upper edge.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    # Rounding: a softmax in single precision may exceed an edge by its last bit.
+    # Rounded, because a softmax in single precision may exceed an edge by its last bit.
     number = np.clip(np.ceil(np.round(confidence * bins, 6)).astype(int) - 1, 0, bins - 1)
     # In a bin of n_b stickers, n_b * abs(accuracy - confidence) is the size of the summed differences.
     gaps = np.bincount(number, weights=right - confidence, minlength=bins)

@@ -1,4 +1,4 @@
-"""Running a predictor over stickers, batch by batch, and how fast that was."""
+"""Run a predictor over stickers, batch by batch, and measure its throughput."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mghft_export.stickers.image import open_sticker
 
 @dataclass(frozen=True)
 class Throughput:
-    """Wall time of a run; the first batch runs once before the clock starts."""
+    """Wall time of a run. The first batch runs once before the clock starts."""
 
     stickers: int
     decode_seconds: float
@@ -40,12 +40,12 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a predictor says about stickers.
+    """The predictions for some stickers.
 
     Attributes:
-        stickers: those that could be read.
+        stickers: the stickers that could be read.
         logits: [n, classes] float32.
-        skipped: why each of the others was left out.
+        skipped: why each of the other stickers was left out.
     """
 
     stickers: tuple[Sticker, ...]
@@ -66,7 +66,7 @@ class Predictions:
 
     @property
     def probabilities(self) -> FloatArray:
-        """[n, classes]."""
+        """The probabilities: [n, classes]."""
         return softmax(self.logits)
 
 
@@ -78,11 +78,11 @@ def predict_stickers(
     skip_bad: bool = False,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
-    """Logits of stickers, in their order.
+    """Predict stickers, in their order.
 
     Args:
-        batch: stickers that run together.
-        skip_bad: leave out stickers whose image cannot be decoded or that have no text.
+        batch: stickers per batch.
+        skip_bad: leave out stickers without a text or with an image that cannot be decoded.
         on_batch: called with the number of stickers done since the last call.
 
     Raises:
@@ -131,17 +131,17 @@ def require_text(sticker: Sticker) -> None:
     """Refuse a sticker without text.
 
     Raises:
-        StickerError: it has none.
+        StickerError: the sticker has no text.
     """
     if not sticker.text.strip():
         raise StickerError(f"{sticker.image} has no text, which MGHFT reads; add texts to the data set")
 
 
 def open_with_text(sticker: Sticker, background: str) -> Image.Image:
-    """The image of a sticker that can be used.
+    """Open the image of a sticker that has a text.
 
     Raises:
-        StickerError: it has no text, or its image cannot be decoded.
+        StickerError: the sticker has no text, or its image cannot be decoded.
     """
     require_text(sticker)
     return open_sticker(sticker.image, background=background)

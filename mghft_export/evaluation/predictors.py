@@ -1,4 +1,4 @@
-"""What is evaluated: a bundle or a checkpoint behind one function, images and texts -> logits."""
+"""A bundle or a checkpoint to evaluate, behind one function: images and texts -> logits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mghft_export.runtime.text_cache import TextCache
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model ready to be evaluated.
+    """A model that is ready to be evaluated.
 
     Attributes:
-        name: for people: its file and how it runs.
-        class_names: one per logit.
-        trained: False for random weights.
-        background: colour that transparent stickers are put on.
+        name: name for reports: its file and how it runs.
+        class_names: the classes, in the order of the logits.
+        trained: False if the weights are random.
+        background: colour behind transparent stickers.
         logits: B RGB images and their B texts -> [B, classes].
-        precision: of a bundle's graphs or engines; fp32 for a checkpoint.
+        precision: precision of a bundle's graphs or engines; fp32 for a checkpoint.
     """
 
     name: str
@@ -48,14 +48,14 @@ def open_predictor(
     """Open a bundle (a folder) or a checkpoint (a file).
 
     Args:
-        precision: one that the bundle has; a checkpoint runs in fp32.
-        provider: of ONNX Runtime; for a checkpoint the device of PyTorch, `cpu` or `cuda`.
-        engine: of a bundle: a folder of engines or its name; they have their own precision, and no provider.
-        tokenizer: for a checkpoint whose vocabulary is not BERT-base-uncased's; a bundle has its own.
-        text: what the user says of a checkpoint's text weights.
+        precision: a precision of the bundle; a checkpoint runs in fp32.
+        provider: what runs a bundle's graphs; for a checkpoint, the PyTorch device `cpu` or `cuda`.
+        engine: a folder of a bundle's engines, or its name. Engines have their own precision, and no provider.
+        tokenizer: tokenizer of a checkpoint, BERT-base-uncased's by default; a bundle has its own.
+        text: where a checkpoint's text weights are; by default the checkpoint says.
 
     Raises:
-        MGHFTError: there is neither, it cannot be read, or it cannot run like that.
+        MGHFTError: there is no bundle or checkpoint, it cannot be read, or it cannot run with these options.
     """
     if path.is_dir():
         return bundle_predictor(path, precision=precision, provider=provider, engine=engine)
@@ -80,25 +80,24 @@ def open_predictor(
 def bundle_predictor(
     root: Path, *, precision: str = "fp32", provider: str = "cpu", engine: str | None = None
 ) -> Predictor:
-    """A bundle through the same pipeline as `mghft-export predict`.
+    """Open a bundle in the same pipeline as `mghft-export predict`.
 
     Raises:
-        MGHFTError: not a bundle, without this precision, or the provider or engine is not usable on this machine.
+        MGHFTError: this is not a bundle, it lacks the precision, or the provider or engine cannot run on this machine.
     """
     bundle = load_bundle(root)
-    # Without a cache of texts: what is measured includes the text branch.
+    # There is no cache of texts, so that measurements include the text branch.
     pipeline = Pipeline(bundle, precision=precision, provider=provider, engine=engine, texts=TextCache(0))
+
+    runs_in = Path(engine).name if engine is not None else f"{precision}, {provider}"
+    return pipeline_predictor(pipeline, f"{root.resolve().name} ({runs_in})", trained=bundle.manifest.trained)
+
+
+def pipeline_predictor(pipeline: Pipeline, name: str, *, trained: bool) -> Predictor:
+    """A pipeline for evaluation."""
 
     def logits(images: Sequence[Image.Image], texts: Sequence[str]) -> FloatArray:
         return pipeline.logits(pipeline.preprocess(images), texts)
 
-    manifest = bundle.manifest
-    runs_in = Path(engine).name if engine is not None else f"{precision}, {provider}"
-    return Predictor(
-        f"{root.resolve().name} ({runs_in})",
-        manifest.class_names,
-        manifest.trained,
-        manifest.image.background,
-        logits,
-        pipeline.precision,
-    )
+    inputs = pipeline.inputs
+    return Predictor(name, inputs.class_names, trained, inputs.image.background, logits, pipeline.precision)

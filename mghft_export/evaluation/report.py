@@ -23,7 +23,7 @@ METRICS, CONFUSION, PREDICTIONS, FLIPS = "metrics.json", "confusion.png", "predi
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One model, what it predicted and how good that is."""
+    """One model, its predictions and their metrics."""
 
     predictor: Predictor
     predictions: Predictions
@@ -32,13 +32,13 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
-        topics: those that were chosen; empty for all.
+        topics: the chosen topics; empty for all.
         bad_rows: rows of the data set, in any split, that were left out.
-        other: the model that the first is compared with, if there is one.
-        comparison: of the two, if there are two.
+        other: the model that the first is compared with, if any.
+        comparison: comparison of the two models, if there are two.
     """
 
     root: Path
@@ -54,14 +54,14 @@ class Evaluation:
 
     @property
     def data(self) -> str:
-        """What the models were run on, for people."""
+        """Description of the data that the models were run on."""
         where = f"{self.root.resolve().name}, {self.split} split"
         topics = f", {', '.join(self.topics)}" if self.topics else ""
         count = len(self.model.predictions.stickers)
         return f"{where}{topics}: {count} sticker{'s' * (count != 1)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """The evaluation as plain values for JSON."""
         values: dict[str, Any] = {
             "data": {
                 "root": str(self.root),
@@ -91,10 +91,10 @@ class Evaluation:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of the report, before the work, so that a bad place is known at once.
+    """Make the folder of the report before the work starts, so that a bad place fails at once.
 
     Raises:
-        MGHFTError: it is a file, or cannot be written to.
+        MGHFTError: the folder is a file, or cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,13 +107,13 @@ def prepare_folder(folder: Path) -> None:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write the files of an evaluation; others in the folder stay. The metrics come last: where they are, all is.
+    """Write the files of an evaluation; other files stay. The metrics come last, so if they exist, all files do.
 
     Raises:
         MGHFTError: a file cannot be written, or matplotlib is not installed.
     """
     prepare_folder(folder)
-    for name in (METRICS, FLIPS):  # of an earlier evaluation
+    for name in (METRICS, FLIPS):  # files of an earlier evaluation
         (folder / name).unlink(missing_ok=True)
     written = [folder / PREDICTIONS, folder / CONFUSION, folder / METRICS]
     model = evaluation.model
@@ -141,7 +141,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def prediction_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """A row a sticker: what it is, and what each model says."""
+    """One row per sticker, with its label and what each model predicts."""
     names = evaluation.class_names
     rows: list[dict[str, Any]] = [
         {

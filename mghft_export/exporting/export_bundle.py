@@ -1,4 +1,4 @@
-"""A model becomes a bundle: fused, traced branch by branch, described, verified, renamed into place."""
+"""Exports a model as a bundle: fuses it, traces each branch, writes the manifest, verifies, renames into place."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from mghft_export.bundle import (
     Bundle,
     CheckpointEntry,
     GraphEntry,
-    ImageEntry,
     Manifest,
-    TextEntry,
     file_entry,
     load_bundle,
     write_manifest,
 )
+from mghft_export.bundle.model_inputs import fitting_tokenizer, image_entry, text_entry
 from mghft_export.bundle.text_features import save_features
 from mghft_export.bundle.verifications import ReleasedVerification
-from mghft_export.config import MGHFTConfig
 from mghft_export.errors import ExportError
 from mghft_export.exporting import trace
 from mghft_export.exporting.trace_process import traced_beside
@@ -31,13 +29,10 @@ from mghft_export.fused.branch_modules import fusion_branch, single_graph, text_
 from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.graph.entries import graph_entry
 from mghft_export.model.mghft import MGHFT
-from mghft_export.stickers.colour import hex_colour
-from mghft_export.stickers.preprocess import ImagePreprocessing
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
-from mghft_export.stickers.views import VIEWS
+from mghft_export.stickers.tokens import default_tokenizer_path
 
 NO_TEXT = "no_text.npz"
-"""Features of a sticker without text, in a bundle whose model has learned some."""
+"""The file with the features of a sticker without text, in the bundle of a model that has learned them."""
 
 PACKAGES = (
     "torch",
@@ -58,7 +53,7 @@ class Source:
 
     Attributes:
         name: the checkpoint's file, or how the weights were made.
-        sha256: of the checkpoint's file, if there is one.
+        sha256: the SHA-256 of the checkpoint's file, if there is one.
         trained: False for random weights: the manifest and every prediction say so.
     """
 
@@ -70,7 +65,7 @@ class Source:
 
 
 Verify = Callable[[MGHFT, Bundle, Callable[[str], None]], ReleasedVerification]
-"""Compares the model with the bundle that was made of it; the last argument is called with what starts."""
+"""Compares the model with the bundle exported from it; it calls the last argument with each step that starts."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,8 @@ class ExportOptions:
         opset: ONNX operator set.
         single_file: also write `mghft.onnx`, all branches as one graph.
         tokenizer: a tokenizer.json, vocab.txt or folder; BERT-base-uncased's by default.
-        background: colour that transparent stickers are put on.
-        verify: None to skip the verification.
+        background: the colour behind transparent stickers.
+        verify: the comparison with the model; None skips it.
     """
 
     opset: int = trace.DEFAULT_OPSET
@@ -98,18 +93,13 @@ def export_bundle(
     """Export a model as a bundle, replacing what is at `output`.
 
     Raises:
-        ExportError: a branch cannot be traced, breaks a promise, or the verification fails; nothing is written then.
+        ExportError: a branch cannot be traced, a graph breaks a promise, or the verification fails. Nothing is written.
         MGHFTError: the tokenizer cannot be read or does not fit, or the disk is full.
     """
     _refuse_to_replace_other_things(output)
     config = source.model.config
     with replacing_folder(output) as root:
-        tokenizer = load_tokenizer(options.tokenizer)
-        if tokenizer.get_vocab_size() > config.text_encoder["vocab_size"]:
-            raise ExportError(
-                f"the tokenizer has {tokenizer.get_vocab_size()} tokens, the text encoder's table "
-                f"{config.text_encoder['vocab_size']}; pass the tokenizer it was trained with (--tokenizer)"
-            )
+        tokenizer = fitting_tokenizer(options.tokenizer, config, ExportError)
         tokenizer.save(str(root / "tokenizer.json"), pretty=False)
         on_step("fusing")
         fused = fuse(source.model)
@@ -120,10 +110,8 @@ def export_bundle(
             checkpoint=CheckpointEntry(name=source.name, sha256=source.sha256),
             model=config.to_dict(),
             class_names=source.class_names,
-            image=_image_entry(config, options.background),
-            text=TextEntry(
-                views=config.views, pooling=config.pooling, max_length=config.text_length, view_names=VIEWS
-            ),
+            image=image_entry(config, options.background),
+            text=text_entry(config),
             tokenizer=file_entry(root, root / "tokenizer.json"),
             precisions={"fp32": graphs},
             versions=package_versions(),
@@ -145,7 +133,7 @@ def export_bundle(
 
 
 def _difference(verification: ReleasedVerification) -> str:
-    """The sentence for logits beyond the tolerance: whose they are."""
+    """The error for logits beyond the tolerance; it says when rounding in PyTorch alone explains the difference."""
     worst = max(item.max_abs for item in verification.differences if item.output == "logits")
     found = f"by {worst:.2g}, more than the tolerance of {verification.tolerance:g}"
     if verification.rounding is None or not verification.rounding > verification.tolerance:
@@ -159,7 +147,7 @@ def _difference(verification: ReleasedVerification) -> str:
 
 
 def _refuse_to_replace_other_things(output: Path) -> None:
-    """A bundle, an empty folder and nothing at all may be replaced; a folder with somebody's files may not."""
+    """Refuse a folder with other files; a bundle or an empty folder may be replaced, and a free path may be used."""
     if not output.is_dir() or not any(output.iterdir()):
         return
     try:
@@ -188,21 +176,8 @@ def _trace_branches(
     return {name: graph_entry(root, folder / f"{name}.onnx") for name in names}
 
 
-def _image_entry(config: MGHFTConfig, background: str) -> ImageEntry:
-    height, width = config.image_size
-    spec = ImagePreprocessing(height, width)
-    return ImageEntry(
-        height=height,
-        width=width,
-        crop_fraction=spec.crop_fraction,
-        mean=spec.mean,
-        std=spec.std,
-        background=hex_colour(background),
-    )
-
-
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that made a bundle, those that are installed."""
+    """Versions of the packages that make a bundle, for those that are installed."""
     versions = {}
     for name in PACKAGES:
         try:

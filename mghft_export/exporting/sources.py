@@ -25,7 +25,7 @@ def random_source(arch: str, seed: int, changes: Mapping[str, object]) -> Source
     """A model with random weights, marked as untrained.
 
     Raises:
-        MGHFTError: there is no such architecture.
+        MGHFTError: the architecture is unknown.
     """
     if arch not in PRESETS:
         raise MGHFTError(f"there is no architecture {arch!r}; choose one of {', '.join(PRESETS)}")
@@ -46,10 +46,10 @@ def checkpoint_source(
     changes: Mapping[str, object],
     text: TextChoice = CHECKPOINTS_WORD,
 ) -> tuple[Source, str]:
-    """The model of a checkpoint, and what is to be said of what its file holds.
+    """The model of a checkpoint, and a note on which of the file's weights were taken; empty for a plain state dict.
 
     Raises:
-        CheckpointError: it cannot be read, or is none of MGHFT.
+        CheckpointError: it cannot be read, or is not an MGHFT.
     """
     path = local_file(place)
     checkpoint = load_checkpoint(place, weights=weights, text=text, **changes)

@@ -1,4 +1,4 @@
-"""Tracing in a process of its own: torch's exporter is single-threaded, so two branches take the time of one."""
+"""Traces a branch in its own process: torch's exporter is single-threaded, so two branches take the time of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mghft_export.fused.branch_modules import Branch
 
 @contextmanager
 def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
-    """Write the branch to `path` while the body runs; done when the context ends.
+    """Write the branch to `path` while the body runs; the file is complete when the context ends.
 
     Raises:
         ExportError: as :func:`~mghft_export.exporting.trace.export_branch`.
@@ -48,7 +48,7 @@ def traced_beside(branch: Branch, path: Path, *, opset: int) -> Iterator[None]:
 
 
 def _hand_over(branch: Branch, file: Path) -> None:
-    """Write the branch for the child.
+    """Write the branch to a file for the child process.
 
     Raises:
         ExportError: the disk is full, or the file cannot be written for another reason.
@@ -63,7 +63,7 @@ def _hand_over(branch: Branch, file: Path) -> None:
             raise ExportError(
                 f"cannot write the {branch.name} branch to {file.parent}: {reason}; choose another place with -o"
             ) from error
-        # torch's writer says no more than that it could not write.
+        # torch's writer says only that it could not write, not why.
         if isinstance(error, RuntimeError) and not re.search(
             "PytorchStreamWriter|inline_container", str(error)
         ):
@@ -75,8 +75,8 @@ def _hand_over(branch: Branch, file: Path) -> None:
 
 
 def main(handed_over: Path, path: Path, opset: int) -> None:
-    """Run in the child."""
-    # A whole module, so not weights only: the parent wrote this file a moment ago.
+    """Run in the child process."""
+    # The file holds a whole module, so weights_only must be False. The parent wrote it a moment ago.
     branch: Branch = torch.load(handed_over, weights_only=False)
     try:
         export_branch(branch, path, opset=opset)

@@ -1,7 +1,7 @@
-"""Outputs are written beside their place and renamed, so that nothing half-written is ever found there.
+"""Outputs are written under a temporary name and then renamed, so that no reader ever finds a half-written output.
 
-What a killed process leaves is removed by the next one that writes the same output: its name tells the process, and
-the machine, as others may share the disk.
+If a process is killed, the next process that writes the same output removes what it left. The temporary name holds the
+process's id and the machine, since several machines may share the disk.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _prefix(path: Path) -> str:
-    """How the names of this process's unfinished outputs begin."""
+    """Prefix of the temporary names of this process's outputs."""
     return f".{path.name}.{_machine()}-{os.getpid()}-"
 
 
@@ -88,12 +88,12 @@ def _machine() -> str:
 
 
 def _remove_left_behind(path: Path) -> None:
-    """Remove what processes of this machine that are gone left of the same output.
+    """Remove what ended processes of this machine left of the same output.
 
-    One that was killed between its two renamings had moved the old folder away: that goes back to its place.
+    A process that was killed between its two renames had moved the old folder away. That folder is moved back.
     """
     unfinished = re.compile(rf"\.{re.escape(path.name)}\.{_machine()}-([0-9]+)-[^.]*(\.old)?")
-    with suppress(OSError):  # what cannot be cleared away is no reason not to write
+    with suppress(OSError):  # the output can be written even if leftovers stay
         for item in list(path.parent.iterdir()):
             match = unfinished.fullmatch(item.name)
             if match is None or _is_alive(int(match[1])):
@@ -107,7 +107,7 @@ def _remove_left_behind(path: Path) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether there is such a process; where that cannot be found out, it is taken to be."""
+    """Whether a process with this id exists; True if that cannot be found out."""
     if os.name != "posix":
         return True
     try:

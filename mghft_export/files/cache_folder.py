@@ -1,4 +1,4 @@
-"""Where this package keeps what it can make again."""
+"""The cache folders of this package. Everything in them can be made again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Literal
 from platformdirs import user_cache_path
 
 Kind = Literal["calibration", "onnxruntime-tensorrt", "rtx", "text", "timing", "verified"]
-"""What was seen on calibration stickers; engines of ONNX Runtime's TensorRT provider; kernels that TensorRT-RTX
-compiled; frozen text features; timing caches of TensorRT; hashes of files that were read, and of engines built here."""
+"""In this order: values seen on calibration stickers; engines of ONNX Runtime's TensorRT provider; kernels that
+TensorRT-RTX compiled; frozen text features; timing caches of TensorRT; hashes of files that were read, and of engines
+that were built here."""
 
 
 def cache_folder(kind: Kind) -> Path:
-    """A folder of the user's cache, as `~/.cache/mghft-export/text` on Linux; it may not exist yet.
+    """A folder of the user's cache, for example `~/.cache/mghft-export/text` on Linux. It may not exist yet.
 
     Raises:
         RuntimeError: the user has no home.

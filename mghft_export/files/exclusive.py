@@ -1,4 +1,4 @@
-"""One process at a time changes what others change, too: what it found is still so when it writes."""
+"""A lock on a folder that several processes change: nothing changes between a process's reading and its writing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Wait until no other process holds this folder, and hold it; let go at the end, or when the process ends.
+    """Wait until no other process holds this folder, and hold it until the block or the process ends.
 
-    It leaves nothing in the folder. Where the system cannot hold a folder (Windows, some network disks), it does not.
+    The lock leaves no file in the folder. If the system cannot lock a folder (Windows, some network disks), there is no
+    lock.
     """
     try:
         import fcntl

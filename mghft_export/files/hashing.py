@@ -1,4 +1,4 @@
-"""The hash by which files are known: in manifests, in references to text weights, in caches."""
+"""The hash that identifies files in manifests, in references to text weights and in caches."""
 
 from __future__ import annotations
 

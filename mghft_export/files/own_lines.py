@@ -1,7 +1,7 @@
 """Lines in a file of the user's cache that nobody else can have written.
 
-The file is used only where it and its folder, `$XDG_CACHE_HOME/mghft-export/verified`, belong to the user and nobody
-else can write them. `mghft-run` reads and writes the same files (`cpp/src/own_lines.hpp`).
+The file is used only if it and its folder (`$XDG_CACHE_HOME/mghft-export/verified`) belong to the user, and nobody else
+can write to them. `mghft-run` reads and writes the same files (`cpp/src/own_lines.hpp`).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from contextlib import contextmanager, suppress
 from mghft_export.files.cache_folder import cache_folder
 
 MOST_BYTES = 1 << 20
-"""Of a file; more cannot be ours."""
+"""A file of this size or larger is not read: this package did not write it."""
 
 _one_at_a_time = threading.Lock()
 
 
 def read_own_lines(name: str, first_line: str) -> list[str]:
-    """The lines of a file behind its first one; nothing where there is no such file, or it cannot be trusted."""
+    """The lines of a file after its first one; none if the file is missing or cannot be trusted."""
     with suppress(OSError, RuntimeError), _folder(make=False) as folder:
         return _read_lines(folder, name, first_line)
     return []
 
 
 def change_own_lines(name: str, first_line: str, change: Callable[[list[str]], Sequence[str]]) -> None:
-    """Write a file anew, with its lines changed.
+    """Write a file again with its lines changed.
 
     Raises:
         OSError: it cannot be written, or others can write its folder.
@@ -38,7 +38,7 @@ def change_own_lines(name: str, first_line: str, change: Callable[[list[str]], S
         lines = [first_line, *change(_read_lines(folder, name, first_line))]
         partial = f".{name}.{os.getpid()}"
         with suppress(FileNotFoundError):
-            os.unlink(partial, dir_fd=folder)  # of a process that was ended, whose number is taken again
+            os.unlink(partial, dir_fd=folder)  # left by an ended process that had the same id
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with os.fdopen(os.open(partial, flags, 0o600, dir_fd=folder), "w", encoding="ascii") as stream:
@@ -52,10 +52,10 @@ def change_own_lines(name: str, first_line: str, change: Callable[[list[str]], S
 
 @contextmanager
 def _folder(*, make: bool) -> Iterator[int]:
-    """The folder, opened, so that nobody can put another one in its place.
+    """Open the folder, so that nobody can put another folder in its place.
 
     Raises:
-        OSError: there is none, or others can write it.
+        OSError: there is no folder, or others can write to it.
         RuntimeError: the user has no home.
     """
     path = cache_folder("verified")
@@ -73,7 +73,7 @@ def _folder(*, make: bool) -> Iterator[int]:
 
 
 def _read_lines(folder: int, name: str, first_line: str) -> list[str]:
-    """What was remembered; nothing where it cannot be trusted."""
+    """The lines after the first one; none if the file cannot be trusted."""
     try:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:
@@ -87,7 +87,7 @@ def _read_lines(folder: int, name: str, first_line: str) -> list[str]:
 
 
 def _is_ours(opened: int, kind: int) -> bool:
-    """Nobody but the user can have written it."""
+    """Whether nobody but the user can have written it."""
     state = os.fstat(opened)
     mode = state.st_mode
     return (

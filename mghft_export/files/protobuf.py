@@ -1,4 +1,4 @@
-"""Protocol buffers field by field, without their schema (https://protobuf.dev/programming-guides/encoding/)."""
+"""Read protocol buffers field by field, without a schema (https://protobuf.dev/programming-guides/encoding/)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Field = tuple[int, int, int, int, int]
 
 
 def fields(model: memoryview, place: int, end: int) -> Iterator[Field]:
-    """The fields of a message that is at `place` to `end` of `model`.
+    """The fields of the message from `place` to `end` of `model`.
 
     Raises:
         ValueError: the message is malformed.
@@ -37,10 +37,10 @@ def fields(model: memoryview, place: int, end: int) -> Iterator[Field]:
 
 
 def read_varint(model: memoryview, place: int, end: int) -> tuple[int, int]:
-    """A number at `place`, and the place behind it.
+    """The number at `place`, and the place after it.
 
     Raises:
-        ValueError: it has no end.
+        ValueError: the number does not end.
     """
     value = 0
     for shift in range(0, 64, 7):

@@ -1,7 +1,7 @@
-"""Arrays of an `.npz` that somebody else may have written: looked at before they are read.
+"""Arrays of an `.npz` file that somebody else may have written. Their headers are checked before values are read.
 
-`np.savez` stores arrays as they are. An array that is compressed, or larger than its bytes in the file, is refused: a
-small file cannot fill the memory.
+`np.savez` stores arrays without compression. An array that is compressed, or that claims more bytes than the file has
+for it, is refused, so that a small file cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
-"""What reading such a file can end with where it is damaged."""
+"""The exceptions that reading a damaged file can raise."""
 
 
 class StoredArrays:
@@ -37,7 +37,7 @@ class StoredArrays:
         self._archive.close()
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and type of an array; none of its values is read."""
+        """Shape and type of an array, without reading its values."""
         info = self._archive.getinfo(f"{name}.npy")
         if info.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{name} is compressed")
@@ -53,7 +53,7 @@ class StoredArrays:
         return shape, dtype
 
     def read(self, name: str) -> npt.NDArray[Any]:
-        """An array whose header is sound."""
+        """Read an array, after a check of its header."""
         self.header(name)
         with self._archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)

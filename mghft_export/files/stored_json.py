@@ -1,4 +1,4 @@
-"""JSON files that this package writes and reads again: their common base, and the one way to read them."""
+"""The common base of the JSON files that this package writes, and the one function that reads them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mghft_export.errors import MGHFTError
 
 
 class Stored(BaseModel):
-    """Part of such a file: it does not change once it is read, and has no fields that this program does not know."""
+    """Part of a JSON file that this package writes. It is immutable, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Versioned(BaseModel):
-    schema_version: int = 1
+    schema_version: int
 
 
 Schema = TypeVar("Schema", bound=Stored)
@@ -29,10 +29,10 @@ def parse_stored(
     """The values of a file, checked against its schema.
 
     Args:
-        schema: its `schema_version` is the only one that is read.
-        path: of the file, for the message.
+        schema: the file's schema; files with another `schema_version` are refused.
+        path: the file's path, for the message.
         advice: the end of the message, which says what to do: "export the bundle again".
-        error: what is raised.
+        error: the class of the error that is raised.
 
     Raises:
         MGHFTError: the content is not JSON, is of another version, or does not fit the schema.

@@ -1,8 +1,8 @@
-"""Hashes of files that were read before, so that a bundle's graphs are hashed once and not at every start.
+"""Remembered hashes of files, so that a bundle's graphs are hashed once and not at every start.
 
-A file is known again by its path, device, inode, size, and the times of its last change, of content and of inode, to
-the nanosecond: a file that is written to, replaced or touched is hashed again. What changed less than two seconds
-before it was hashed is not remembered, since a second change could bear the same time. Hashes are kept in
+A file is recognised by its path, device, inode and size, and by the times at which its content and its inode last
+changed, in nanoseconds. A file that was written to, replaced or touched is hashed again. A hash is not remembered if
+the file changed less than two seconds before, since a second change could get the same time. Hashes are kept in
 `files.txt` (:mod:`mghft_export.files.own_lines`). `mghft-run` reads and writes the same file
 (`cpp/src/verified_files.hpp`). With `MGHFT_ALWAYS_HASH=1` in the environment every file is hashed.
 """
@@ -24,7 +24,7 @@ FIRST_LINE = "mghft-export verified files 1"
 MOST_LINES = 256
 HASH_LENGTH = 64
 SETTLED = 2_000_000_000
-"""Nanoseconds."""
+"""Nanoseconds after a file's last change from which its hash is remembered."""
 
 current_time = time.time_ns
 
@@ -39,7 +39,7 @@ def verified_sha256(path: Path) -> str:
     if known is not None:
         return known
     digest = sha256(path)
-    # Nobody may have written to the file while it was hashed.
+    # The hash is not remembered if somebody wrote to the file while it was hashed.
     if (
         current_time() - max(state.st_mtime_ns, state.st_ctime_ns) >= SETTLED
         and _key(path, path.stat()) == key
@@ -50,7 +50,7 @@ def verified_sha256(path: Path) -> str:
 
 
 def state_of(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written to or another one takes its place; None where there is none."""
+    """Numbers that change when a file is written to or replaced; None if there is no file."""
     try:
         return _numbers(path.stat())
     except OSError:
@@ -62,7 +62,7 @@ def _numbers(state: os.stat_result) -> tuple[int, ...]:
 
 
 def _key(path: Path, state: os.stat_result) -> str:
-    """A line of the file is this and the file's hash."""
+    """The start of a file's line in `files.txt`. The file's hash follows it."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
     return f"{name} {' '.join(map(str, _numbers(state)))} "
 

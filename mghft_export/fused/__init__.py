@@ -1,1 +1,1 @@
-"""The same function as :mod:`mghft_export.model` at inference, exact and cheap: three branches."""
+"""MGHFT for inference as three branches: they compute exactly what :mod:`mghft_export.model` does, at less cost."""

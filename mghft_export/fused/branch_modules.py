@@ -15,7 +15,7 @@ from mghft_export.fused.mghft import FusedMGHFT
 from mghft_export.fused.text import FusedText, PlainEncoder
 
 FUSION_ATTENTIONS = 3
-"""Class tokens over the text; the one query over the text; what it read over the tokens."""
+"""Attention products of the fusion branch: class tokens to text, the single query to text, its result to tokens."""
 
 BATCH = "batch"
 LENGTH = "length"
@@ -32,7 +32,7 @@ class Branch:
         outputs: output names, in order.
         dynamic: names of the dynamic dimensions of each input, by dimension.
         attentions: fusable attention products that the graph must have.
-        longest: most tokens of a text, where the branch reads texts.
+        longest: the most tokens that a text may have, where the branch reads texts.
     """
 
     name: str
@@ -101,7 +101,7 @@ def single_graph(model: FusedMGHFT) -> Branch:
 
 
 def _traceable(text: FusedText) -> FusedText:
-    """An encoder that runs as transformers has it, with its attention spelled out as TensorRT recognises it."""
+    """The text branch; a plain transformers encoder gets the spelled-out attention that TensorRT recognises."""
     if isinstance(text.encoder, PlainEncoder):
         text = copy.deepcopy(text)
         cast(PreTrainedModel, cast(PlainEncoder, text.encoder).encoder).set_attn_implementation("eager")

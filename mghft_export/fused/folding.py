@@ -1,7 +1,7 @@
-"""Exact algebra on frozen layers: scales, norms and neighbouring linear layers folded into one another.
+"""Exact algebra on frozen layers: folds scales, norms and neighbouring linear layers into one another.
 
-Every function returns a new :class:`torch.nn.Linear`, whose weight and bias are buffers: gradients reach what it was
-folded from. The products are made in float64 so that folding adds no rounding of its own.
+Every function returns a new :class:`torch.nn.Linear` that has its weight and bias as buffers, so gradients reach the
+layers that it was folded from. Products are computed in float64, so folding itself adds no rounding.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def linear_from(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
-    """A linear layer with this weight [out, in] and bias [out], in the type and place of `like`."""
+    """A linear layer with this weight [out, in] and bias [out], with the dtype and device of `like`."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     del layer.weight, layer.bias
     layer.register_buffer("weight", weight.to(like))
@@ -20,7 +20,7 @@ def linear_from(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
 
 
 def without_bias(layer: nn.Linear) -> nn.Linear:
-    """W x"""
+    """The layer without its bias: W x."""
     bare = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
     del bare.weight
     bare.register_buffer("weight", layer.weight.clone())
@@ -33,13 +33,13 @@ def scaled(layer: nn.Linear, scale: float) -> nn.Linear:
 
 
 def stacked(*layers: nn.Linear) -> nn.Linear:
-    """Layers that read the same input as one: [W_1; W_2; ...]."""
+    """One layer for several that read the same input: [W_1; W_2; ...]."""
     weight = torch.cat([layer.weight for layer in layers])
     return linear_from(weight, torch.cat([layer.bias for layer in layers]), weight)
 
 
 def after_norm(norm: nn.LayerNorm, layer: nn.Linear) -> nn.Linear:
-    """W (gamma * n + beta) + b as a layer of the bare normalised n: W diag(gamma) n + (W beta + b)."""
+    """W (gamma * n + beta) + b as a layer of n, which is x normalised only: W diag(gamma) n + (W beta + b)."""
     weight = layer.weight.double()
     bias = weight @ norm.bias.double() + layer.bias.double()
     return linear_from(weight * norm.weight.double(), bias, layer.weight)
@@ -53,7 +53,7 @@ def composed(outer: nn.Linear, inner: nn.Linear) -> nn.Linear:
 
 
 def patch_linear(convolution: nn.Conv2d) -> nn.Linear:
-    """A convolution whose kernel is its stride, as a linear layer of flattened patches (row, column, channel)."""
+    """A convolution with kernel = stride, as a linear layer of flattened patches (row, column, channel)."""
     weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)  # [out, kh * kw * in]
     assert convolution.bias is not None
     return linear_from(weight, convolution.bias, weight)

@@ -1,7 +1,7 @@
-"""The fusion head at inference: what left the stages, and the text features -> logits.
+"""The fusion head at inference: the tokens that leave the stages, and the text features -> logits.
 
-Only token 0 of the fusion block is classified, so there is one query; with one query v per head, the keys of the 996
-tokens are never made: softmax(v (Wk X^T)) = softmax((Wk^T v) X^T), and likewise p (Wv X)^T = Wv (p X)^T. Derivations in
+Only token 0 of the fusion block is classified, so there is one query v per head. The keys and values of the 996 tokens
+need not be computed: softmax(v (Wk X^T)) = softmax((Wk^T v) X^T), and likewise p (Wv X)^T = Wv (p X)^T. Derivations in
 docs/fusion.md.
 """
 
@@ -20,7 +20,7 @@ from mghft_export.model.mghft import MGHFT
 
 
 class FusedInjection(nn.Module):
-    """One stage: its text added to its tokens, both brought to the shared channels."""
+    """One stage: adds its text to its tokens and projects both to the shared channels."""
 
     def __init__(self, pyramid: nn.Module, stage: int) -> None:
         super().__init__()
@@ -55,12 +55,13 @@ class SingleQueryFusion(nn.Module):
         dim = attention.query.in_features
         self.eps = norm.eps
         self.dim = dim
-        # The norm's scale and shift are folded into what reads it; the key's bias shifts all scores alike and is gone.
+        # The norm's scale and shift are folded into the layers that read it. The key's bias is dropped, because it
+        # shifts all scores alike.
         self.query = folding.after_norm(norm, folding.scaled(attention.query, attention.scale))
         self.value = folding.after_norm(norm, attention.value)
         key = folding.after_norm(norm, folding.scaled(attention.key, attention.scale))
         self.register_buffer("key", key.weight.unflatten(0, (self.heads, -1)).clone())  # [heads, d, D]
-        # Text keys and values are not normalised; the text's own projection is composed into theirs.
+        # The text is not normalised; its own projection is folded into its key and value layers.
         self.text_key = folding.composed(attention.key, text_projection)
         self.text_value = folding.composed(attention.value, text_projection)
         self.output = attention.out
@@ -86,7 +87,7 @@ class SingleQueryFusion(nn.Module):
 
 
 class GatheredTokens(NamedTuple):
-    """What the fusion block reads: tokens [B, N, C] and text tokens [B, T, C]; and the stages' class tokens [B, C]."""
+    """Inputs of the fusion block: tokens [B, N, C] and text tokens [B, T, C]; also the stages' class tokens [B, C]."""
 
     tokens: Tensor
     text_tokens: Tensor
@@ -104,8 +105,8 @@ class FusedFusion(nn.Module):
         self.selecting = config.selecting_stages
         self.injections = nn.ModuleList(FusedInjection(model.vision_model, stage) for stage in self.selecting)
         self.norm = model.vision_model.norm
-        # The released model reverses the local tokens. With one query their order matters to nothing but the position
-        # embeddings, so these are reversed instead, once; the projection's bias goes with them.
+        # The released model reverses the local tokens. With one query, their order matters only for the position
+        # embeddings, so the embeddings are reversed here once instead. The projection's bias is added to them.
         positions: Tensor = model.pos_embed
         classes = len(self.selecting)
         positions = torch.cat([positions[:, :classes], positions[:, classes:].flip(1)], dim=1)
@@ -123,7 +124,7 @@ class FusedFusion(nn.Module):
         return self.head(self.block(tokens, gathered.text_tokens))
 
     def gather(self, *inputs: Tensor) -> GatheredTokens:
-        """Inject the text into the stages' tokens and bring all to the shared channels; reads what `forward` reads."""
+        """Inject the text into the stages' tokens and project all to the shared channels; inputs as in `forward`."""
         *stages, text_features = inputs
         parts: list[Tensor] = []
         class_tokens: list[Tensor] = []
@@ -138,6 +139,6 @@ class FusedFusion(nn.Module):
             )  # stage 4 reuses the text before (released)
         class_rows = soft_attend(torch.stack(class_tokens[::-1], dim=1), text_features)
         tokens = self.norm(torch.cat([class_rows, *parts], dim=1))  # [B, N, C]
-        # The order of the text tokens matters to nothing: softmax and sum over them are symmetric.
+        # The order of the text tokens does not matter: softmax and sum over them are symmetric.
         text_tokens = torch.cat([text_features, torch.stack(texts, dim=1)], dim=1)
         return GatheredTokens(tokens, text_tokens, class_tokens)

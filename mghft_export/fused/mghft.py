@@ -30,7 +30,7 @@ class FusedMGHFT(nn.Module):
 
     @property
     def distinct_views(self) -> int:
-        """Texts to encode for a sticker: 1 or 4."""
+        """Number of texts to encode for one sticker: 1 or 4."""
         return distinct_texts(self.config.views)
 
     def forward(self, image: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -42,9 +42,9 @@ class FusedMGHFT(nn.Module):
 
 @torch.no_grad()
 def fuse(model: MGHFT) -> FusedMGHFT:
-    """The exact inference form of a model; the model itself is left as it is.
+    """The exact inference form of a model; the model itself does not change.
 
-    Losses, dropout, drop path, the pooler and the parameters that nothing reads are gone.
+    The result has no losses, dropout, drop path, pooler or unused parameters.
 
     Raises:
         ValueError: the model was built without its text encoder.

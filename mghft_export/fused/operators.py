@@ -1,4 +1,4 @@
-"""The few operators whose best form differs between PyTorch and an ONNX graph.
+"""The few operators that need another form in an ONNX graph than in PyTorch to be fast.
 
 In PyTorch they call the fused kernels; while an ONNX file is traced they spell out the pattern that ONNX Runtime and
 TensorRT recognise and fuse.
@@ -16,8 +16,8 @@ from torch import Tensor
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """softmax(q k^T + bias) v: [B, heads, N, d], [B, heads, M, d] twice -> [B, heads, N, d].
 
-    The query carries the attention scale already. In ONNX: MatMul, (Add), Softmax, MatMul, the softmax read by the
-    value product alone: what TensorRT turns into one kernel.
+    The query carries the attention scale already. In ONNX: MatMul, (Add), Softmax, MatMul, where only the value product
+    reads the softmax; TensorRT turns this into one kernel.
     """
     if torch.onnx.is_in_onnx_export():
         scores = query @ key.transpose(-2, -1)

@@ -1,8 +1,8 @@
 """The text branch at inference: token ids -> text features, each distinct text once.
 
 For BERT the layers are rewritten: q, k and v in one product with the attention scale folded in, the pooler dropped, and
-the mean over positions taken before the mean over layers, so that no stack of hidden states is kept. Other encoders of
-transformers run as they are.
+the mean over positions taken before the mean over layers, so that no stack of hidden states is stored. Other encoders
+of transformers run unchanged.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class FusedText(nn.Module):
     def __init__(self, encoder: nn.Module, projection: nn.Linear, config: MGHFTConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
-        # Only BERT with the exact GELU is what the rewritten layers compute.
+        # The rewritten layers compute BERT with the exact GELU and nothing else.
         exact = (
             type(encoder) is BertModel
             and not encoder.config.is_decoder

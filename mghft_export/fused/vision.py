@@ -2,7 +2,7 @@
 
 Exact rewrites of :mod:`mghft_export.model.pyramid` (derivations in docs/fusion.md): position embeddings resized once,
 the attention scale folded into the query, convolutions with kernel = stride as linear layers of patches, q, k and v of
-stage 4 in one product, row-only re-attention, and the last block only for the tokens that leave.
+stage 4 in one product, row-only re-attention, and the last block computed only for the tokens that leave.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mghft_export.model.pyramid import Attention, Block, PatchEmbed, Pyramid
 
 
 class Leaving(NamedTuple):
-    """What leaves a stage: selected tokens [B, K, C], class token [B, C], score indices [B, heads, k] int64."""
+    """The outputs of a stage: selected tokens [B, K, C], class token [B, C], score indices [B, heads, k] int64."""
 
     tokens: Tensor
     class_token: Tensor
@@ -35,7 +35,7 @@ def patches(x: Tensor, grid: tuple[int, int], side: int) -> Tensor:
 
 
 class FusedAttention(nn.Module):
-    """Attention with spatial reduction; also hands out the scaled query and the key for the re-attention."""
+    """Attention with spatial reduction; it also returns the scaled query and the key for the re-attention."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class FusedPatchEmbed(nn.Module):
         self.first = stage == 0
         self.grid = pyramid.config.grid(stage)
         if self.first:
-            # An image has its channels first: the one place where a convolution is the shorter way.
+            # An image has its channels first, so here alone a convolution is shorter than a linear layer of patches.
             self.convolution = embed.proj
         else:
             self.projection = folding.patch_linear(embed.proj)
@@ -185,9 +185,9 @@ class FusedStage(nn.Module):
 
 
 class FusedLastStage(nn.Module):
-    """Stage 4, whose last block runs only for the tokens that leave.
+    """Stage 4; its last block runs only for the tokens that leave.
 
-    The selection reads the last block's keys and the class token's query, none of its outputs. So the tokens are
+    The selection reads the last block's keys and the class token's query, but not its outputs. So the tokens are
     selected first, and the block's queries, output projection and MLP see 65 tokens of 197 (paper's size).
     """
 
@@ -213,7 +213,7 @@ class FusedLastStage(nn.Module):
 
 
 class LeavingBlock(nn.Module):
-    """A block without spatial reduction, for some of its tokens: keys and values of all, queries of those."""
+    """A block without spatial reduction that computes only some tokens: keys and values of all, queries of those."""
 
     def __init__(self, block: Block) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From what a model answers to views: JSON, JSON with faults, or headings; whatever can be understood is taken."""
+"""Parses a model's answer into views: JSON, faulty JSON, or headings; it takes all that it can understand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS = {view: view.replace(" ", "_") for view in VIEWS}
 """View -> its key in JSON."""
 
 LONGEST_ANSWER = 20_000
-"""Characters that are read; what a model writes beyond them is a loop."""
+"""Most characters that are read; a model that writes more is repeating itself."""
 
 _NAMES = {
     "intention": ("intent",),
@@ -23,7 +23,7 @@ _NAMES = {
     "main role": ("mainrole", "maincharacter", "role", "character"),
     "gesture": ("gesture", "posture"),
 }
-"""View -> how names of it begin, in small letters."""
+"""View -> how its names begin, in lower case."""
 
 _THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 
@@ -36,7 +36,7 @@ _HEADING = re.compile(
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 _QUOTED = re.compile(r"""\"[^\"]*\"|'[^']*'|“[^“”]*”""")
-"""One pair of marks around all; others are the sticker's lettering."""
+"""One pair of quotation marks around everything; others belong to the sticker's lettering."""
 
 _PREAMBLE = re.compile(
     r"^(?:the\s+)?(?:sticker['’]s\s+)?(?:intention|style|main\s+role|gesture)\s*(?:is\b|:)\s*", re.IGNORECASE
@@ -44,7 +44,7 @@ _PREAMBLE = re.compile(
 
 
 def json_schema(views: Sequence[str]) -> dict[str, Any]:
-    """JSON schema of an answer with these views, as OpenAI's strict mode wants it: all required, no others."""
+    """JSON schema of an answer with these views, as OpenAI's strict mode needs it: all required, no others."""
     keys = [KEYS[view] for view in views]
     return {
         "type": "object",
@@ -55,10 +55,11 @@ def json_schema(views: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_answer(text: str, views: Sequence[str]) -> dict[str, str]:
-    """The views of an answer, in one line each; those that were not asked for or not answered are not in it.
+    """The views of an answer, in one line each, without those that were not asked for or not answered.
 
-    Read are JSON objects, alone or with text around them, with the usual faults (code fences, trailing commas, single
-    quotes, a missing end), the `#The sticker's ...` form and headings. Plain words are no view: they may be a refusal.
+    It reads JSON objects, alone or with text around them, with the usual faults (code fences, trailing commas, single
+    quotes, a missing end), the `#The sticker's ...` form and headings. Plain words are not taken as a view, because
+    they may be a refusal.
     """
     text = _THOUGHTS.sub("", text).strip()[:LONGEST_ANSWER]
     found = _from_json(text) or _from_markers(text) or _from_headings(text)
@@ -84,7 +85,7 @@ def _from_json(text: str) -> dict[str, str]:
         view = _named_view(name)
         if view is not None and (words := _words(value)):
             found[view] = (
-                words  # of several objects the last counts: drafts and echoes of the request come before
+                words  # the last of several objects counts: drafts and echoes of the request come before
             )
     return found
 
@@ -140,12 +141,14 @@ def _from_headings(text: str) -> dict[str, str]:
         body = text[heading.end() : end].strip()
         view = _named_view(heading[1])
         if view is not None and body:
-            found[view] = body.split("\n\n")[0]  # what follows an empty line is a closing remark
+            found[view] = body.split("\n\n")[0]  # the text after an empty line is a closing remark
     return found
 
 
 def _clean(words: str) -> str:
-    whole = words.encode("utf-8", "ignore").decode()  # JSON can spell half an emoji, which no file can hold
+    whole = words.encode(
+        "utf-8", "ignore"
+    ).decode()  # JSON can encode half of an emoji, which no file can store
     plain = " ".join(re.sub(r"[*`]+", "", whole).split()).strip(" ,")
     if _QUOTED.fullmatch(plain):
         plain = plain[1:-1].strip(" ,")

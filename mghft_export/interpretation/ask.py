@@ -1,4 +1,4 @@
-"""Describe stickers: ask for all four views at once, then again for those that are missing or break a rule."""
+"""Describes stickers: asks for all four views at once, then again for those that are missing or break a rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mghft_export.interpretation.rules import Rules
 from mghft_export.stickers.views import VIEWS
 
 ATTEMPTS = 4
-"""Requests that one sticker may cost, the first included."""
+"""Most requests for one sticker, including the first."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Manner:
     prompt: str = PROMPT_VERSION
 
     def source(self, backend: Backend) -> Source:
-        """What texts of this manner and model come from."""
+        """The source of the texts that this model writes in this manner."""
         return Source(backend.model, self.prompt, self.language)
 
 
@@ -43,21 +43,21 @@ class Work:
     image: Path
     sha256: str
     views: Mapping[str, str] = field(default_factory=dict)
-    """Those that an earlier run got."""
+    """The views that an earlier run got."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image."""
+    """The result for one image."""
 
     record: Record
     answered: bool
-    """Whether the model said anything; what an image's file spoils counts as said."""
+    """Whether the model answered; also true if the image file cannot be read, which is not the model's fault."""
 
 
 @dataclass
 class _Sticker:
-    """An image on its way."""
+    """An image that is being described."""
 
     work: Work
     frames: Frames
@@ -75,7 +75,7 @@ class _Sticker:
 
 
 async def describe(works: Sequence[Work], backend: Backend, manner: Manner) -> list[Outcome]:
-    """Describe up to ``backend.batch`` stickers; what cannot be described comes back with its failure.
+    """Describe up to ``backend.batch`` stickers; one that cannot be described comes back with its failure.
 
     Raises:
         InterpreterError: the backend can answer nothing at all.

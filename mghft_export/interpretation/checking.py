@@ -1,4 +1,4 @@
-"""Are texts what MGHFT can learn from? Missing views, lengths, named classes, views that say the same."""
+"""Checks whether MGHFT can learn from texts: missing views, lengths, named classes, views that say the same."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ViewReport:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to look at."""
+    """One fault to look at."""
 
     image: Path
     view: str
@@ -46,18 +46,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class TextReport:
-    """What a check found."""
+    """The result of a check."""
 
     stickers: int
     complete: int
-    """Texts whose four views all fulfil the rules."""
+    """Texts in which all four views fulfil the rules."""
     views: dict[str, ViewReport]
     leaked_words: dict[str, int]
-    """Word that names a class -> views that use it."""
+    """Word that names a class -> number of views that use it."""
     near_duplicates: dict[str, int]
-    """"style / gesture" -> stickers whose two views say the same."""
+    """"style / gesture" -> number of stickers in which both views say the same."""
     repeated_texts: int
-    """Texts that another sticker has, too."""
+    """Stickers that share their text with another sticker."""
     examples: tuple[Finding, ...]
     """The first :data:`MOST_EXAMPLES` of missing, short, long and leaking views."""
 

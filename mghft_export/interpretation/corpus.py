@@ -1,4 +1,4 @@
-"""Which stickers are described: files and folders of images, or a data set with its labels; a shard of them."""
+"""The stickers to describe: files and folders of images, or a data set with its labels; or a shard of them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Item:
     image: Path
     split: str = ""
     label: str | None = None
-    """The name of its class, where it is known."""
+    """The name of its class, if it is known."""
     topic: str = ""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Stickers, and what their image files hold."""
+    """Stickers and the hashes of their image files."""
 
     items: tuple[Item, ...]
     hashes: Mapping[Path, str]
     """SHA-256 of each image file that can be read."""
     unreadable: Mapping[Path, str]
-    """The others, and why."""
+    """The other image files, and why each cannot be read."""
     dataset: StickerSet | None = None
 
     @property
     def distinct(self) -> dict[str, Path]:
-        """The first file of each different image, in order."""
+        """The first file of each distinct image, by its hash, in order."""
         first: dict[str, Path] = {}
         for item in self.items:
             if item.image in self.hashes:
@@ -48,7 +48,7 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Shard:
-    """The i-th of n parts of a corpus, by image: identical images are in one part, whatever the machine."""
+    """Part i of n of a corpus; the image's hash decides it, so identical images share a part on every machine."""
 
     number: int
     """From 1."""
@@ -63,7 +63,7 @@ def parse_shard(words: str) -> Shard:
     """Read "2/8".
 
     Raises:
-        InterpreterError: it is no such pair.
+        InterpreterError: it is not i/n with i from 1 to n.
     """
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", words)
     number, count = map(int, match.groups()) if match else (0, 0)
@@ -76,7 +76,7 @@ def find_images(paths: Iterable[Path]) -> list[Item]:
     """Files as they are given, and all images below folders, sorted; each once.
 
     Raises:
-        InterpreterError: there is none.
+        InterpreterError: there are no images.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -119,7 +119,7 @@ def read_corpus(
                 unreadable[item.image] = (
                     f"the path {printable(item.image)} is not UTF-8; rename the file or folder"
                 )
-            elif item.image.is_file():  # reading a pipe, for one, would wait for ever
+            elif item.image.is_file():  # reading a pipe, for example, would wait for ever
                 hashes[item.image] = sha256(item.image)
             else:
                 unreadable[item.image] = f"there is no file {item.image}; check the path"
@@ -134,12 +134,12 @@ def read_corpus(
 
 
 def printable(path: Path) -> str:
-    """A path as it can be shown; what is not UTF-8 in it is replaced."""
+    """A path as text for messages; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _is_utf8(path: Path) -> bool:
-    """Whether texts and journals can name a file, as it is given and in full."""
+    """Whether a file's full path is UTF-8, so that texts and journals can name it."""
     try:
         os.path.abspath(path).encode()  # noqa: PTH100 (resolve would follow links)
     except UnicodeEncodeError:
@@ -150,5 +150,5 @@ def _is_utf8(path: Path) -> bool:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # such as a name that is too long; it is said when the file is read
+    except OSError:  # for example, the name is too long; reading the file reports it
         return False

@@ -1,4 +1,4 @@
-"""What a run used and costs: tokens as the endpoint counts them, times its prices."""
+"""The usage and cost of a run: tokens as the endpoint counts them, times its prices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mghft_export.interpretation.record import Record
 
 @dataclass(frozen=True)
 class Prices:
-    """Of a million tokens, in any currency."""
+    """Prices of a million tokens, in any currency."""
 
     tokens_in: float = 0.0
     tokens_out: float = 0.0
@@ -24,11 +24,11 @@ class Usage:
     tokens_out: int = 0
 
     def add(self, record: Record) -> None:
-        """Count one more."""
+        """Add one record."""
         self.requests += record.requests
         self.tokens_in += record.tokens_in
         self.tokens_out += record.tokens_out
 
     def cost(self, prices: Prices) -> float:
-        """In the currency of the prices."""
+        """The cost in the currency of the prices."""
         return (self.tokens_in * prices.tokens_in + self.tokens_out * prices.tokens_out) / 1e6

@@ -1,4 +1,4 @@
-"""An image as it travels in a request: PNG, or JPEG where PNG is large."""
+"""Encodes an image for a request: as PNG, or as JPEG if the PNG is large."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 from PIL import Image
 
 LARGEST_PNG = 1 << 20
-"""Bytes; flat drawings stay far below, photographs become JPEG."""
+"""Most bytes of a PNG; flat drawings are far smaller, photographs become JPEG."""
 
 JPEG_QUALITY = 90
 

@@ -20,17 +20,17 @@ from mghft_export.interpretation.protocol import Answer, Request, Unanswered
 from mghft_export.optional_packages import optional_module
 
 RETRIES = 6
-"""Of one request; with the waits below, a server may be away for half a minute."""
+"""Retries of one request; with the waits below, a server may be away for half a minute."""
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
-"""Seconds; waits double in between."""
+"""Seconds before the first retry, and at most before a later one; waits double in between."""
 LONGEST_RETRY_AFTER = 300.0
-"""Seconds that a server may ask to wait; longer is a limit of the day, and the run ends."""
+"""Most seconds that a server may ask to wait; a longer wait means a daily limit, and the run ends."""
 WORDS_OF_SERVER = 200
 """Characters of a server's own message that are shown."""
 
 MOST_TOKENS = 2**31
-"""Of one request; what a server counts beyond is not believed."""
+"""Most tokens of one request; a higher count from a server is not believed."""
 
 _REFUSED_FORM = (400, 422)
 _TRANSIENT = (408, 409, 425, 429)
@@ -41,9 +41,9 @@ class Form:
     """Which of the protocol's newer fields a request uses."""
 
     schema: bool
-    """Whether the answer's form is prescribed by a JSON schema."""
+    """Whether a JSON schema prescribes the answer's form."""
     limit: str
-    """How the most tokens of an answer are called."""
+    """The name of the field that limits an answer's tokens."""
 
 
 FORMS = (
@@ -58,20 +58,21 @@ FORMS = (
 class Endpoint:
     """Chat completions with images.
 
-    Retries are made here and not by the client, so that workers wait together where the server asks for it.
+    This class retries, not the client, so that all workers wait when the server asks for it.
 
     Args:
         address: the base URL, which usually ends in `/v1`.
         key: sent as the bearer token; it appears in no message.
-        key_variable: where the key came from, for messages.
-        concurrency: requests under way.
-        retries: of one request that met 408, 409, 425, 429, 5xx, a broken connection or an answer that is none.
+        key_variable: the environment variable that the key came from, for messages.
+        concurrency: requests at the same time.
+        retries: most retries of one request after 408, 409, 425, 429, 5xx, a broken connection or an invalid answer.
         timeout: seconds until a request counts as lost, from its start to the answer's last byte.
-        max_tokens: of an answer.
+        max_tokens: most tokens of an answer.
         first_wait: seconds before the first retry.
 
     Raises:
-        InterpreterError: openai is not installed, the address is none, or the environment's proxies cannot be used.
+        InterpreterError: openai is not installed, the address is not valid, or the environment's proxies cannot be
+            used.
     """
 
     batch = 1
@@ -98,10 +99,10 @@ class Endpoint:
         self._resume_at = 0.0
 
     async def open(self) -> None:
-        """Take the endpoint's only model where none was named.
+        """Use the endpoint's only model if the user named none.
 
         Raises:
-            InterpreterError: it has several, or does not say.
+            InterpreterError: it has several models or none, does not list them, or cannot be reached.
         """
         if self.model:
             return
@@ -174,14 +175,14 @@ class Endpoint:
                 self._openai.APIError,
                 ValueError,
                 RecursionError,
-            ):  # the latter two: the body is no sound JSON
+            ):  # the last two: the body is not valid JSON
                 problem = "an answer that is no chat completion"
             if attempt < self._retries:
                 await self._back_off(attempt, asked_to_wait)
         return Unanswered(f"{problem}, {self._retries + 1} times")
 
     async def _in_a_known_form(self, messages: list[Any], views: tuple[str, ...]) -> Answer:
-        """Ask in the form that the endpoint has accepted before; the first time, in each until one is accepted."""
+        """Ask in the form that the endpoint has accepted before; the first time, try each form until it accepts one."""
         if self._form is not None:
             return await self._complete(messages, self._form, views)
         refused: Exception | None = None
@@ -203,7 +204,7 @@ class Endpoint:
         if form.schema:
             schema = {"name": "sticker", "strict": True, "schema": json_schema(views)}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
-        # The client's own timeout is one of each read, and a server may send a byte now and then for ever.
+        # The client's own timeout counts for each read, so a server that sends single bytes would never time out.
         completion = await asyncio.wait_for(
             self._client.chat.completions.create(model=self.model, messages=messages, **options),
             self._timeout,
@@ -225,7 +226,7 @@ class Endpoint:
             raise ValueError("no chat completion") from error
 
     def _refuse_hopeless(self, error: Any) -> None:
-        """Raise what no repetition and no other sticker can change."""
+        """Raise an error that neither a retry nor another sticker can change."""
         if error.status_code == 401 or (error.status_code == 403 and self._form is None):
             raise self._key_refused() from error  # a 403 after answers is about the sticker: moderation
         if 300 <= error.status_code < 400 and self._form is None:  # later it is one sticker's failure
@@ -268,7 +269,7 @@ class Endpoint:
         """Status and the server's own words."""
         body = error.body if isinstance(error.body, dict) else {}
         words = str(body.get("message") or body.get("detail") or "")
-        words = " ".join(words.encode("utf-8", "ignore").decode().split())  # JSON can spell half an emoji
+        words = " ".join(words.encode("utf-8", "ignore").decode().split())  # JSON can encode half of an emoji
         words = self._without_key(words)[:WORDS_OF_SERVER]
         return f"HTTP {error.status_code}" + (f": {words}" if words else "")
 
@@ -289,7 +290,7 @@ class Endpoint:
         return max(0.0, seconds) if isfinite(seconds) else None
 
     async def _back_off(self, attempt: int, asked_to_wait: float | None) -> None:
-        """Wait, longer each time and never as long as the others; as long as asked, then all wait."""
+        """Wait longer for each attempt, by a random share so that workers spread; if the server asks, all wait."""
         wait = min(LONGEST_WAIT, self._first_wait * 2**attempt) * random.uniform(0.5, 1)
         if asked_to_wait is None:
             await asyncio.sleep(wait)
@@ -306,11 +307,11 @@ class Endpoint:
 
 
 def _count(usage: object, name: str) -> int:
-    """Tokens as a server counts them; 0 where that is no number that can be."""
+    """Tokens as a server counts them; 0 if its count is not a plausible number."""
     value = getattr(usage, name, None)
     return int(value) if isinstance(value, int | float) and 0 <= value <= MOST_TOKENS else 0
 
 
 def _never_connected(error: Exception) -> bool:
-    """Whether nobody was there; the client's HTTP library says so in the name of its exception."""
+    """Whether no connection was opened; the name of the HTTP library's exception tells."""
     return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "UnsupportedProtocol")

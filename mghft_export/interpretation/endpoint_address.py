@@ -1,4 +1,4 @@
-"""The address of an endpoint and the key for it: the one from the command line, the other from the environment only."""
+"""The address of an endpoint, from the command line, and the key for it, which comes only from the environment."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mghft_export.errors import InterpreterError
 KEY_VARIABLE = "OPENAI_API_KEY"
 
 NO_KEY = "none"
-"""Sent where there is no key; servers of one's own ignore it, and the client insists on one."""
+"""Sent if there is no key: the client insists on one, and a user's own server ignores it."""
 
 
 def checked_address(url: str) -> str:
     """The address without a slash at its end.
 
     Raises:
-        InterpreterError: it is none of a web server, or carries a password or key.
+        InterpreterError: it is not the address of a web server, or carries a password or key.
     """
     try:
         parts = urlsplit(url)
@@ -54,5 +54,5 @@ def key_from_environment(variable: str = KEY_VARIABLE) -> str:
     """
     key = os.environ.get(variable, "").strip() or NO_KEY
     if not (key.isascii() and key.isprintable()):
-        raise InterpreterError(f"the key in {variable} has signs that no key has; copy it again")
+        raise InterpreterError(f"the key in {variable} has characters that no key has; copy it again")
     return key

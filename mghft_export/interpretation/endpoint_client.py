@@ -1,4 +1,4 @@
-"""The client of an endpoint: what it sends goes to the address that was named, and carries nothing else."""
+"""The client of an endpoint: it sends requests only to the address that the user named, without other headers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from mghft_export.interpretation.endpoint_address import is_this_machine
 from mghft_export.optional_packages import optional_module
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds until a server counts as not there."""
+"""Seconds until a server counts as unreachable."""
 
 LONGEST_BODY = 2**24
-"""Bytes of a response that are read; an answer has some thousands."""
+"""Most bytes of a response that are read; an answer has a few thousand."""
 
 _HEADERS = frozenset(
     ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
 )
-"""That requests keep, beside the key."""
+"""The headers that requests keep, beside the key."""
 
 
 class BodyRefusedError(Exception):
-    """A response that is not read, or not to its end; says why."""
+    """A response that is not read, or not to its end; the message says why."""
 
 
 def open_client(address: str, key: str, timeout: float) -> Any:
-    """A client of openai that repeats nothing by itself and follows no redirects.
+    """An openai client that retries nothing by itself and follows no redirects.
 
-    Proxies of the environment are used for other machines only. Responses of more than :data:`LONGEST_BODY` bytes and
-    compressed ones, which nobody asked for, end with :class:`BodyRefusedError` as the cause of openai's error.
+    It uses the environment's proxies only for other machines. It refuses responses of more than :data:`LONGEST_BODY`
+    bytes and compressed ones, which it never asks for: :class:`BodyRefusedError` is then the cause of openai's error.
 
     Args:
         timeout: seconds until a request counts as lost.
@@ -44,7 +44,7 @@ def open_client(address: str, key: str, timeout: float) -> Any:
     stream_class: Any = http_library.AsyncByteStream
 
     class Bounded(stream_class):  # type: ignore[misc]
-        """A body that ends where it gets too long."""
+        """A body that raises an error once it gets too long."""
 
         def __init__(self, stream: Any) -> None:
             self._stream = stream
@@ -67,11 +67,11 @@ def open_client(address: str, key: str, timeout: float) -> Any:
         response.stream = Bounded(response.stream)
 
     async def keep_to_the_key(request: Any) -> None:
-        # The client adds OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, whosever server it is.
+        # The client adds OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS for any server.
         for name in set(request.headers) - _HEADERS:
             del request.headers[name]
         request.headers["authorization"] = f"Bearer {key}"
-        request.headers["accept-encoding"] = "identity"  # a few bytes could stand for very many
+        request.headers["accept-encoding"] = "identity"  # a few compressed bytes could expand to very many
 
     limits = openai.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
     try:
@@ -81,7 +81,7 @@ def open_client(address: str, key: str, timeout: float) -> Any:
             trust_env=not is_this_machine(address),
             event_hooks={"request": [keep_to_the_key], "response": [bound]},
         )
-    except Exception as error:  # of many kinds; their words may hold a proxy's password
+    except Exception as error:  # many kinds of errors; their messages may hold a proxy's password
         raise InterpreterError(
             "the proxies or certificates of the environment cannot be used; correct or unset HTTP_PROXY, HTTPS_PROXY, "
             "ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"

@@ -1,4 +1,4 @@
-"""What the model is shown of a sticker: one image, or three frames of an animation, of a bounded size."""
+"""The images of a sticker that the model gets: one image, or three frames of an animation, of a bounded size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from PIL import Image
 from mghft_export.stickers.image import frame_count, open_sticker
 
 LARGEST_SIDE = 768
-"""Pixels; larger than most stickers, and 27 x 27 tokens of Qwen2.5-VL, which sees 28 x 28 pixels a token."""
+"""Most pixels of a side; more than most stickers have. In Qwen2.5-VL, with 28 x 28 pixels a token, 27 x 27 tokens."""
 
 SMALLEST_SIDE = 56
-"""Pixels; Qwen's processors refuse sides below 28 (two patches of 14), and an icon says more when it is enlarged."""
+"""Pixels that a shorter side is enlarged to. Qwen's processors refuse sides below 28 (two patches of 14), and a model
+sees more of an enlarged icon."""
 
 Frames = tuple[Image.Image, ...]
 
@@ -21,7 +22,7 @@ def sticker_frames(path: Path, *, background: str = "white", largest_side: int =
     """The first, middle and last frame of an animation, or the one image of a still sticker; RGB.
 
     Raises:
-        StickerError: the file cannot be read as an image, or the background is no colour.
+        StickerError: the file cannot be read as an image, or the background is not a colour.
     """
     frames = frame_count(path)
     numbers = sorted({0, frames // 2, frames - 1})

@@ -1,7 +1,7 @@
-"""How much each view moves a trained model: its predictions with the view, and with one that says nothing instead.
+"""Measures how much each view changes a trained model's predictions, against a view that says nothing.
 
-A view that moves nothing is not read by the model, or says what the image and the other views say already. One that
-moves much is relied upon; whether for the better is seen where labels are known.
+If a view changes nothing, the model does not read it, or it repeats the image and the other views. If it changes much,
+the model relies on it. Where labels are known, the accuracy shows whether that helps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.views import VIEWS, split_views
 
 NOTHING = "not described."
-"""Stands in a view's place; an empty text would make a model of separate views read the whole text instead."""
+"""Replaces a view. With an empty view, a model of separate views would read the whole text instead."""
 
 ALL = "all four"
 
@@ -27,17 +27,17 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Influence:
-    """What taking a view away changes, as a mean over stickers."""
+    """The changes when a view is taken away, as means over stickers."""
 
     logits: float
-    """Root mean square over classes of the change of the logits, which are centred first: a constant added to all
-    of them changes no prediction."""
+    """Root mean square over classes of the change of the logits. They are centred first, because a constant added to
+    all of them changes no prediction."""
     probability: float
-    """Total variation, half the sum of the absolute changes of the probabilities: 0 is none, 1 all of it."""
+    """Total variation: half the sum of the absolute changes of the probabilities, from 0 to 1."""
     flips: float
     """Share of stickers that get another class."""
     accuracy: float | None
-    """With the view minus without it; None where no labels are known."""
+    """Accuracy with the view minus accuracy without it; None if no labels are known."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class InfluenceReport:
 
     stickers: int
     left_out: tuple[str, ...]
-    """Why other stickers could not be used."""
+    """For each sticker that could not be used, the reason."""
     views: dict[str, Influence]
 
 
@@ -60,12 +60,12 @@ def measure_influence(
     """Run stickers six times: as they are, without each of their views, and without all.
 
     Args:
-        rows: those with all four views are used.
-        most: stickers at most, at even distances.
-        on_batch: called with how many are done.
+        rows: the texts; only those with all four views are used.
+        most: the most stickers to run, taken at even distances.
+        on_batch: called with the number of stickers that are done.
 
     Raises:
-        StickerError: none can be used.
+        StickerError: no sticker can be used.
     """
     whole = [row for row in rows if row.text.strip() and not split_views(row.text).missing]
     chosen = [whole[index] for index in np.linspace(0, len(whole) - 1, min(most, len(whole)), dtype=int)]
@@ -76,13 +76,13 @@ def measure_influence(
         images, kept = [], []
         for row in chosen[start : start + BATCH]:
             try:
-                images.append(open_sticker(row.image, background=pipeline.manifest.image.background))
+                images.append(open_sticker(row.image, background=pipeline.inputs.image.background))
                 kept.append(row)
             except StickerError as error:
                 left_out.append(str(error))
         if kept:
             parts.append(_logits(pipeline, pipeline.preprocess(images), [row.text for row in kept]))
-            labels += [_label(row.label, pipeline.manifest.class_names) for row in kept]
+            labels += [_label(row.label, pipeline.inputs.class_names) for row in kept]
         on_batch(min(start + BATCH, len(chosen)))
     if not parts:
         raise StickerError(

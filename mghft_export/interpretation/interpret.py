@@ -1,4 +1,4 @@
-"""From stickers to texts: what is described already stays, the rest is described, and all texts are written."""
+"""Turns stickers into texts: keeps earlier descriptions, describes the other stickers, and writes all texts."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Failed:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run did."""
+    """The result of a run."""
 
     source: Source
     stickers: int
     distinct: int
-    """Different images among those that can be read."""
+    """Number of distinct images that can be read."""
     reused: int
-    """Of the different images, those that the journal had described before."""
+    """Distinct images that the journal had described before."""
     described: int
-    """Of the different images, those that this run described."""
+    """Distinct images that this run described."""
     failures: tuple[Failed, ...]
     written: int
-    """Stickers with a text, in the output."""
+    """Stickers with a text in the output."""
     usage: Usage
-    """Of this run."""
+    """The usage of this run."""
     seconds: float
 
 
@@ -60,9 +60,9 @@ async def interpret(
     """Describe a corpus and write its texts; without any description, nothing is written.
 
     Args:
-        journal: what earlier runs described, and where this run keeps what it gets.
+        journal: the file with the descriptions of earlier runs; this run adds its own.
         output: a `.jsonl` file, or a data set's folder.
-        retry_failed: try again what has failed before.
+        retry_failed: try stickers again that failed before.
 
     Raises:
         MGHFTError: the backend, the journal or the output cannot be used. The journal keeps what was described.
@@ -103,7 +103,7 @@ async def describe_images(
     *,
     on_progress: OnProgress = lambda progress: None,
 ) -> tuple[dict[Path, str], tuple[Failed, ...]]:
-    """The texts of a few images, kept nowhere, and those that could not be described.
+    """The texts of a few images, without a journal, and the images that could not be described.
 
     Raises:
         InterpreterError: the backend can answer nothing at all.

@@ -1,8 +1,8 @@
-"""The journal: every finished image is a line of a file at once, so that a killed run loses and repeats nothing.
+"""The journal: each finished image becomes a line of a file at once, so a killed run loses and repeats nothing.
 
-Lines are only ever appended, each in one write and forced to the disk. A last line that a kill or a power cut tore,
-so that it has no end, is removed when the journal is opened again. Of several lines about one image the last counts.
-In memory there are only the places of the lines.
+Lines are only ever appended, each in one write that is forced to the disk. A kill or a power cut may leave a last line
+without its end; opening the journal removes it. If several lines are about one image, the last one counts. Only the
+places of the lines are in memory.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from mghft_export.interpretation.rules import Rules
 from mghft_export.optional_packages import optional_module
 
 _BEGINNING = b'{"image":"'
-"""Of every line that is written here."""
+"""The first bytes of every line."""
 
 Place = tuple[int, int]
-"""Offset and bytes of a line."""
+"""Offset and length of a line, in bytes."""
 
 
 class Journal:
     """The lines of one source in a journal, which this process alone may write.
 
     Args:
-        path: created where it is not there.
-        source: lines of other sources stay in the file and are not looked at.
+        path: the file; it is created if it does not exist.
+        source: the source; lines of other sources stay in the file unread.
 
     Raises:
-        InterpreterError: another process has it open, it cannot be read or written, or it is none.
+        InterpreterError: another process has it open, it cannot be read or written, or it is not a journal.
     """
 
     def __init__(self, path: Path, source: Source) -> None:
@@ -87,7 +87,7 @@ class Journal:
         try:
             start = self._file.seek(0, os.SEEK_END)
             written = self._file.write(line)
-            if written != len(line):  # a full disk may take a part
+            if written != len(line):  # a full disk may take only a part
                 self._file.truncate(start)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
@@ -103,7 +103,7 @@ class Journal:
         return _read(self._file, place, self.path) if place else None
 
     def description(self, sha256: str, rules: Rules) -> Record | None:
-        """The last record of an image, where it is a description that the rules allow."""
+        """The last record of an image if it is a description that the rules allow; else None."""
         record = self.find(sha256)
         return record if record is not None and record.complete(rules) else None
 
@@ -114,10 +114,10 @@ class Journal:
 
 
 def read_places(path: Path) -> Iterator[tuple[Place, Record]]:
-    """All records of a journal, oldest first, with where each is; a torn last line is passed over.
+    """All records of a journal with their places, oldest first; a torn last line is skipped.
 
     Raises:
-        InterpreterError: it is not there, or none.
+        InterpreterError: the file does not exist, or is not a journal.
     """
     if not path.is_file():
         raise InterpreterError(f"there is no journal {path}; give one that `mghft-export interpret` wrote")
@@ -128,7 +128,7 @@ def read_record(path: Path, place: Place) -> Record:
     """The record at a place of a journal.
 
     Raises:
-        InterpreterError: it is no longer there.
+        InterpreterError: the journal cannot be read, or the record is no longer there.
     """
     try:
         with path.open("rb") as file:
@@ -138,7 +138,7 @@ def read_record(path: Path, place: Place) -> Record:
 
 
 def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
-    """Whole lines and where they are; what follows the last of them is torn."""
+    """Complete lines and their places; a torn line at the end is skipped."""
     start = 0
     try:
         with path.open("rb") as file:
@@ -146,7 +146,7 @@ def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
                 try:
                     record = Record.model_validate_json(line)
                 except ValidationError as error:
-                    # A first line must show that the file is a journal: what is torn gets removed.
+                    # A torn line gets removed later, so a torn first line must show that the file is a journal.
                     ours = number > 1 or line.startswith(_BEGINNING)
                     if not line.endswith(b"\n") and ours and _is_torn(line):
                         return
@@ -163,7 +163,7 @@ def _lines(path: Path) -> Iterator[tuple[Place, Record]]:
 
 
 def _is_torn(line: bytes) -> bool:
-    """Whether a line began as a record; a power cut may leave zeros in place of the rest, or of all."""
+    """Whether a line begins like a record; a power cut may leave zeros in place of its rest, or of all of it."""
     written = line.rstrip(b"\0")
     digest = written[len(_BEGINNING) :][:64]
     return (

@@ -1,4 +1,4 @@
-"""Does a text name a class? Then the model that reads it would read the label instead of the sticker."""
+"""Finds class names in texts: a model could read the label from them instead of from the sticker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 GROUPS = (("anger", "angry"), ("hate", "hatred"), ("joy", "joyous"))
-"""Words of one family that no ending makes of each other."""
+"""Words of one family that differ by more than an ending."""
 
 _ENDINGS = (
     r"(?:s|es|ed|d|er|ers|est|ing|ings|ingly|edly|ly|y|ity|ful|fully|fulness|less|lessly|ness|some"
@@ -58,13 +58,13 @@ def _one(label: str) -> str:
 
 
 def _relatives(word: str) -> list[str]:
-    """A word, the words that it was made of, and what belongs to them though no ending makes it."""
+    """A word, the words that it derives from, and the words in the same groups (:data:`GROUPS`)."""
     words = _origins(word) if word.isascii() else [word]
     return words + [other for group in GROUPS if not set(group).isdisjoint(words) for other in group]
 
 
 def _origins(word: str) -> list[str]:
-    """A word, and it without each of its endings: playfulness, playful, play."""
+    """A word, and the words left after removing its endings one by one: playfulness, playful, play."""
     words = [word]
     for endings in (("ness",), ("ment", "ful", "dom"), ("ed", "ing", "ion")):
         ending = next((ending for ending in endings if words[-1].endswith(ending)), "")
@@ -83,7 +83,7 @@ def _origins(word: str) -> list[str]:
 
 
 def _endings(word: str) -> str:
-    """A pattern of a word and what other endings make of it."""
+    """A pattern for a word, also with other endings."""
     if not word.isascii() or len(word) < 3:
         return re.escape(word)
     if word.endswith("e"):

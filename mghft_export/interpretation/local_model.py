@@ -19,12 +19,12 @@ class LocalModel:
 
     Args:
         name: a folder with the model, or its name on the hub, from which its files (and no others) are fetched.
-        device: of PyTorch; by default a GPU where there is one.
+        device: PyTorch's device; by default a GPU if there is one.
         batch: stickers that are described together.
-        max_tokens: of an answer.
+        max_tokens: most tokens of an answer.
 
     Raises:
-        InterpreterError: transformers is not installed, the model is not there, is no such model, or does not fit.
+        InterpreterError: transformers is not installed, or the model is missing, of another kind, or too large.
     """
 
     concurrency = 1
@@ -59,7 +59,7 @@ class LocalModel:
                 f"the model {name!r} cannot be put on {self._device} ({_first_line(error)}); "
                 "choose another --device"
             ) from error
-        except Exception as error:  # damaged weights raise what their format's library likes
+        except Exception as error:  # each format's library has its own errors for damaged weights
             raise InterpreterError(
                 f"the files of the model {name!r} are damaged ({_first_line(error)}); fetch it again"
             ) from error
@@ -73,20 +73,20 @@ class LocalModel:
             self._tokenizer.pad_token = self._tokenizer.eos_token
 
     async def open(self) -> None:
-        """Nothing: the model was loaded before."""
+        """Does nothing: the model is loaded already."""
 
     async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
-        """Answer a batch, in a thread, so that the event loop goes on."""
+        """Answer a batch in a thread, so that the event loop keeps running."""
         return await asyncio.to_thread(self._answer_batch, requests)
 
     async def close(self) -> None:
-        """Nothing: the memory goes with the model."""
+        """Does nothing: the memory is freed with the object."""
 
     def _answer_batch(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
-        """Answer a batch, or, where a processor or template refuses it, each request by itself."""
+        """Answer a batch; if a processor or template refuses it, answer each request by itself."""
         try:
             return self._generate(requests)
-        except Exception as error:  # models bring processors and templates of all kinds
+        except Exception as error:  # each model's processor and template fails in its own way
             if self._is_out_of_memory(error):
                 raise InterpreterError(
                     f"{len(requests)} stickers at once do not fit on {self._device}; choose a smaller --batch"

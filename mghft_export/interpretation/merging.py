@@ -1,4 +1,4 @@
-"""Put the journals of several shards together, once it is clear that they belong together and miss nothing."""
+"""Merges the journals of several shards after checking that they belong together and that nothing is missing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Merged:
 
     source: Source
     places: Mapping[str, tuple[Path, Place]]
-    """SHA-256 of an image -> journal with its description, and where in it."""
+    """SHA-256 of an image -> the journal with its description, and the place in it."""
     missing: tuple[Path, ...]
-    """Files of the corpus whose image nobody described."""
+    """Files of the corpus without a description."""
     foreign: int
     """Described images that are not in the corpus."""
 
@@ -38,7 +38,7 @@ def merge_journals(journals: Sequence[Path], corpus: Corpus, *, partial: bool = 
     """Read and check journals.
 
     Args:
-        partial: stickers of the corpus may be missing.
+        partial: allow stickers of the corpus without a description.
 
     Raises:
         InterpreterError: two journals describe one image, they have texts of different models, prompt versions or

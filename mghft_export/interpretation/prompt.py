@@ -1,7 +1,7 @@
-"""What the model is asked: the texts of one prompt version, filled in.
+"""Writes the request to the model from the texts of one prompt version.
 
-A version is a folder of `prompts/`. Its texts never change once stickers were described with them: journals keep the
-version, not the texts. Other words are another version.
+A version is a folder of `prompts/`. Its texts never change once stickers were described with them, because journals
+store the version and not the texts. Other words need a new version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from string import Template
 from mghft_export.interpretation.answer import KEYS
 
 PROMPT_VERSION = "1"
-"""The newest."""
+"""The newest version."""
 
 
 def write_prompt(
@@ -27,11 +27,11 @@ def write_prompt(
     faults: Mapping[str, str] | None = None,
     version: str = PROMPT_VERSION,
 ) -> str:
-    """One request.
+    """The words of one request.
 
     Args:
-        views: those of :data:`~mghft_export.stickers.views.VIEWS` that are asked for.
-        frames: images of the sticker that go with it.
+        views: the views to ask for, of :data:`~mghft_export.stickers.views.VIEWS`.
+        frames: number of images of the sticker in the request.
         labels: words that the answer must not use.
         faults: view -> what was wrong with the last answer.
     """

@@ -1,4 +1,4 @@
-"""What describes stickers: anything that answers requests of images and a prompt."""
+"""The interface of backends, which answer requests with images and a prompt."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ class Request:
     frames: Frames
     prompt: str
     views: tuple[str, ...]
-    """What is asked for, for backends that can make a model answer in a given form."""
+    """The views that are asked for; some backends can make a model answer in their form."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said."""
+    """The model's answer."""
 
     text: str
     tokens_in: int
-    """Of the prompt and the images; 0 where the backend does not count."""
+    """Tokens of the prompt and the images; 0 if the backend does not count them."""
     tokens_out: int
     cut: bool = False
-    """Whether it had more to say than it may."""
+    """Whether the answer was cut at the token limit."""
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A request that came to nothing, though it was repeated where that can help."""
+    """A request without an answer, after retries where they can help."""
 
     reason: str
 
@@ -41,19 +41,19 @@ class Unanswered:
 class Backend(Protocol):
     """A multimodal model, wherever it runs.
 
-    Everything that makes further requests senseless (no such model, a key that is refused) is raised as an
-    :class:`~mghft_export.errors.InterpreterError`.
+    A backend raises :class:`~mghft_export.errors.InterpreterError` if further requests are pointless: the model does
+    not exist, or the key is refused.
     """
 
     model: str
-    """As journals name it; known once the backend is open."""
+    """The model's name in journals; known once the backend is open."""
     batch: int
     """Requests that one call answers together."""
     concurrency: int
-    """Calls that run beside each other."""
+    """Calls that run at the same time."""
 
     async def open(self) -> None:
-        """Find out what has to be known before the first request, such as :attr:`model`."""
+        """Find out what the first request needs, for example :attr:`model`."""
         ...
 
     async def answer(self, requests: Sequence[Request]) -> list[Answer | Unanswered]:
@@ -61,5 +61,5 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back connections and memory."""
+        """Release connections and memory."""
         ...

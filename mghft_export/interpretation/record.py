@@ -1,4 +1,4 @@
-"""One line of a journal: what became of one image, asked of one model with one prompt version in one language."""
+"""One line of a journal: the result for one image from one model, with one prompt version, in one language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mghft_export.stickers.views import VIEWS, Views, join_views
 
 @dataclass(frozen=True)
 class Source:
-    """Whose texts they are; with the image's hash, the key of a record."""
+    """Where texts come from; with the image's hash, it is the key of a record."""
 
     model: str
     prompt: str
@@ -21,7 +21,7 @@ class Source:
 
 
 class Record(BaseModel):
-    """A description, or the failure of one."""
+    """The description of an image, or the failure to describe it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -31,9 +31,9 @@ class Record(BaseModel):
     prompt: str
     language: str
     file: str
-    """Where the image was, for people; identical images have one record."""
+    """The image's path, for people to read; identical images have one record."""
     views: dict[str, str]
-    """Those that can be used; of a failure there may be some."""
+    """The usable views; a failed record may also have some."""
     failure: str | None = None
     """Why there is no description."""
     requests: int = 0
@@ -42,7 +42,7 @@ class Record(BaseModel):
 
     @property
     def source(self) -> Source:
-        """What the record's texts came from."""
+        """The source of the record's texts."""
         return Source(self.model, self.prompt, self.language)
 
     def complete(self, rules: Rules) -> bool:

@@ -1,4 +1,4 @@
-"""When a view can be used: it is neither too short nor too long, and names no class."""
+"""Decides whether a view can be used: it is neither too short nor too long, and names no class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 LEAST_WORDS = 8
 MOST_WORDS = 80
 
-# Scripts that put no space between words, and how many of their signs make a word of the usual length.
+# Scripts without spaces between words, and how many of their characters make a word of the usual length.
 _UNSPACED = (
     (re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"), 2),  # Japanese, Chinese
     (re.compile(r"[\u0e00-\u0e7f]"), 4),  # Thai
@@ -29,7 +29,7 @@ class Rules:
     most_words: int = MOST_WORDS
 
     def fault(self, view: str) -> str | None:
-        """What is wrong with a view, as the model is told and the user reads it; None where nothing is."""
+        """What is wrong with a view, in words for both the model and the user; None if nothing is wrong."""
         words = count_words(view)
         if words < self.least_words:
             return f"it had {words} words; write at least {self.least_words}"
@@ -42,7 +42,7 @@ class Rules:
 
 
 def count_words(text: str) -> int:
-    """Words between spaces; where there are none, two signs of Chinese or Japanese count as a word, four of Thai."""
+    """Words between spaces; in scripts without them, two Chinese or Japanese or four Thai characters are a word."""
     count = 0
     for signs, a_word in _UNSPACED:
         count += ceil(len(signs.findall(text)) / a_word)

@@ -1,4 +1,4 @@
-"""Describe many stickers: a few at a time, each kept as soon as it is done, until none is left."""
+"""Describes many stickers, a few at a time, and stores each as soon as it is done."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mghft_export.interpretation.protocol import Backend
 from mghft_export.interpretation.record import Record, good_views
 
 STOP_AFTER = 20
-"""Stickers in succession that got no answer at all, before the run ends: then the server is gone."""
+"""The run ends after this many stickers in a row without any answer, because the server is gone then."""
 
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
     total: int
     """Images to describe in this run."""
@@ -33,22 +33,22 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Images that are through, well or not."""
+        """Images that are finished, described or failed."""
         return self.described + self.failed
 
     @property
     def rate(self) -> float:
-        """Images a second."""
+        """Images per second."""
         return self.done / max(time.monotonic() - self.started, 1e-9)
 
 
 def plan(corpus: Corpus, journal: Journal, manner: Manner, *, retry_failed: bool = False) -> list[Work]:
-    """The images that are still to be described, each different one once.
+    """The images that still need a description, each distinct one once.
 
-    A description that breaks the rules of this run is to be done again, but for its good views.
+    If a description breaks the rules of this run, only its good views are kept and the others are asked for again.
 
     Args:
-        retry_failed: try again what has failed before.
+        retry_failed: try images again that failed before.
     """
     works = []
     for digest, image in corpus.distinct.items():
@@ -73,11 +73,11 @@ async def run(
     Only as many images as the backend answers at a time are in memory.
 
     Args:
-        keep: called with each record once it is final, in the order in which they become so.
-        on_progress: called after each.
+        keep: called with each record as soon as it is final.
+        on_progress: called after each record.
 
     Raises:
-        InterpreterError: the backend can answer nothing (any more); what was kept stays kept.
+        InterpreterError: the backend can answer nothing, or nothing any more; earlier records stay stored.
     """
     progress = Progress(len(works))
     waiting = iter(works)
@@ -96,7 +96,7 @@ async def run(
         if unanswered >= STOP_AFTER:
             raise InterpreterError(
                 f"{backend.model} left {unanswered} stickers in succession unanswered "
-                f"(the last: {outcome.record.failure}); look after it and run the same command again "
+                f"(the last: {outcome.record.failure}); check its server and run the same command again "
                 "with --retry-failed, nothing is lost"
             )
 

@@ -1,4 +1,4 @@
-"""Texts as the other commands read them: JSON lines, or a data set of SER30K's or a folder's layout."""
+"""Writes texts in the forms that other commands read: JSON lines, or a data set in SER30K's or a folder's layout."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from mghft_export.stickers.datasets.ser30k import MULTI_VIEW, annotation_files, 
 from mghft_export.stickers.datasets.table import WHOLE
 
 PROVENANCE = "interpretation.json"
-"""In a data set's folder: model, prompt version, language, counts. A folder that has it was made here."""
+"""The file in a data set's folder with model, prompt version, language and counts; it marks folders made here."""
 
 TextOf = Callable[[Path], "str | None"]
-"""The text of an image, or None where there is none."""
+"""The text of an image, or None if it has no text."""
 
 
 def check_output(output: Path, data: Path | None, journals: Iterable[Path]) -> None:
-    """Refuse, before any work, a place that cannot be written to, or where the data set or a journal would be lost.
+    """Refuse, before any work, an output that cannot be written, or that would replace the data set or a journal.
 
     Args:
-        data: the data set's folder, where one is described.
+        data: the data set's folder, if a data set is described.
 
     Raises:
-        InterpreterError: the data set or a journal is in the way, a data set is asked for without one, or the folder
-            holds something else.
+        InterpreterError: the output overlaps the data set, would replace a journal, holds something else, or is a
+            folder although no data set is described.
     """
     try:
         output.lstat()
@@ -46,7 +46,7 @@ def check_output(output: Path, data: Path | None, journals: Iterable[Path]) -> N
         used = data.resolve(), (data / "Images").resolve()
         if _is_in(place, used[0]) or any(_is_in(folder, place) for folder in used):
             raise InterpreterError(
-                f"{output} and the data set {data} are in one another; choose a place beside the data set with -o"
+                f"{output} and the data set {data}: one contains the other; choose a place beside the data set with -o"
             )
     for journal in journals:
         if _is_in(journal.resolve(), place):
@@ -73,13 +73,13 @@ def _is_in(path: Path, folder: Path) -> bool:
 
 
 def default_journal(output: Path) -> Path:
-    """Beside the output, and the same for `texts.jsonl` and a folder `texts`: what was described serves both.
+    """The journal beside the output; `texts.jsonl` and a folder `texts` share one, so both use its descriptions.
 
     Raises:
-        InterpreterError: the output is the folder one is in, or the one above.
+        InterpreterError: the output is the current folder or the one above.
     """
     if output.name in ("", ".."):
-        raise InterpreterError(f"{output} is no name of its own; choose a new file or folder with -o")
+        raise InterpreterError(f"{output} does not name a new file or folder; choose one with -o")
     stem = output.with_suffix("") if output.suffix == ".jsonl" else output
     return stem.with_name(f"{stem.name}.journal.jsonl")
 
@@ -158,7 +158,7 @@ def _write_annotations(
                 os.path.normpath(images / str(annotation.get("topic")) / str(annotation.get("file_name")))
             )
             if (split, str(image)) in kept:
-                kept.discard((split, str(image)))  # a second row about it is a bad one
+                kept.discard((split, str(image)))  # a second row about the same image is an error
                 text = text_of(image)
                 yield None if text is None else {**annotation, "text": text}
 

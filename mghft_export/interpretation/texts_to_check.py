@@ -1,4 +1,4 @@
-"""Texts and their images, from what the interpreter wrote or a data set has."""
+"""Reads texts and their images from a file that the interpreter wrote, or from a data set."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class TextOfImage:
 
     image: Path
     text: str
-    """Empty where it has none."""
+    """Empty if the sticker has no text."""
     label: str | None
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is checked."""
+    """The texts to check."""
 
     rows: tuple[TextOfImage, ...]
     class_names: tuple[str, ...]
-    """Of the data set; SER30K's where there are no labels."""
+    """The class names of the data set; SER30K's if there are no labels."""
 
 
 def read_texts_to_check(path: Path) -> Texts:
@@ -43,7 +43,7 @@ def read_texts_to_check(path: Path) -> Texts:
 
     Raises:
         DataError: it cannot be read.
-        InterpreterError: it is neither, has no texts, or a line of it is no text of an image.
+        InterpreterError: it is neither of them, has no texts, or has a line that is not the text of an image.
     """
     if path.is_dir():
         dataset = load_dataset(path, skip_bad=True, need_texts=False)

@@ -1,7 +1,7 @@
-"""Checkpoints in and out: what training programs save, ImageNet weights, and our own safetensors.
+"""Reads and writes checkpoints: those of training programs, ImageNet weights, and our own safetensors files.
 
-Our own files carry a description in their metadata: configuration, class names, how they were trained. Those of before
-have it in a `.json` beside them.
+Our own files carry a description in their metadata: configuration, class names, how they were trained. Older ones have
+it in a `.json` beside them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from mghft_export.stickers.datasets.labels import SER30K_CLASSES
 FORMAT = "mghft-checkpoint"
 FORMAT_VERSION = 1
 METADATA = "mghft-checkpoint"
-"""The description's name among a safetensors file's metadata."""
+"""The key of the description in a safetensors file's metadata."""
 HEAD_DIM = 64
 """Channels of an attention head in the pyramid, the fusion block and BERT-base (released behaviour)."""
 MINILM_DIM, MINILM_HEADS = 384, 12
-"""The encoders of this width are MiniLMs, whose heads have 32 channels."""
+"""An encoder of this width is a MiniLM; its heads have 32 channels."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ def load_checkpoint(
     """Read a checkpoint of any supported kind.
 
     Args:
-        path: a file that torch or safetensors wrote, whose parameters may lie anywhere in it and have prefixes
-            (:mod:`mghft_export.model.contents`); or `hf://owner/name[@revision][/file]`.
+        path: a file that torch or safetensors wrote; its parameters may lie in nested dicts and have prefixes
+            (:mod:`mghft_export.model.contents`). Or `hf://owner/name[@revision][/file]`.
         weights: the weights as trained or their average, where the file has both; as trained by default.
-        text: what the user says of the text weights that the file refers to; by default nothing.
+        text: the user's choice of the text weights that the file refers to; by default the file decides.
         changes: configuration fields that override what the file says (`views="separate"`, `image_size=(224, 224)`).
 
     Raises:
-        CheckpointError: the file cannot be read, would run code, or describes no MGHFT; a weight is NaN or infinite;
-            or the text weights it refers to are absent.
+        CheckpointError: the file cannot be read, would run code, or does not describe an MGHFT; a weight is NaN or
+            infinite; or the text weights it refers to are absent.
     """
     if is_hub_place(path):
         text = replace(text, allow_hub=True)  # the user has asked for the hub
@@ -115,7 +115,7 @@ def load_checkpoint(
 
 
 def _computable(path: Path, key: str, value: Tensor) -> Tensor:
-    """Stored halves are computed with as float32."""
+    """A floating-point tensor as float32, also where the file stores half precision; others as they are."""
     try:
         return value.float() if value.is_floating_point() else value
     except (RuntimeError, NotImplementedError) as error:
@@ -125,7 +125,7 @@ def _computable(path: Path, key: str, value: Tensor) -> Tensor:
 
 
 def _missing_description(path: Path, state: Mapping[str, Tensor]) -> str:
-    """What to do with a file of ours that lost its `.json`."""
+    """Advice for a file of ours without its `.json`; empty for other files."""
     ours = path.suffix == ".safetensors" and any(key.startswith("vision_model.") for key in state)
     return (
         f"; if `mghft-export train` wrote it, put {path.with_suffix('.json').name} beside it" if ours else ""
@@ -160,7 +160,7 @@ def save_checkpoint(
     """Write a `.safetensors` file, with configuration, class names and how it was trained in its metadata.
 
     Args:
-        text_weights: where the frozen text encoder lies; it is then not written.
+        text_weights: where the frozen text encoder lies; the file then does not contain it.
         half: store float16.
     """
     if model.text_model is None and text_weights is None:
@@ -188,7 +188,8 @@ def save_checkpoint(
 def load_imagenet_weights(pyramid: Pyramid, path: Path) -> None:
     """Start the pyramid from PVT-small's ImageNet weights (no prefix; the classifier is dropped).
 
-    What ImageNet's model does not have (class tokens of stages 1-3, the projections) keeps its initialisation.
+    Parameters that ImageNet's model does not have (class tokens of stages 1-3, the projections) keep their
+    initialisation.
 
     Raises:
         CheckpointError: the file cannot be read, has a parameter of another shape, or lacks a block.
@@ -214,7 +215,7 @@ def load_imagenet_weights(pyramid: Pyramid, path: Path) -> None:
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Strict loading whose error names the first offending key, and what was expected.
+    """Load strictly; the error names the first wrong key and what was expected.
 
     Raises:
         CheckpointError: a missing or unknown key, or a wrong shape.
@@ -254,7 +255,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_description(path: Path) -> Mapping[str, Any] | None:
-    """What a `.safetensors` file of ours says of itself, in its metadata or in the `.json` beside it; else None.
+    """The description of a `.safetensors` file of ours, from its metadata or the `.json` beside it; else None.
 
     Raises:
         CheckpointError: it is damaged, or of another version.
@@ -287,7 +288,7 @@ def class_names(count: int) -> tuple[str, ...]:
 
 
 def _instead(state: Mapping[str, Tensor]) -> str:
-    """The first parameters that are there, by which a person may know the model."""
+    """The file's first parameter names, from which a person may recognise its model."""
     names = [repr(key) for key in list(state)[:3]]
     return f", but {', '.join(names)}" + (" and others" if len(state) > len(names) else "") if names else ""
 
@@ -295,11 +296,11 @@ def _instead(state: Mapping[str, Tensor]) -> str:
 def infer_config(state: Mapping[str, Tensor], args: argparse.Namespace | None, **changes: Any) -> MGHFTConfig:
     """The configuration that a released state dict was trained with, from its shapes and its `args`.
 
-    What shapes do not tell (image size, views, pooling, dropout) comes from `args` where it has it, else is the
-    released default.
+    Shapes do not tell the image size, views, pooling and dropout. The image size comes from `args.input_size`, if the
+    file has it; the others are the released defaults.
 
     Raises:
-        CheckpointError: a parameter that tells a size is missing, named in the message.
+        CheckpointError: a parameter that tells a size is missing; the message names it.
     """
 
     def shape(key: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Which checkpoint is meant: what a user says of its text weights, and the one that comes with the package."""
+"""The user's choice of a checkpoint's text weights, and the checkpoint that comes with the package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TextChoice:
-    """The user's word."""
+    """What the user says about a checkpoint's text weights."""
 
     place: str | None = None
     """`minilm`, a folder, a `.safetensors` file or `hf://owner/name`; None for what the checkpoint says."""
@@ -18,7 +18,7 @@ class TextChoice:
 
 
 CHECKPOINTS_WORD = TextChoice()
-"""The user says nothing."""
+"""The user says nothing, so the checkpoint decides."""
 
 
 def default_checkpoint_path() -> Path:

@@ -1,9 +1,9 @@
-"""Which of a file's tensors are an MGHFT's parameters, by whatever program they were saved.
+"""Finds an MGHFT's parameters in a file, whichever program saved them.
 
-Released, a file is `{"model": state dict, "args": ...}`. Others put the state dict under `state_dict`, and an average
-of the weights beside it under `model_ema`. Parameters have a name in front: that of the attribute which holds the model
-(Lightning's `model.`), or of what wraps it (`module.` of DistributedDataParallel, `_orig_mod.` of torch.compile). So
-the parameters are looked for by their own names, at whatever depth and behind whatever prefix.
+A released file is `{"model": state dict, "args": ...}`. Other programs put the state dict under `state_dict`, and an
+average of the weights beside it under `model_ema`. Their parameter names may start with the attribute that holds the
+model (Lightning's `model.`) or with a wrapper's name (`module.` of DistributedDataParallel, `_orig_mod.` of
+torch.compile). So this module looks for the parameters' own names, with any prefix, up to three dicts below the top.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ WeightsChoice = Literal["model", "ema"]
 """The weights as trained, or their moving average."""
 
 _SIGNS = ("vision_model.patch_embed1.proj.weight", "fusion_model.ffn.fc1.weight")
-"""Parameters that every MGHFT has and hardly anything else."""
+"""Parameters that every MGHFT has and hardly any other model has."""
 
 _WRAPPERS = frozenset(
     {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 )
-"""Parts of names that wrappers add, at any place; no parameter of the model has one."""
+"""Parts that wrappers add anywhere in a parameter's name; the model's own names contain none of them."""
 
 _BOOKKEEPING = ("n_averaged", "embeddings.position_ids")
-"""Ends of names that are no weights: AveragedModel's counter, and a buffer of older transformers."""
+"""Name endings of tensors that are not weights: AveragedModel's counter, and a buffer of older transformers."""
 
 _AVERAGE = re.compile(r"(?<![a-z])(ema|swa|averaged?)(?![a-z])")
 _DEPTH = 3
@@ -45,8 +45,8 @@ class Found:
 
     Attributes:
         state: by released name.
-        args: of the training command, where the file has them.
-        taken: what was taken, as a sentence can say it; empty where the file is nothing but a plain state dict.
+        args: the training command's arguments, where the file has them.
+        taken: which weights were taken, worded for a message; empty where the file is only a plain state dict.
         ignored: names of what else is in the file.
     """
 
@@ -77,11 +77,12 @@ def find_parameters(path: Path, content: object, weights: WeightsChoice | None =
     """The parameters of the MGHFT in what a file holds.
 
     Args:
-        path: named in errors.
-        weights: which, where the file has both; as trained where it is not said, or the average where that is all.
+        path: the file, for error messages.
+        weights: which weights to take where the file has both. None takes the weights as trained, or the average where
+            the file has nothing else.
 
     Raises:
-        CheckpointError: there are no parameters, not the ones that were asked for, or those of several models.
+        CheckpointError: the file has no parameters, lacks the weights asked for, or holds several models.
     """
     candidates = list(_candidates(content, ()))
     if not candidates:
@@ -91,7 +92,7 @@ def find_parameters(path: Path, content: object, weights: WeightsChoice | None =
     chosen = {"model": plain, "ema": averages, None: plain or averages}[weights]
     if not chosen:
         raise CheckpointError(
-            f"{path} has no {'average of the weights' if weights == 'ema' else 'weights but their average'}, only "
+            f"{path} has no {'average of the weights' if weights == 'ema' else 'weights as trained'}, only "
             f"{_listed([str(candidate) for candidate in candidates])}; leave out --weights {weights}"
         )
     first = chosen[0]
@@ -114,7 +115,7 @@ def find_parameters(path: Path, content: object, weights: WeightsChoice | None =
 
 
 def require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are not numbers, before anything is computed with them.
+    """Refuse weights that are NaN or infinite, before anything is computed with them.
 
     Raises:
         CheckpointError: names the first parameter with a NaN or an infinity.
@@ -134,13 +135,13 @@ def require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def summary(found_in: str, ignored: tuple[str, ...]) -> str:
-    """What was taken of a file and what was not, as one sentence."""
+    """One sentence that says which weights were taken from a file and what was not read."""
     left = f"; not read: {_listed(list(ignored))}" if ignored else ""
     return f"Weights taken from {found_in}{left}."
 
 
 def _candidates(content: object, where: tuple[str, ...]) -> Iterator[_Candidate]:
-    """Every MGHFT in a nest of dicts; one dict can hold several behind different prefixes."""
+    """Every MGHFT in nested dicts; one dict can hold several with different prefixes."""
     if not isinstance(content, dict):
         return
     names = {
@@ -158,8 +159,9 @@ def _candidates(content: object, where: tuple[str, ...]) -> Iterator[_Candidate]
             if name.startswith(prefix) and not name.endswith(_BOOKKEEPING)
         }
         if len(set(taken.values())) < len(taken):
-            continue  # two models behind wrappers only; neither can be told from the other
-        # Behind a prefix stands the model alone; without one, what is not the model's is an error of the loading.
+            continue  # two models with names that differ only in wrapper parts cannot be told apart
+        # Only the model's parameters have its prefix. Without a prefix all tensors are taken, and loading reports those
+        # that the model does not have.
         left = tuple(str(key) for key in content if key not in taken and not str(key).endswith(_BOOKKEEPING))
         raw = next(key for key, name in taken.items() if name in _SIGNS)
         sign = taken[raw]
@@ -179,7 +181,7 @@ def _ends_with(name: str, sign: str) -> bool:
 
 
 def _any_parameters(path: Path, content: object) -> dict[str, Tensor]:
-    """Parameters of something else, or of an MGHFT that lacks some, for the sentence that says so."""
+    """Parameters of another model or of an incomplete MGHFT, so that a later error can name what is missing."""
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

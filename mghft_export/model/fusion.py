@@ -17,7 +17,7 @@ class HierarchicalTokens:
     Attributes:
         tokens: class tokens (last stage first), then local tokens reversed, normalised: [B, classes + K, C].
         text_tokens: text features (last first), then the stages' projected texts (last first): [B, 4 + stages, C].
-        class_tokens: for each of the four stages the latest class token before it met the text, [B, 4, C].
+        class_tokens: for each of the four stages, the latest stage's class token without the text added, [B, 4, C].
     """
 
     tokens: Tensor
@@ -37,7 +37,7 @@ def fuse_stages(
 
     Args:
         pyramid: the module that owns the projections.
-        stages: what left each selecting stage.
+        stages: the tokens that leave each selecting stage.
         text_features: [B, 4, C], intention, style, main role, gesture.
     """
     parts: list[Tensor] = []
@@ -70,7 +70,7 @@ def fuse_stages(
 
 
 class FusionAttention(nn.Module):
-    """Text-guided fusion attention: queries read the text, and what they read reads the tokens."""
+    """Text-guided fusion attention: the queries attend to the text, then the result attends to the tokens."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files on the Hugging Face hub, by `hf://owner/name[@revision][/file]`.
+"""Files on the Hugging Face hub, named `hf://owner/name[@revision][/file]`.
 
 huggingface_hub fetches them, with its cache, its tokens and its offline mode.
 """
@@ -16,10 +16,10 @@ from mghft_export.errors import CheckpointError
 
 SCHEME = "hf:"
 WEIGHTS_FILE = "model.safetensors"
-"""The file of a repository that is read where none is named."""
+"""The file that is read where a place names only the repository."""
 
 _PATIENCE = 5.0
-"""Seconds for a connection to the hub to open."""
+"""Seconds to wait for a connection to the hub to open."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class HubFile:
     """A file in a repository of models."""
 
     repository: str
-    """`owner/name`, or a name alone as the oldest models have."""
+    """`owner/name`; the oldest models have only a name."""
     file: str = WEIGHTS_FILE
     revision: str | None = None
     """A branch, tag or commit; None is the main branch."""
 
     @property
     def place(self) -> str:
-        """As a person types it."""
+        """The `hf://` place as a person types it."""
         revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
         return f"{SCHEME}//{self.repository}{revision}" + (
             f"/{self.file}" if self.file != WEIGHTS_FILE else ""
@@ -45,7 +45,7 @@ class HubFile:
 
 
 def is_hub_place(place: str | Path) -> bool:
-    """Whether a place begins with `hf://`, also as a path, which keeps one of the two slashes."""
+    """Whether a place begins with `hf://`, or with `hf:/`, which a `Path` makes of it."""
     return str(place).replace("\\", "/").startswith(SCHEME + "/")
 
 
@@ -65,7 +65,7 @@ def parse_hub_place(place: str | Path) -> HubFile:
 
 
 def local_file(place: Path) -> Path:
-    """A path as it is, or the file in the hub's cache that an `hf://` place names, with its `.json` where it has one.
+    """A local path as it is; for an `hf://` place, its file in the hub's cache, with the `.json` beside it if any.
 
     Raises:
         CheckpointError: as :func:`fetch`.
@@ -75,7 +75,7 @@ def local_file(place: Path) -> Path:
     wanted = parse_hub_place(place)
     found = fetch(wanted)
     if found.suffix == ".safetensors":
-        # Checkpoints of before have their description beside them.
+        # Older checkpoints have their description in a file beside them.
         beside = HubFile(
             wanted.repository, str(PurePosixPath(wanted.file).with_suffix(".json")), wanted.revision
         )
@@ -84,13 +84,13 @@ def local_file(place: Path) -> Path:
 
 
 def fetch(wanted: HubFile, what_else: str = "") -> Path:
-    """A file's place in the hub's cache, to which it is downloaded where it is not there yet.
+    """Download a file into the hub's cache, unless it is there already, and return its path.
 
     Args:
-        what_else: what a person can give instead, for the sentence that says that it cannot be had.
+        what_else: what the user can give instead; the error message says so.
 
     Raises:
-        CheckpointError: there is no such repository, revision or file, it may not be read, the hub cannot be reached,
+        CheckpointError: the repository, revision or file does not exist or may not be read, the hub cannot be reached,
             or huggingface_hub is not installed.
     """
     try:
@@ -139,30 +139,31 @@ def fetch(wanted: HubFile, what_else: str = "") -> Path:
 
 
 def cached_commit(path: Path) -> str | None:
-    """The commit that a file in the hub's cache is of; the cache has a folder `snapshots/COMMIT` for each."""
+    """The commit of a file in the hub's cache, which has a folder `snapshots/COMMIT` for each; else None."""
     parts = path.parts
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-2] else None
 
 
 def fetch_optional(wanted: HubFile) -> None:
-    """Bring a file into the cache, beside another of its repository, where there is one."""
+    """Bring a file of a repository into the cache if the repository has it."""
     import huggingface_hub
 
     place = (wanted.repository, wanted.file)
-    # A file that the repository was asked for and does not have is remembered as such.
+    # The cache also remembers that a repository does not have a file; the answer is then not None.
     if (
         huggingface_hub.try_to_load_from_cache(*place, revision=wanted.revision) is None
         and not _unreachable()
     ):
-        # What the file would have said is missed, and named, where it is read.
+        # An error here is ignored: the code that reads the file reports what is missing.
         with contextlib.suppress(Exception):
             huggingface_hub.hf_hub_download(*place, revision=wanted.revision)
 
 
 def _unreachable() -> str | None:
-    """Why nothing can be downloaded, found out at once: huggingface_hub goes on trying for a minute.
+    """Why nothing can be downloaded, or None.
 
-    Behind a proxy only the proxy knows, so there it is left to try.
+    It tests the connection itself, because huggingface_hub would retry for a minute. Behind a proxy it tests nothing:
+    only the proxy knows whether the hub can be reached.
     """
     import huggingface_hub
 

@@ -1,4 +1,4 @@
-"""The alignment of class tokens with texts, as released; the cross entropy beside it is PyTorch's own."""
+"""The released loss that aligns class tokens with texts; the cross entropy beside it is PyTorch's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DISTRIBUTION_WEIGHT = 30.0
 
 @dataclass
 class Losses:
-    """Scalars; the total is the cross entropy and the alignment times its weight (0.5 in the recipe `ser30k`)."""
+    """Scalar losses; the total is the cross entropy plus weight x alignment (weight 0.5 in the recipe `ser30k`)."""
 
     total: Tensor
     cross_entropy: Tensor

@@ -24,7 +24,7 @@ class MGHFTOutput:
         logits: [B, classes].
         text_features: [B, 4, C].
         hierarchy: the tokens before the fusion block.
-        stages: what left each selecting stage (numbered from 0).
+        stages: the tokens that leave each selecting stage, by its number from 0.
     """
 
     logits: Tensor
@@ -37,9 +37,9 @@ class MGHFT(nn.Module):
     """The whole model (ACM MM 2025, arXiv 2507.18929), with the released parameter names.
 
     Args:
-        config: what it is made of.
-        reattention: `as_released` runs what the released code computes (N x N chain, explicit softmaxes): the baseline.
-            `row_only` computes the same selection without an N x N map: for training and for everything else.
+        config: the model's sizes and options.
+        reattention: `as_released` computes what the released code computes (N x N chain, explicit softmaxes) and is the
+            baseline. `row_only` computes the same selection without an N x N map; training and all else use it.
         text_model: build the text encoder. Without it, pass pooled texts to :meth:`forward`.
     """
 

@@ -1,9 +1,8 @@
-"""Reading what torch.save wrote without running code: tensors, plain containers, and data of a few known kinds.
+"""Reads files of torch.save without running code: tensors, plain containers, and data of a few known kinds.
 
 A training program saves more than weights: the best accuracy as a numpy scalar, paths and dates in its command line,
-callbacks. Of these only numbers of the command line matter here; the rest is read as :class:`_Unread`, whatever it was,
-so that no class of numpy, pathlib or omegaconf is ever called with what a stranger's file says. Every other name in the
-file is refused.
+callbacks. Only the command line's numbers matter here. The rest is read as :class:`_Unread`, whatever it was, so that a
+stranger's file can call no class of numpy, pathlib or omegaconf. A file that names anything else is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from mghft_export.errors import CheckpointError
 
 
 class _Unread:
-    """Stands for an object that is only data and that nobody here reads."""
+    """Stands for an object that is only data and that this program does not read."""
 
     def __new__(cls, *values: object) -> _Unread:
         return super().__new__(cls)
@@ -35,7 +34,7 @@ class _Unread:
 
 
 def _empty_dict(*values: object) -> dict[object, object]:
-    """Stands for a defaultdict; its items follow in the file."""
+    """Stands for a defaultdict; the file fills in its items afterwards."""
     return {}
 
 
@@ -44,11 +43,11 @@ _NUMBERS = {"f2": "e", "f4": "f", "f8": "d", "b1": "?"} | {
     for kind in "iu"
     for size, letter in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))
 }
-"""numpy's name of a type -> that of :mod:`struct`."""
+"""numpy's name of a type -> the letter of the same type in :mod:`struct`."""
 
 
 def _numpy_scalar(dtype: object = None, content: object = None, *_: object) -> object:
-    """A numpy scalar of a common type as a plain number; of any other type it is not read."""
+    """A plain number for a numpy scalar of a common type; :class:`_Unread` for any other type."""
     if isinstance(dtype, _Unread) and isinstance(content, bytes) and dtype.values:
         state = getattr(dtype, "state", None)
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else "<"
@@ -65,7 +64,7 @@ _READ_AS: dict[str, Any] = {
     "argparse.Namespace": argparse.Namespace,
     "types.SimpleNamespace": argparse.Namespace,
     **{f"{module}.scalar": _numpy_scalar for module in _NUMPY},
-    # numpy's arrays keep what they hold in a state, which is not read.
+    # A numpy array keeps its values in its state, which is not read.
     **dict.fromkeys([f"{module}._reconstruct" for module in _NUMPY], _Unread),
     **dict.fromkeys(
         [
@@ -82,7 +81,7 @@ _READ_AS: dict[str, Any] = {
         ],
         _Unread,
     ),
-    # A defaultdict is called with its default, subclasses of dict are made by `__new__`.
+    # The unpickler calls a defaultdict with its default; it makes subclasses of dict with `__new__`.
     "collections.defaultdict": _empty_dict,
     **dict.fromkeys(
         [
@@ -95,11 +94,11 @@ _READ_AS: dict[str, Any] = {
         dict,
     ),
 }
-"""What is only data, and what it is read as."""
+"""Names of classes and functions that hold only data -> what stands for them while reading."""
 
 
 def read_pickle(path: Path) -> Any:
-    """What a file that torch wrote holds.
+    """The content of a file that torch wrote.
 
     Raises:
         CheckpointError: the file cannot be read, or names anything that is neither a tensor nor known to be data.

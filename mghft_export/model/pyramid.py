@@ -1,4 +1,4 @@
-"""The vision branch as released: a four-stage pyramid vision transformer (PVT-small) whose stages select tokens.
+"""The vision branch as released: a four-stage pyramid vision transformer (PVT-small) with stages that select tokens.
 
 Read top to bottom: attention -> block -> patch embedding -> pyramid. The feature map never sees the text.
 """
@@ -19,13 +19,13 @@ from mghft_export.model import reattention
 Reattention = Literal["as_released", "row_only"]
 """How the local re-attention is computed: the released N x N chain, or only the row of it that is read."""
 
-# What the re-attention needs of one block: its softmax map (as released), or its scaled query and key (row only).
+# What the re-attention needs from one block: its softmax map (as released), or its scaled query and key (row only).
 Evidence = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass
 class StageTokens:
-    """What leaves a stage that has a class token.
+    """The tokens that leave a stage with a class token.
 
     Attributes:
         parts: selected tokens of the stage's output, head after head, [B, K, C].
@@ -39,7 +39,7 @@ class StageTokens:
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values are reduced in space by a strided convolution."""
+    """Multi-head attention with keys and values that a strided convolution reduces in space."""
 
     def __init__(self, dim: int, heads: int, sr_ratio: int, class_token: bool) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Attention(nn.Module):
             self.norm = nn.LayerNorm(dim)
 
     def reduce(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Tokens that keys and values are made of: [B, N, C] -> [B, M, C]. The class token skips the convolution."""
+        """Tokens from which keys and values are computed: [B, N, C] -> [B, M, C]; the class token is not convolved."""
         if self.sr_ratio == 1:
             return x
         class_token, patches = x[:, : int(self.class_token)], x[:, int(self.class_token) :]
@@ -127,9 +127,9 @@ def projection(in_dim: int, dim: int, out_dim: int) -> nn.Sequential:
 
 
 def resize_positions(table: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Position embeddings of a square grid for another grid: [1, h0 * h0, C] -> [1, H * W, C], bilinear.
+    """Resize the position embeddings of a square grid to another grid: [1, h0 * h0, C] -> [1, H * W, C], bilinear.
 
-    Released behaviour: left alone where the number of patches is the same, whatever the shape.
+    Released behaviour: a table with the right number of patches stays as it is, whatever the grid's shape.
     """
     if table.shape[1] == grid[0] * grid[1]:
         return table
@@ -149,14 +149,14 @@ class Pyramid(nn.Module):
         shared = config.shared_dim
         blocks_before = 0
         in_dim = 3
-        self.tau = nn.Parameter(torch.tensor(1 / 0.07))  # in released checkpoints, read by nothing
+        self.tau = nn.Parameter(torch.tensor(1 / 0.07))  # unused, but in released checkpoints
         for stage, dim in enumerate(config.embed_dims):
             number = stage + 1
             class_token = config.has_class_token(stage)
             side = config.position_size // PATCH_STRIDES[stage]
             patch = PATCH_STRIDES[0] if stage == 0 else 2
             setattr(self, f"patch_embed{number}", PatchEmbed(in_dim, dim, patch))
-            # Stage 4's table has a row of its own for the class token; those of stages 1-3 have none.
+            # Stage 4's table has an extra row for the class token; those of stages 1-3 do not.
             setattr(self, f"pos_embed{number}", nn.Parameter(torch.zeros(1, side * side + (stage == 3), dim)))
             if class_token:
                 name = "cls_token" if stage == 3 else f"cls_token{number}"
@@ -181,7 +181,7 @@ class Pyramid(nn.Module):
             setattr(self, f"block{number}", nn.ModuleList(blocks))
             in_dim = dim
         self.norm = nn.LayerNorm(shared, eps=1e-6)
-        self.norm_t = nn.LayerNorm(shared, eps=1e-6)  # in released checkpoints, read by nothing
+        self.norm_t = nn.LayerNorm(shared, eps=1e-6)  # unused, but in released checkpoints
         self.apply(_initialise)
         for name, parameter in self.named_parameters():
             if "pos_embed" in name or "cls_token" in name:
@@ -205,7 +205,7 @@ class Pyramid(nn.Module):
         return token
 
     def forward(self, image: Tensor) -> dict[int, StageTokens]:
-        """[B, 3, H, W] of the configured size -> what leaves each selecting stage, by its number from 0."""
+        """[B, 3, H, W] of the configured size -> the tokens that leave each selecting stage, by its number from 0."""
         config = self.config
         leaving: dict[int, StageTokens] = {}
         x = image

@@ -6,8 +6,8 @@ The released model chains them to R_L = F_L F_{L-1} ... F_1 per head, where
 * reduced stages (1-3) alternate: F_l = A_l^T for odd l, F_l = A_l for even l;
 * stage 4 multiplies them as they are: F_l = A_l.
 
-Only row 0 of R_L is read, so :func:`scores_row_only` never makes a matrix product: it takes row 0 of F_L and multiplies
-it with one factor after the other, vector x matrix. :func:`scores_as_released` is the chain as people run it today.
+Only row 0 of R_L is read. So :func:`scores_row_only` takes row 0 of F_L and multiplies this vector with one factor
+after the other; it never multiplies two factors. :func:`scores_as_released` computes the whole chain.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def scores_as_released(maps: Sequence[Tensor], *, reduced: bool) -> Tensor:
 def scores_row_only(queries: Sequence[Tensor], keys: Sequence[Tensor], *, reduced: bool) -> Tensor:
     """The same scores in O(N M) a block and without an N x N map.
 
-    The maps are recomputed in float32 from what the attention used, so that the attention's own softmax keeps a single
-    reader and can be fused by TensorRT; and where only row 0 of a map is read, only the class token's query is used.
+    It recomputes the maps in float32 from the attention's queries and keys. The attention's own softmax then has a
+    single reader, so TensorRT can fuse it. Where only row 0 of a map is read, only the class token's query is used.
 
     Args:
         queries: [B, heads, N, d] of each block, attention scale included.
@@ -66,7 +66,8 @@ def scores_row_only(queries: Sequence[Tensor], keys: Sequence[Tensor], *, reduce
         row = attention_map(queries[-1][..., :1, :], keys[-1]).transpose(
             -2, -1
         )  # row 0 of A_L: [B, heads, M, 1]
-    # `row` is kept as a column and turned where that spares a transposed copy of the map: a vector costs nothing.
+    # `row` is stored as a column. Where a product needs a transpose, the vector is transposed and not the map: this
+    # costs nothing.
     for number in range(last - 1, 0, -1):
         attention = attention_map(queries[number - 1], keys[number - 1])
         if not reduced or number % 2 == 0:

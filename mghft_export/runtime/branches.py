@@ -1,4 +1,4 @@
-"""The three branches of a model, running."""
+"""The sessions of a model's three branches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Branches:
 
     Attributes:
         how: what runs them; part of the key under which text features are cached.
-        precision: which of a bundle's precisions they are.
+        precision: the bundle's precision that they run.
     """
 
     vision: Session
@@ -38,10 +38,10 @@ def onnx_branches(
     threads: int | None = None,
     instead: Mapping[str, bytes] | None = None,
 ) -> Branches:
-    """A bundle's ONNX graphs in ONNX Runtime or OpenVINO.
+    """Open a bundle's ONNX graphs in ONNX Runtime or OpenVINO.
 
     Args:
-        instead: serialised models that run in the place of branches, as graphs with further outputs.
+        instead: by branch, serialised models that run instead of its graph, for example with more outputs.
 
     Raises:
         BundleError: a file is missing or was changed.
@@ -60,7 +60,8 @@ def onnx_branches(
         _require_tensors(path, entry.outputs, session.outputs)
         return session
 
-    # On the CPU all at once. Other providers may measure kernels on a device, which they should have to themselves.
+    # On the CPU the three are opened at once. Other providers may time kernels on the device while they are opened, and
+    # a second session would disturb the timing.
     with ThreadPoolExecutor(len(BRANCHES) if provider in CPU_PROVIDERS else 1) as pool:
         vision, text, fusion = pool.map(opened, BRANCHES)
     return Branches(vision, text, fusion, f"{runtime_name(provider)}/{precision}", precision)
@@ -70,7 +71,7 @@ def _require_tensors(path: Path, expected: Sequence[TensorEntry], found: Mapping
     """Check that a graph has the inputs or outputs that the manifest names.
 
     Raises:
-        BundleError: names one that is not so.
+        BundleError: an input or output differs; the message names the first one.
     """
     for entry in expected:
         tensor = found.get(entry.name)

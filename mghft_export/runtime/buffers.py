@@ -19,7 +19,7 @@ class DeviceBuffer:
         self.size = 0
 
     def reserve(self, size: int) -> int:
-        """At least `size` bytes: the address, which changes when the memory grows and not otherwise.
+        """Make the memory at least `size` bytes large. Returns its address, which changes only when the memory grows.
 
         Raises:
             DeviceMemoryError: the device's memory is full; the buffer is empty then.
@@ -31,7 +31,7 @@ class DeviceBuffer:
         return self.address
 
     def array(self, shape: Shape, dtype: np.dtype[Any], owner: object) -> DeviceArray:
-        """The memory as an array of this shape; `owner` is what frees the buffer.
+        """The memory as an array of this shape; `owner` is the object that frees the buffer.
 
         Raises:
             DeviceMemoryError: the device's memory is full.
@@ -49,7 +49,7 @@ class DeviceBuffer:
 class PinnedBuffer:
     """Pinned host memory between the host's arrays and one tensor on the device.
 
-    The copies run while the host goes on, so the memory is written again only after the copy from it is done.
+    Copies run in the background, so the memory is written again only after the last copy is done.
     """
 
     def __init__(self, cuda: Cuda) -> None:
@@ -66,7 +66,7 @@ class PinnedBuffer:
         self._cuda.record(self._copied, stream)
 
     def fetch(self, source: DeviceArray, stream: Stream) -> Array:
-        """Copy an array of the device here, on a stream: valid once the stream is synchronised."""
+        """Copy a device array to this memory, on a stream. The result is valid once the stream is synchronised."""
         self._reserve(source.nbytes)
         self._cuda.copy_to_host(self._address, source.address, source.nbytes, stream)
         self._cuda.record(self._copied, stream)

@@ -1,4 +1,4 @@
-"""The few calls of the CUDA runtime that running an engine takes, with errors that people can read.
+"""The few calls of the CUDA runtime that are needed to run an engine, with errors that people can read.
 
 cuda-python is imported when a GPU is opened, not before.
 """
@@ -23,17 +23,17 @@ class Cuda:
     """CUDA's runtime on the current device.
 
     Args:
-        runtime: `cuda.bindings.runtime`, whose functions return an error code and then their results.
+        runtime: `cuda.bindings.runtime`. Its functions return an error code and then their results.
     """
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
 
     def allocate(self, size: int) -> int:
-        """Device memory: its address.
+        """Allocate device memory, and return its address.
 
         Raises:
-            DeviceMemoryError: there is not as much left.
+            DeviceMemoryError: too little memory is free.
         """
         return int(self._allocated(self._runtime.cudaMalloc(size), size, "GPU"))
 
@@ -42,10 +42,10 @@ class Cuda:
         self._call("cudaFree", address)
 
     def allocate_pinned(self, size: int) -> int:
-        """Host memory that the GPU copies from and to while the host goes on: its address.
+        """Allocate pinned host memory, which the GPU can copy from and to in the background, and return its address.
 
         Raises:
-            DeviceMemoryError: there is not as much left.
+            DeviceMemoryError: too little memory is free.
         """
         return int(self._allocated(self._runtime.cudaHostAlloc(size, 0), size, "pinned host"))
 
@@ -54,17 +54,17 @@ class Cuda:
         self._call("cudaFreeHost", address)
 
     def copy_to_device(self, target: int, source: int, size: int, stream: Stream) -> None:
-        """From pinned memory, on a stream."""
+        """Copy from pinned memory to the device, on a stream."""
         kind = self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call("cudaMemcpyAsync", target, source, size, kind, stream.handle)
 
     def copy_to_host(self, target: int, source: int, size: int, stream: Stream) -> None:
-        """To pinned memory, on a stream."""
+        """Copy from the device to pinned memory, on a stream."""
         kind = self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", target, source, size, kind, stream.handle)
 
     def open_stream(self) -> CudaStream:
-        """A stream that does not wait for the default stream."""
+        """Open a stream that does not wait for the default stream."""
         created = self._call("cudaStreamCreateWithFlags", self._runtime.cudaStreamNonBlocking)
         return CudaStream(self, int(created))
 
@@ -77,15 +77,15 @@ class Cuda:
         self._call("cudaStreamDestroy", handle)
 
     def open_event(self) -> Any:
-        """A mark that a stream can pass."""
+        """Create an event: a mark in a stream's queue of work."""
         return self._call("cudaEventCreateWithFlags", self._runtime.cudaEventDisableTiming)
 
     def record(self, event: Any, stream: Stream) -> None:
-        """Put the mark after the work queued so far."""
+        """Put the event after the work queued so far."""
         self._call("cudaEventRecord", event, stream.handle)
 
     def wait(self, event: Any) -> None:
-        """Wait on the host until the stream has passed the mark; at once for a mark that was never put."""
+        """Wait on the host until the stream has passed the event. An event that was never recorded does not wait."""
         self._call("cudaEventSynchronize", event)
 
     def destroy_event(self, event: Any) -> None:
@@ -93,12 +93,12 @@ class Cuda:
         self._call("cudaEventDestroy", event)
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Any:
-        """Record what a function queues on a stream as a graph, without running it.
+        """Capture the work that a function queues on a stream as a graph, without running it.
 
         Raises:
             EngineError: the work cannot be captured.
         """
-        # Other threads may allocate memory meanwhile: only this one is held to what a capture allows.
+        # Other threads may allocate memory meanwhile: only this thread is limited to what a capture allows.
         mode = self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call("cudaStreamBeginCapture", stream.handle, mode)
         try:
@@ -116,7 +116,7 @@ class Cuda:
         self._call("cudaGraphLaunch", graph, stream.handle)
 
     def destroy_graph(self, graph: Any) -> None:
-        """Forget a captured graph."""
+        """Destroy a captured graph."""
         self._call("cudaGraphExecDestroy", graph)
 
     def _call(self, function: str, *arguments: Any) -> Any:
@@ -143,7 +143,7 @@ class Cuda:
 
 
 class CudaStream:
-    """A stream; closed with the last reference to it."""
+    """A stream. It is closed with the last reference to it."""
 
     def __init__(self, cuda: Cuda, handle: int) -> None:
         self._cuda = cuda
@@ -161,7 +161,7 @@ class CudaStream:
 
 
 def open_cuda(runtime: Any = None) -> tuple[Cuda, Gpu]:
-    """CUDA's runtime, and the GPU it runs on.
+    """Open CUDA's runtime, and describe the GPU that it runs on.
 
     Args:
         runtime: `cuda.bindings.runtime`; imported by default.
@@ -179,6 +179,6 @@ def open_cuda(runtime: Any = None) -> tuple[Cuda, Gpu]:
 
 
 def reason(runtime: Any, error: Any) -> str:
-    """CUDA's words for an error code."""
+    """CUDA's description of an error code."""
     _, text = runtime.cudaGetErrorString(error)
     return text.decode() if isinstance(text, bytes) else str(text)

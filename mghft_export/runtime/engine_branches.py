@@ -1,4 +1,4 @@
-"""The three branches as engines of a folder, on this machine's GPU."""
+"""Load the engines of the three branches from a folder, on this machine's GPU."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mghft_export.runtime.rtx_cache import RuntimeCache
 
 
 def engine_branches(bundle: Bundle, engine: str | Path, *, cuda_graphs: bool = True) -> Branches:
-    """Engines that belong to a bundle, loaded.
+    """Load the engines of a bundle.
 
     Args:
-        engine: their folder, or its name in the bundle's `engines/`.
-        cuda_graphs: launch each set of shapes as one graph.
+        engine: the engines' folder, or its name in the bundle's `engines/`.
+        cuda_graphs: launch each set of shapes as one CUDA graph.
 
     Raises:
-        EngineError: there is no such folder, it does not fit the bundle or this machine, a branch is missing, or no GPU
+        EngineError: the folder is missing or does not fit the bundle or this machine, a branch is missing, or no GPU
             can be used.
     """
     folder = find_engine_folder(bundle, engine)
@@ -53,7 +53,7 @@ def find_engine_folder(bundle: Bundle, engine: str | Path) -> Path:
     """A folder of engines, by its path or its name in the bundle.
 
     Raises:
-        EngineError: there is none; names those that there are.
+        EngineError: there is no such folder; the message names the folders in the bundle.
     """
     named = bundle.root / ENGINES / engine
     if Path(engine).name == str(engine) and named.is_dir():

@@ -1,8 +1,8 @@
 """Execution contexts of one engine, one for each set of input shapes, and their CUDA graphs.
 
-A graph holds the shapes and addresses it was captured with, and changing a context invalidates what was captured from
-it; so each set of shapes keeps a context of its own. The contexts share one block of activation memory, since a session
-runs one at a time.
+A graph holds the shapes and addresses that it was captured with, and a change of a context invalidates the graph that
+was captured from it. So each set of shapes has its own context. The contexts share one block of activation memory,
+since a session runs only one of them at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tensorrt
 
 MOST_CONTEXTS = 8
-"""Sets of shapes that are kept ready; a context holds megabytes beside the shared memory."""
+"""Most sets of shapes that are kept ready. A context holds megabytes in addition to the shared memory."""
 
 Key = tuple[int, tuple[tuple[str, Shape], ...]]
 """A profile, and the input shapes."""
@@ -33,9 +33,10 @@ class Run:
 
     Attributes:
         outputs: shapes by name.
-        addresses: of inputs and outputs, as they are set.
-        warm: it has run with these addresses, so that TensorRT has no deferred work left.
-        graph: captured with these addresses.
+        addresses: addresses of inputs and outputs that are set in the context.
+        warm: whether the context has run with these addresses, so that TensorRT has no deferred work left.
+        graph: the CUDA graph that was captured with these addresses; None if there is none.
+        capturable: False after a capture failed.
     """
 
     context: tensorrt.IExecutionContext
@@ -50,10 +51,10 @@ class EngineRuns:
     """Makes, keeps and runs the contexts of an engine.
 
     Args:
-        create_context: makes an execution context without activation memory.
-        reason: takes what TensorRT said last, for errors.
-        memory: bytes of activations that any shape of the engine needs.
-        capture: capture CUDA graphs here; not for RTX, which does so itself.
+        create_context: creates an execution context without activation memory.
+        reason: returns TensorRT's last error, for messages.
+        memory: bytes of activation memory that are enough for every shape of the engine.
+        capture: whether to capture CUDA graphs here. TensorRT-RTX captures them itself.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class EngineRuns:
         self._runs: OrderedDict[Key, Run] = OrderedDict()
 
     def prepare(self, profile: int, shapes: Mapping[str, Shape], stream: Stream) -> Run:
-        """The context for a profile and input shapes, made where there is none.
+        """The context for a profile and input shapes. It is created if there is none.
 
         Raises:
             EngineError: TensorRT refuses the shapes, or memory is short.
@@ -101,14 +102,14 @@ class EngineRuns:
         return self._runs[key]
 
     def execute(self, run: Run, addresses: dict[str, int], stream: Stream) -> None:
-        """Queue one run: the first plainly, the next ones as a captured graph while addresses stay.
+        """Queue one run. As long as the addresses stay the same, the second run and later ones are a captured graph.
 
         Raises:
             EngineError: TensorRT cannot queue the work.
         """
         if addresses != run.addresses:
             self._drop_graph(run, stream)
-            run.addresses = {}  # should one be refused, none is taken for set
+            run.addresses = {}  # if one is refused, none counts as set
             for name, address in addresses.items():
                 self._require(run.context.set_tensor_address(name, address), f"the address of {name}")
             run.addresses, run.warm = dict(addresses), False
@@ -138,7 +139,7 @@ class EngineRuns:
         except EngineError:
             # Some layers cannot be captured. The context stays usable, so it runs without a graph from now on.
             run.capturable = False
-            self._reason()  # said of the capture, and of no later failure
+            self._reason()  # drop the capture's error, so that no later failure reports it
 
     def _drop_graph(self, run: Run, stream: Stream) -> None:
         if run.graph is not None:

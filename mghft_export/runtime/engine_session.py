@@ -1,7 +1,7 @@
 """One TensorRT or TensorRT-RTX engine on a GPU, without torch.
 
-The same code for TensorRT 10.3 to 11 and TensorRT-RTX; they differ in who makes a CUDA graph: runs of TensorRT are
-captured here, TensorRT-RTX captures by itself.
+The code is the same for TensorRT 10.3 to 11 and TensorRT-RTX, except for CUDA graphs: this module captures TensorRT's
+runs, and TensorRT-RTX captures its own.
 """
 
 from __future__ import annotations
@@ -37,28 +37,29 @@ from mghft_export.runtime.session import (
 )
 
 if TYPE_CHECKING:
-    import tensorrt  # both packages' classes, as far as mypy knows them
+    import tensorrt  # for mypy, it stands for both packages
 
 
 class EngineSession:
     """An engine ready to run.
 
-    Device and pinned buffers are kept and grow; CUDA graphs replay each set of shapes from its second run on. Work of
-    one session is ordered: a change of the stream waits for the stream before.
+    Device and pinned buffers are kept from run to run, and grow if a run needs more. From the second run of a set of
+    shapes on, a CUDA graph replays it. The work of one session is ordered: if a call uses another stream than the call
+    before, it first waits for the earlier stream.
 
     Args:
         plan: the serialised engine.
-        name: of the engine, for messages.
+        name: the engine's name, for messages.
         backend: the package that built it.
         cuda: the CUDA runtime, from :func:`.cuda.open_cuda`.
-        cuda_graphs: launch a set of shapes as one graph.
-        weights: the content of the ONNX file that the engine was built of, for an engine without weights.
-        host_code: the engine brings code that runs on the host, as version-compatible ones do; only for engines of
-            your own.
-        cache: where TensorRT-RTX keeps compiled kernels; ignored by TensorRT, which has none to compile.
+        cuda_graphs: launch each set of shapes as one CUDA graph.
+        weights: for an engine without weights, the content of the ONNX file that it was built from.
+        host_code: allow the engine to bring code that runs on the host, as version-compatible engines do. Allow it only
+            for engines of your own.
+        cache: where TensorRT-RTX keeps compiled kernels. TensorRT compiles none and ignores it.
 
     Raises:
-        EngineError: the engine is of another version or GPU, or damaged.
+        EngineError: the engine is for another version or GPU, or is damaged.
     """
 
     device: Device = "cuda"
@@ -117,13 +118,13 @@ class EngineSession:
             *self._pinned_buffers.values(),
         ]
         self.close: Callable[[], None] = weakref.finalize(self, _release, self._runs, buffers, cache)
-        """Give the memory back, and write what TensorRT-RTX compiled to its cache; done at exit as well."""
+        """Give the memory back, and write the kernels that TensorRT-RTX compiled to its cache. It also runs at exit."""
 
     def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
         """The batch sizes of the profiles that take these shapes.
 
         Raises:
-            EngineError: no profile does.
+            EngineError: no profile takes them.
         """
         return batch_sizes(self.profiles, shapes)
 
@@ -156,7 +157,7 @@ class EngineSession:
         return found
 
     def run_device(self, feeds: Mapping[str, DeviceArray], stream: Stream | None) -> dict[str, DeviceArray]:
-        """Queue one run on a stream; the result is there once the stream gets to it.
+        """Queue one run on a stream. The result is valid once the stream has done the work.
 
         Raises:
             EngineError: the feeds are not what the engine takes, or memory is short.
@@ -183,7 +184,7 @@ class EngineSession:
         return {name: view.copy() for name, view in views.items()}
 
     def _ordered(self, stream: Stream | None) -> Stream:
-        """The stream, once the buffers are no longer in use on another one."""
+        """Return the stream, after waiting until no other stream uses the buffers."""
         if stream is None:
             raise EngineError("an engine runs on a CUDA stream; open one with open_stream()")
         if self._last_stream is not None and self._last_stream is not stream:
@@ -217,10 +218,10 @@ def load_engine(
     """Open an engine file.
 
     Args:
-        sha256: that the bytes which are loaded must have.
+        sha256: hash that the loaded bytes must have; None for no check.
 
     Raises:
-        EngineError: the file cannot be read or is another one, or the engine cannot run here.
+        EngineError: the file cannot be read or has another hash, or the engine cannot run here.
     """
     try:
         plan = path.read_bytes()
@@ -243,7 +244,7 @@ def load_engine(
 
 
 def _refit(trt: Any, engine: tensorrt.ICudaEngine, log: BuildLog, weights: bytes, name: str) -> None:
-    """Put the weights of an ONNX file's content into an engine that was built of it."""
+    """Put the weights from an ONNX file's content into the engine that was built from it."""
     refitter: tensorrt.Refitter = trt.Refitter(engine, log.logger)
     parser: tensorrt.OnnxParserRefitter = trt.OnnxParserRefitter(refitter, log.logger)
     if not parser.refit_from_bytes(weights) or not refitter.refit_cuda_engine():
@@ -261,7 +262,7 @@ def _context_maker(
     cuda_graphs: bool,
     cache: RuntimeCache | None,
 ) -> Callable[[], tensorrt.IExecutionContext]:
-    """A function that makes execution contexts which take their activation memory from the session."""
+    """A function that creates execution contexts. The session gives them their activation memory."""
     argument: Any = backend.trt.ExecutionContextAllocationStrategy.USER_MANAGED
     if has(backend, "runtime_cache"):
         config: tensorrt.IRuntimeConfig = engine.create_runtime_config()
@@ -289,7 +290,7 @@ def _release(
 ) -> None:
     if cache is not None:
         cache.save()
-    # After a failure of the GPU nothing can be freed, and the driver does it when the process ends.
+    # After the GPU failed nothing can be freed; the driver frees the memory when the process ends.
     with contextlib.suppress(EngineError):
         runs.free()
         for buffer in buffers:

@@ -1,4 +1,4 @@
-"""A graph of a bundle in the runtime that a provider's name stands for."""
+"""Open a graph of a bundle in the runtime that a provider's name stands for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mghft_export.runtime.session import Session
 
 OPENVINO_PROVIDERS = ("openvino", "openvino-bf16")
 PROVIDERS = (*ONNX_RUNTIME_PROVIDERS, *OPENVINO_PROVIDERS)
-"""By the names the command line takes: ONNX Runtime's `cpu`, `cuda` and `tensorrt`, and OpenVINO on the CPU, in the
-graph's precision or with bfloat16 in the place of float32."""
+"""The providers, by their names on the command line: ONNX Runtime's `cpu`, `cuda` and `tensorrt`, and OpenVINO on the
+CPU, in the graph's precision or with bfloat16 instead of float32."""
 
 CPU_PROVIDERS = ("cpu", *OPENVINO_PROVIDERS)
 
@@ -27,7 +27,7 @@ def open_graph(
     threads: int | None = None,
     sizes: Mapping[str, MinOptMax] | None = None,
 ) -> Session:
-    """A graph ready to run.
+    """Open a graph.
 
     Args:
         path: the ONNX file, or a serialised model.
@@ -47,5 +47,5 @@ def open_graph(
 
 
 def runtime_name(provider: str) -> str:
-    """What runs a provider's graphs, for people and keys: `openvino`, `onnxruntime/cuda`."""
+    """The runtime of a provider, for people and for cache keys: `openvino`, `onnxruntime/cuda`."""
     return provider if provider in OPENVINO_PROVIDERS else f"onnxruntime/{provider}"

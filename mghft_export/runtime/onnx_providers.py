@@ -15,10 +15,10 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-"""By the names the command line takes."""
+"""ONNX Runtime's names of the providers, by their names on the command line."""
 
 FALLBACKS = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
-"""Who runs the operators that a provider lacks."""
+"""The providers that run the operators that a provider lacks."""
 
 
 def provider_chain(
@@ -28,7 +28,7 @@ def provider_chain(
 
     Args:
         inputs: shapes of the graph's inputs; a dynamic dimension is a name.
-        sizes: of dynamic dimensions, for TensorRT, which else builds an engine anew for every new size.
+        sizes: sizes of the dynamic dimensions, for TensorRT. Without them it builds a new engine for every new size.
 
     Raises:
         MGHFTError: there is no such provider, or this ONNX Runtime was built without it.
@@ -48,16 +48,16 @@ def _options(
     provider: str, inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, MinOptMax]
 ) -> dict[str, str]:
     if provider == "cuda":
-        # TF32 keeps 10 bits of a product's operands; the token selection hangs on smaller differences.
+        # TF32 keeps 10 bits of a product's operands; the token selection depends on smaller differences.
         return {"use_tf32": "0"}
     if provider == "tensorrt":
-        # No precision is asked for: the provider then takes the types of the graph, which are what was exported.
+        # No precision is set, so that the provider takes the types of the exported graph.
         return {**tensorrt_cache(), **tensorrt_profile(inputs, sizes)}
     return {}
 
 
 def tensorrt_cache() -> dict[str, str]:
-    """Engines and timings on disk, so that only the first start builds."""
+    """Options that keep engines and timings on disk, so that only the first start builds."""
     folder = str(cache_folder("onnxruntime-tensorrt"))
     return {
         "trt_engine_cache_enable": "1",
@@ -70,7 +70,7 @@ def tensorrt_cache() -> dict[str, str]:
 def tensorrt_profile(
     inputs: Mapping[str, Sequence[int | str]], sizes: Mapping[str, MinOptMax]
 ) -> dict[str, str]:
-    """One optimisation profile, `name:1x3x448x448,...` for each of its three shapes; empty if a size is not known."""
+    """Options of a profile, with `name:1x3x448x448,...` for each of its three shapes; empty if a size is not known."""
     unknown = {size for shape in inputs.values() for size in shape if isinstance(size, str)} - sizes.keys()
     if unknown:
         return {}

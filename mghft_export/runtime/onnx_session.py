@@ -29,7 +29,7 @@ from mghft_export.runtime.session import (
 )
 
 FATAL = 4
-"""ONNX Runtime's log level at which only fatal errors are printed; what fails is raised, and said once, by us."""
+"""ONNX Runtime's log level at which it prints only fatal errors. Other errors are raised, and printed once by us."""
 
 onnxruntime.set_default_logger_severity(FATAL)
 
@@ -37,8 +37,8 @@ onnxruntime.set_default_logger_severity(FATAL)
 class OnnxSession:
     """A graph ready to run.
 
-    :meth:`run_device` binds the arrays where they are; it waits for its stream and is done when it returns, since
-    ONNX Runtime works on a stream of its own.
+    :meth:`run_device` does not copy the arrays. ONNX Runtime works on its own stream, so the method first waits for the
+    stream that it is given, and the run is done when it returns.
 
     Args:
         path: the ONNX file, or a serialised model.
@@ -63,7 +63,7 @@ class OnnxSession:
         options.log_severity_level = FATAL
         # Threads that spin after a run would take the cores from the next branch's session.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Nor do they spin on after the session was made, for some 20 ms, while others are being made.
+        # Threads would also spin for some 20 ms after the session is created, while other sessions are being created.
         options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
         if threads is not None:
             options.intra_op_num_threads = threads
@@ -75,7 +75,7 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(
                 _model(path, provider, options), options, providers=chain, enable_fallback=0
             )
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base
             reason = str(error).splitlines()[0]
             if provider != "cpu":
                 raise _no_provider(provider, reason) from error
@@ -88,11 +88,11 @@ class OnnxSession:
         self.outputs = {item.name: _describe(item) for item in self._session.get_outputs()}
 
     def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
-        """Any batch runs."""
+        """None: any batch runs."""
         return None
 
     def open_stream(self) -> Stream | None:
-        """ONNX Runtime has its own streams."""
+        """None: ONNX Runtime has its own streams."""
         return None
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -108,7 +108,7 @@ class OnnxSession:
         return dict(zip(self.outputs, self._session.run(None, arrays), strict=True))
 
     def upload(self, feeds: Mapping[str, Array], stream: Stream | None = None) -> dict[str, DeviceArray]:
-        """Inputs, or some of them, as device arrays; on the CPU the arrays themselves."""
+        """Copy inputs, or some of them, to the device. On the CPU the arrays are not copied."""
         return {
             name: self._device_array(onnxruntime.OrtValue.ortvalue_from_numpy(array, self.device, 0))
             for name, array in as_inputs(self.inputs, feeds).items()
@@ -136,7 +136,7 @@ class OnnxSession:
         return {name: self._device_array(value) for name, value in zip(self.outputs, values, strict=True)}
 
     def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None = None) -> dict[str, Array]:
-        """Copies on the host."""
+        """Copies of the arrays on the host."""
         found = {}
         for name, array in arrays.items():
             if isinstance(array.owner, onnxruntime.OrtValue):
@@ -160,7 +160,7 @@ NUMPY_TYPES = {
     "tensor(int32)": np.int32,
     "tensor(bool)": np.bool_,
 }
-"""Of the tensors that a branch may have as an input or output."""
+"""NumPy's types of the tensors that a branch may have as an input or output."""
 
 
 def _describe(item: Any) -> TensorInfo:
@@ -169,16 +169,16 @@ def _describe(item: Any) -> TensorInfo:
 
 
 def _model(path: Path | bytes, provider: str, options: onnxruntime.SessionOptions) -> str | bytes:
-    """What ONNX Runtime is given: on the CPU a graph without its weights, which are mapped from the file.
+    """The model to give to ONNX Runtime. On the CPU it is a graph without its weights, which are mapped from the file.
 
-    Other providers copy weights to their device, or hand the whole graph on. Windows does not let a file that is mapped
-    be replaced.
+    Other providers get the path, since they copy weights to their device or pass the whole graph on. So does Windows,
+    since it does not let a mapped file be replaced.
     """
     if isinstance(path, bytes):
         return path
     if provider != "cpu" or os.name != "posix":
         return str(path)
-    file = path.resolve()  # ONNX Runtime follows no link out of the folder
+    file = path.resolve()  # ONNX Runtime does not follow links out of the folder
     try:
         with (
             file.open("rb") as stream,
@@ -187,7 +187,7 @@ def _model(path: Path | bytes, provider: str, options: onnxruntime.SessionOption
         ):
             structure = without_weights(model, file.name)
     except (OSError, ValueError):
-        return str(path)  # ONNX Runtime says what is wrong with it
+        return str(path)  # ONNX Runtime then reports what is wrong with it
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.parent))
     return structure
 

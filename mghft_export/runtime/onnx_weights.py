@@ -1,6 +1,6 @@
-"""An ONNX file without its large weights, which ONNX Runtime then maps from the file instead of copying them.
+"""Take the large weights out of an ONNX model, so that ONNX Runtime maps them from the file instead of copying them.
 
-ONNX Runtime maps external data alone, so the graph says that its weights are external, at their offset in its own
+ONNX Runtime maps only external data, so the graph declares its weights as external data, at their offset in its own
 file. All other fields are copied as they are. `cpp/src/onnx_weights.cpp` does the same.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from mghft_export.files.protobuf import BYTES, VARINT, Field, fields
 
 LARGE_WEIGHT = 1 << 16
-"""Bytes from which a weight is mapped; ONNX Runtime infers shapes from small ones."""
+"""Weights of at least this many bytes are mapped. ONNX Runtime infers shapes from small ones."""
 
 # Field numbers of onnx.proto.
 MODEL_GRAPH, GRAPH_INITIALIZER = 7, 5
@@ -19,7 +19,7 @@ EXTERNAL = 1
 
 
 def without_weights(model: memoryview, file_name: str) -> bytes:
-    """The serialised model with its large weights as external data in `file_name`, which is where `model` was read.
+    """The serialised model with its large weights as external data in `file_name`, the file that `model` was read from.
 
     Raises:
         ValueError: the model is malformed.
@@ -41,7 +41,7 @@ def without_weights(model: memoryview, file_name: str) -> bytes:
 
 
 def _initializer(model: memoryview, field: Field, file_name: str) -> memoryview | bytes:
-    """The field as it is, or with its weight outside."""
+    """The field as it is, or with its weight as external data."""
     _, _, tag, start, end = field
     kept, weight = [], None
     for number, kind, inner_tag, inner_start, inner_end in fields(model, start, end):

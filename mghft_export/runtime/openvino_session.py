@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 class OpenVinoSession:
     """A graph ready to run.
 
-    What is float32 in the graph is computed in float32, or in bfloat16 if that is asked for. Left to itself, OpenVINO
-    takes bfloat16 wherever the CPU has it.
+    Float32 parts of the graph are computed in float32, or in bfloat16 if that is asked for. By default, OpenVINO would
+    use bfloat16 on every CPU that has it.
 
     Args:
         path: the ONNX file, or a serialised model.
         threads: CPU threads; all cores by default.
-        bfloat16: compute what is float32 in bfloat16, which keeps 8 bits of a number. INT8 products stay INT8.
+        bfloat16: compute float32 parts in bfloat16, which keeps 8 bits of a number. INT8 products stay INT8.
 
     Raises:
         MGHFTError: OpenVINO is not installed, or this CPU has no bfloat16.
@@ -67,11 +67,11 @@ class OpenVinoSession:
         self.outputs = {info.name: info for info in map(_describe, model.outputs)}
 
     def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
-        """Any batch runs."""
+        """None: any batch runs."""
         return None
 
     def open_stream(self) -> Stream | None:
-        """There are no streams on the CPU."""
+        """None: there are no streams on the CPU."""
         return None
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -84,7 +84,7 @@ class OpenVinoSession:
         return self._infer(as_inputs(self.inputs, feeds))
 
     def upload(self, feeds: Mapping[str, Array], stream: Stream | None = None) -> dict[str, DeviceArray]:
-        """The arrays themselves, as their inputs want them."""
+        """The arrays themselves, in the precision and order that their inputs need."""
         return {name: _device_array(array) for name, array in as_inputs(self.inputs, feeds).items()}
 
     def run_device(
@@ -102,12 +102,12 @@ class OpenVinoSession:
         return {name: _device_array(array) for name, array in self._infer(arrays).items()}
 
     def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None = None) -> dict[str, Array]:
-        """Copies on the host."""
+        """Copies of the arrays."""
         return {name: array_at(item.address, item.shape, item.dtype).copy() for name, item in arrays.items()}
 
     def _infer(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            # The inputs are read where they are; the outputs are copies, which the next run leaves alone.
+            # The inputs are not copied. The outputs are copies, which the next run does not overwrite.
             found = self._request.infer(dict(arrays), share_inputs=True, share_outputs=False)
         except Exception as error:
             raise MGHFTError(f"OpenVINO failed in a run: {_first_line(error)}") from error
@@ -115,12 +115,12 @@ class OpenVinoSession:
 
 
 def has_openvino() -> bool:
-    """Whether the package is installed; it is not imported."""
+    """Whether the package is installed. It is not imported."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def require_openvino() -> None:
-    """Check that OpenVINO is there.
+    """Check that OpenVINO is installed.
 
     Raises:
         MGHFTError: it is not installed.
@@ -148,7 +148,7 @@ def _device_array(array: Array) -> DeviceArray:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong: OpenVINO's messages begin with the places in its own code."""
+    """The first line that says what went wrong. OpenVINO's messages begin with places in its own code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Exception from", "Check "))]
     return (told or lines or ["no reason given"])[0]

@@ -1,4 +1,4 @@
-"""From stickers to emotions: preprocessing, the three branches, probabilities."""
+"""The pipeline from stickers to emotions: preprocessing, the three branches, probabilities."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mghft_export.bundle import Bundle
-from mghft_export.bundle.text_features import load_features, text_branch_id
-from mghft_export.bundle.tokenizer import bundle_tokenizer
+from mghft_export.bundle.model_inputs import ModelInputs, bundle_inputs
 from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.profile_choice import common_sizes, split_batch, text_lengths
@@ -24,7 +23,7 @@ from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 32
-"""Distinct texts of a run where a session takes any number: more only fill memory, and are padded more."""
+"""Most distinct texts per run if a session takes any number. More would fill memory and need more padding."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -36,11 +35,11 @@ NEEDS_TEXTS = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a sticker expresses.
+    """The emotion that a sticker expresses.
 
     Attributes:
         label: the most probable class.
-        probabilities: by class name, in the model's order.
+        probabilities: probability of each class, by its name, in the model's order.
     """
 
     label: str
@@ -50,18 +49,17 @@ class Prediction:
 class Pipeline:
     """A bundle ready to classify stickers, any number at a time.
 
-    What the vision branch computes stays on its device for the fusion branch. Vision and text run beside each other
-    where sessions have streams. Text features come back to the host (8 KB a sticker in the paper's size), where they
-    are kept: a text is encoded once, and with `joined` views a sticker costs one pass of the text branch.
+    The outputs of the vision branch stay on its device for the fusion branch. Vision and text run at the same time if
+    their sessions have streams. Text features come back to the host (8 KB per sticker in the paper's size) and are
+    cached there: each text is encoded once, and with `joined` views a sticker costs one pass of the text branch.
 
     Args:
-        precision: of the graphs that run.
-        provider: of ONNX Runtime, `cpu`, `cuda` or `tensorrt`; or `openvino` or
-            `openvino-bf16`, which run on the CPU.
+        precision: precision of the graphs that run.
+        provider: `cpu`, `cuda` or `tensorrt` of ONNX Runtime; or `openvino` or `openvino-bf16`, which run on the CPU.
         threads: CPU threads of one operator; all cores by default.
-        engine: a folder of engines, or the name of one in the bundle's `engines/`; no graph is run then.
-        branches: sessions that are open already, instead of all these.
-        texts: a cache that other pipelines share.
+        engine: a folder of engines, or the name of one in the bundle's `engines/`. The engines run instead of graphs.
+        branches: open sessions to use instead of all these.
+        texts: a text cache to share with other pipelines.
 
     Raises:
         BundleError: a file is missing or was changed.
@@ -79,10 +77,9 @@ class Pipeline:
         branches: Branches | None = None,
         texts: TextCache | None = None,
     ) -> None:
-        self.manifest = bundle.manifest
-        # The tokenizer is read while the branches are.
+        # The tokenizer is read while the branches are opened.
         background = ThreadPoolExecutor(1)
-        tokenizer = background.submit(lambda: bundle_tokenizer(bundle))
+        inputs = background.submit(bundle_inputs, bundle)
         background.shutdown(wait=False)
         if branches is None and engine is not None:
             from mghft_export.runtime.engine_branches import engine_branches
@@ -90,26 +87,31 @@ class Pipeline:
             branches = engine_branches(bundle, engine)
         elif branches is None:
             branches = onnx_branches(bundle, precision=precision, provider=provider, threads=threads)
+        self._start(inputs.result(), branches, texts)
+
+    @classmethod
+    def of_model(cls, inputs: ModelInputs, branches: Branches, *, texts: TextCache | None = None) -> Pipeline:
+        """A pipeline of a model that is not in a bundle."""
+        pipeline = cls.__new__(cls)
+        pipeline._start(inputs, branches, texts)
+        return pipeline
+
+    def _start(self, inputs: ModelInputs, branches: Branches, texts: TextCache | None) -> None:
+        self.inputs = inputs
         self.vision, self._text, self.fusion = branches.vision, branches.text, branches.fusion
         self.precision = branches.precision
-        self._text_id = f"{text_branch_id(bundle)}/{branches.how}"
+        self._text_id = f"{inputs.text_id}/{branches.how}"
         self._texts = texts if texts is not None else TextCache()
         self._vision_stream = self.vision.open_stream() or self.fusion.open_stream()
         self._text_stream = self._text.open_stream()
-        self.tokenizer = tokenizer.result()
-        self.no_text: FloatArray | None = None
-        """Features [4, C] of a sticker without text, where the model has learned some."""
-        if self.manifest.no_text is not None:
-            entry = self.manifest.no_text
-            self.no_text = load_features(bundle.root / entry.path, bundle, bundle.read(entry)).features[0]
-        image = self.manifest.image
+        image = inputs.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std
         )
 
     @property
     def text(self) -> Session:
-        """The text branch; setting another one forgets what the old one encoded."""
+        """The text branch. Setting another one starts with an empty text cache."""
         return self._text
 
     @text.setter
@@ -118,34 +120,34 @@ class Pipeline:
         self._texts = TextCache()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Text features of stickers: B texts -> [B, 4, C]. An empty text is that of a sticker without text.
+        """Text features of stickers: B texts -> [B, 4, C]. An empty text means a sticker without text.
 
         Raises:
-            StickerError: a text is empty, and the model has learned nothing for that.
+            StickerError: a text is empty, and the model has learned no features for that.
         """
         present = [bool(text.strip()) for text in texts]
-        if self.no_text is None and not all(present):
+        if self.inputs.no_text is None and not all(present):
             raise StickerError(NEEDS_TEXTS)
-        views = self.manifest.text.views
+        views = self.inputs.text.views
         rows = [view for text in texts if text.strip() for view in view_texts(text, views)]
         found = self._texts.features(self._text_id, rows, self._encode_views) if rows else None
         if found is not None and all(present):
             return found.reshape(len(texts), 4, -1)
-        assert self.no_text is not None
-        features = np.repeat(self.no_text[None], len(texts), axis=0)
+        assert self.inputs.no_text is not None
+        features = np.repeat(self.inputs.no_text[None], len(texts), axis=0)
         if found is not None:
-            features[present] = found.reshape(-1, *self.no_text.shape)
+            features[present] = found.reshape(-1, *self.inputs.no_text.shape)
         return features
 
     @property
     def feature_width(self) -> int:
-        """Numbers of a view's text features, C."""
+        """C, the width of a view's text features."""
         width = self.fusion.inputs["text_features"].shape[-1]
         assert width is not None
         return width
 
     def close(self) -> None:
-        """Give the memory of engines back; sessions of ONNX Runtime give theirs back with the last reference."""
+        """Free the memory of engines. Sessions of ONNX Runtime free theirs with the last reference to them."""
         for session in (self.vision, self._text, self.fusion):
             close = getattr(session, "close", None)
             if close is not None:
@@ -156,13 +158,13 @@ class Pipeline:
         return preprocess_batch(images, self.preprocessing)
 
     def logits(self, pixels: FloatArray, texts: FloatArray | Sequence[str]) -> FloatArray:
-        """[B, 3, H, W] and B texts, or their features [B, 4, C] -> [B, classes].
+        """Pixels [B, 3, H, W] and B texts, or their features [B, 4, C] -> [B, classes].
 
-        Given as texts, they are encoded while the first images run through the vision branch.
+        Texts are encoded while the first images run through the vision branch.
         """
         features = texts if isinstance(texts, np.ndarray) else None
         stream = self._vision_stream
-        rows = [np.zeros((0, len(self.manifest.class_names)), np.float32)]
+        rows = [np.zeros((0, len(self.inputs.class_names)), np.float32)]
         for part in split_batch(len(pixels), self._batch_sizes(pixels.shape)):
             uploaded = self.vision.upload({"image": pixels[part]}, stream)
             tokens = self.vision.run_device(uploaded, stream)
@@ -178,7 +180,7 @@ class Pipeline:
         return np.concatenate(rows)
 
     def vision_outputs(self, pixels: FloatArray) -> dict[str, Array]:
-        """What the vision branch gives for [B, 3, H, W], on the host: [B, ...] each."""
+        """The outputs of the vision branch for [B, 3, H, W], on the host: each is [B, ...]."""
         parts = [
             self.vision.run({"image": pixels[part]})
             for part in split_batch(len(pixels), self._batch_sizes(pixels.shape))
@@ -186,8 +188,8 @@ class Pipeline:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def fused_logits(self, tokens: Mapping[str, Array], features: FloatArray) -> FloatArray:
-        """What :meth:`vision_outputs` gave, and text features [B, 4, C] -> [B, classes]."""
-        image = self.manifest.image
+        """The results of :meth:`vision_outputs` and text features [B, 4, C] -> [B, classes]."""
+        image = self.inputs.image
         sizes = self._batch_sizes((len(features), 3, image.height, image.width))
         rows = [
             self.fusion.run(
@@ -198,12 +200,12 @@ class Pipeline:
         return np.concatenate(rows).astype(np.float32, copy=False)
 
     def predict(self, images: Sequence[Image.Image], texts: FloatArray | Sequence[str]) -> list[Prediction]:
-        """Classify stickers, given their texts or what :meth:`encode_texts` made of them."""
+        """Classify stickers, given their texts or the results of :meth:`encode_texts`."""
         return self.classify(self.preprocess(images), texts)
 
     def classify(self, pixels: FloatArray, texts: FloatArray | Sequence[str]) -> list[Prediction]:
-        """:meth:`predict` of images that :meth:`preprocess` was given, [B, 3, H, W]."""
-        names = self.manifest.class_names
+        """Do the same as :meth:`predict`, for images that :meth:`preprocess` returned, [B, 3, H, W]."""
+        names = self.inputs.class_names
         rows = softmax(self.logits(pixels, texts))
         return [
             Prediction(names[int(row.argmax())], dict(zip(names, row.tolist(), strict=True))) for row in rows
@@ -211,13 +213,13 @@ class Pipeline:
 
     def _encode_views(self, texts: list[str]) -> FloatArray:
         """Distinct texts -> [n, C]."""
-        most = self.manifest.text.max_length
-        tokens = encode(self.tokenizer, texts, max_length=most, pad_to=most)
+        most = self.inputs.text.max_length
+        tokens = encode(self.inputs.tokenizer, texts, max_length=most, pad_to=most)
         feeds = {"input_ids": tokens.input_ids, "attention_mask": tokens.attention_mask}
         lengths = tokens.attention_mask.sum(axis=1)
         order = np.argsort(
             lengths, kind="stable"
-        )  # so that texts of a run are alike in length, and little is padding
+        )  # texts of one run then have similar lengths and need little padding
         sizes = self._text_batches(self._text_length(int(lengths.max())))
         encoded = []
         for part in split_batch(len(texts), sizes or (range(1, TEXTS_AT_ONCE + 1),)):
@@ -228,18 +230,18 @@ class Pipeline:
         return features[np.argsort(order)]
 
     def _text_length(self, longest: int, batch: int | None = None) -> int:
-        """Tokens that texts of up to `longest` are padded to.
+        """The length that texts of up to `longest` tokens are padded to.
 
         Args:
-            batch: texts of the run; None for any number.
+            batch: number of texts in the run; None for any number.
         """
-        settings = self.manifest.text
+        settings = self.inputs.text
         if (fixed := padded_length(settings.pooling, settings.max_length)) is not None:
             return fixed
         for length in text_lengths(longest, settings.max_length):
             try:
                 sizes = self._text_batches(length)
-            except EngineError:  # an engine may have no profile for so few tokens, or so many
+            except EngineError:  # an engine may have no profile for this length
                 continue
             if sizes is None:
                 return longest
@@ -248,7 +250,7 @@ class Pipeline:
         return longest
 
     def _text_batches(self, length: int) -> tuple[range, ...] | None:
-        """The batches of texts of so many tokens that run; None for all."""
+        """The batch sizes that the text branch runs for texts of `length` tokens; None for all."""
         return self._text.batch_sizes(dict.fromkeys(self._text.inputs, (1, length)))
 
     def _run_text(self, feeds: Mapping[str, Array]) -> Array:
@@ -257,7 +259,7 @@ class Pipeline:
         return self._text.download(outputs, stream)["text_features"]
 
     def _batch_sizes(self, image: Shape) -> tuple[range, ...] | None:
-        """The batches that vision and fusion both run."""
+        """The batch sizes that vision and fusion both run; None for all."""
         vision = self.vision.batch_sizes({"image": image})
         shapes = {
             name: tuple(image[0] if size is None else size for size in tensor.shape)
@@ -266,7 +268,7 @@ class Pipeline:
         return common_sizes(vision, self.fusion.batch_sizes(shapes))
 
     def _handed_to_fusion(self, tokens: dict[str, DeviceArray]) -> dict[str, DeviceArray]:
-        """What the vision branch computed, where the fusion branch reads it."""
+        """The outputs of the vision branch, on the device of the fusion branch."""
         if self.vision.device == self.fusion.device:
             return tokens
         return self.fusion.upload(self.vision.download(tokens, self._vision_stream), self._vision_stream)

@@ -1,4 +1,4 @@
-"""Which optimisation profile an engine runs a batch with, and how a larger batch is split."""
+"""Choose the optimisation profile that an engine runs a batch with, and split batches that are too large."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from mghft_export.runtime.session import Shape
 
 @dataclass(frozen=True)
 class Extent:
-    """The shapes of one input in one profile."""
+    """Smallest, optimal and largest shape of one input in one profile."""
 
     minimum: Shape
     optimum: Shape
     maximum: Shape
 
     def holds(self, shape: Shape) -> bool:
-        """Whether this shape runs."""
+        """Whether this shape is within the profile."""
         return len(shape) == len(self.maximum) and all(
             low <= size <= high for low, size, high in zip(self.minimum, shape, self.maximum, strict=True)
         )
 
 
 Profile = Mapping[str, Extent]
-"""By input name."""
+"""The extent of each input, by the input's name."""
 
 
 def choose_profile(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> int:
     """The number of the profile for these input shapes.
 
-    Of the profiles that hold them, this is the one with the smallest maximum; ties go to the closest optimum.
+    Of the profiles that hold the shapes, it is the one with the smallest maximum; ties go to the closest optimum.
 
     Raises:
-        EngineError: none holds them; says what the engine takes.
+        EngineError: no profile holds them; the message says what the engine takes.
     """
     fitting = [
         number
@@ -48,7 +48,7 @@ def choose_profile(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> 
     def cost(number: int) -> tuple[int, float]:
         extents = [(profiles[number][name], shape) for name, shape in shapes.items()]
         largest = sum(math.prod(extent.maximum) for extent, _ in extents)
-        # Twice too large and half as large are equally far.
+        # Twice the optimum and half the optimum are equally far away.
         distance = sum(
             abs(math.log(math.prod(shape) / math.prod(extent.optimum))) for extent, shape in extents
         )
@@ -58,7 +58,7 @@ def choose_profile(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> 
 
 
 def batch_sizes(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> tuple[range, ...]:
-    """The batches that run, for inputs of these shapes whatever their first dimension is; the largest range first.
+    """The batch sizes that run for inputs of these shapes, with any first dimension. The largest range comes first.
 
     Raises:
         EngineError: no profile takes the other dimensions.
@@ -78,8 +78,8 @@ def batch_sizes(profiles: Sequence[Profile], shapes: Mapping[str, Shape]) -> tup
 def text_lengths(longest: int, most: int) -> Iterator[int]:
     """Lengths for texts of up to `longest` tokens, in the order in which to try them.
 
-    First 16, 24, 32, 48, 64 and so on, and `most`: an engine keeps what it has prepared for a few shapes only, so its
-    texts get a few lengths, and padding is masked. Then all others, for an engine whose profiles have none of these.
+    First come 16, 24, 32, 48, 64 and so on, and `most`. An engine keeps only a few shapes ready, so texts get only few
+    lengths; padding is masked. Then come all other lengths, for an engine that has no profile for any of these.
     """
     length = 16
     while length < most:
@@ -92,7 +92,7 @@ def text_lengths(longest: int, most: int) -> Iterator[int]:
 def common_sizes(
     first: tuple[range, ...] | None, second: tuple[range, ...] | None
 ) -> tuple[range, ...] | None:
-    """The batches that two branches both run."""
+    """The batch sizes that two branches both run; None for all."""
     if first is None or second is None:
         return second if first is None else first
     both = {
@@ -105,13 +105,13 @@ def common_sizes(
 
 
 def split_batch(count: int, sizes: tuple[range, ...] | None) -> list[slice]:
-    """Rows 0 to `count` in as few runs as possible, of nearly equal size where one range of batches does.
+    """Split rows 0 to `count` into as few runs as possible. The runs have nearly equal sizes if one range allows it.
 
     Args:
-        sizes: the batches that run; None where any does.
+        sizes: the batch sizes that run; None for all.
 
     Raises:
-        EngineError: so many rows cannot be made of these batches.
+        EngineError: no sum of these batch sizes gives `count`.
     """
     if not count:
         return []
@@ -142,7 +142,7 @@ def _parts(count: int, sizes: tuple[range, ...]) -> list[int]:
 
 
 def _shortest_sum(count: int, sizes: tuple[range, ...]) -> list[int]:
-    """By dynamic programming over all smaller sums; empty where there is no such sum."""
+    """The fewest sizes that add up to `count`, by dynamic programming over all smaller sums; empty if none do."""
     shortest: list[float] = [0] + [math.inf] * count
     last = [0] * (count + 1)
     for total in range(1, count + 1):

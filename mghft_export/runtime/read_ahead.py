@@ -1,4 +1,4 @@
-"""Reading a bounded number of things ahead, in threads, so that memory stays flat however many there are."""
+"""Read a bounded number of items ahead, in threads, so that memory does not grow with the number of items."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_THREADS = 4
-"""Decoders that run at once; each may hold a whole image."""
+"""Most decoders that run at once. Each may hold a whole image."""
 
 
 def read_ahead(
     items: Iterable[Item], read: Callable[[Item], Result], *, ahead: int, threads: int | None = None
 ) -> Iterator[tuple[Item, Result | StickerError]]:
-    """What `read` makes of each item, in order; for a sticker that cannot be read, why.
+    """The result of `read` for each item, in order; for a sticker that cannot be read, its error.
 
     Args:
-        ahead: most items that are read, or being read, and not yet asked for.
-        threads: as many as cores, at most four, where it is not said.
+        ahead: most items that are read, or being read, before they are asked for.
+        threads: number of threads; by default one for each core, and at most four.
     """
     workers = ThreadPoolExecutor(threads or min(MOST_THREADS, os.cpu_count() or 1))
     waiting: deque[tuple[Item, Future[Result | StickerError]]] = deque()

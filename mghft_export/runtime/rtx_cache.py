@@ -1,4 +1,4 @@
-"""TensorRT-RTX compiles an engine's kernels when it first runs; this keeps them on disk for the next start."""
+"""Keep the kernels that TensorRT-RTX compiles at an engine's first run on disk, for the next start."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class RuntimeCache:
     """The compiled kernels of one engine on one GPU, in a file.
 
     Args:
-        path: read where it exists. What it holds for another GPU, driver or version the library itself rejects, and
-            compiles again.
+        path: the file, which is read if it exists. The library rejects kernels for another GPU, driver or version, and
+            compiles them again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +26,7 @@ class RuntimeCache:
         self._loaded = b""
 
     def attach(self, runtime_config: tensorrt_rtx.IRuntimeConfig) -> None:
-        """Give the kernels to a runtime configuration, and collect new ones from its contexts."""
+        """Give the kernels to a runtime configuration. New kernels of its contexts are collected."""
         self._cache = runtime_config.create_runtime_cache()
         try:
             self._loaded = self._path.read_bytes()
@@ -38,7 +38,7 @@ class RuntimeCache:
         runtime_config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
-        """Write the file if there are new kernels. A disk that is full costs the next start time, nothing else."""
+        """Write the file if there are new kernels. If the disk is full, the next start only takes longer."""
         if self._cache is None:
             return
         content = bytes(memoryview(self._cache.serialize()))

@@ -1,7 +1,7 @@
-"""What runs one branch, whatever runs it: named arrays in, named arrays out, on the host or on a device.
+"""The protocol of a session, which runs one branch: named arrays in, named arrays out, on the host or on a device.
 
-Three implementations: ONNX Runtime (:mod:`.onnx_session`), TensorRT and TensorRT-RTX engines (:mod:`.engine_session`)
-and PyTorch (:mod:`.torch_session`).
+There are four implementations: ONNX Runtime (:mod:`.onnx_session`), OpenVINO (:mod:`.openvino_session`), TensorRT and
+TensorRT-RTX engines (:mod:`.engine_session`) and PyTorch (:mod:`.torch_session`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TensorInfo:
     """An input or output.
 
     Attributes:
-        shape: None where a dimension is dynamic.
+        shape: size of each dimension; None for a dynamic dimension.
     """
 
     name: str
@@ -36,11 +36,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class DeviceArray:
-    """A dense array in the memory of a device, C order.
+    """A dense array in the memory of a device, in C order.
 
     Attributes:
-        address: of the first element.
-        owner: what keeps the memory alive as long as this object lives.
+        address: address of the first element.
+        owner: the object that keeps the memory alive as long as this array lives.
     """
 
     address: int
@@ -56,7 +56,7 @@ class DeviceArray:
 
 
 class Stream(Protocol):
-    """A queue of work on a device; work on one stream runs in its order."""
+    """A queue of work on a device. Work on one stream runs in the order in which it was queued."""
 
     @property
     def handle(self) -> int:
@@ -69,34 +69,34 @@ class Stream(Protocol):
 class Session(Protocol):
     """One branch, ready to run.
 
-    :meth:`run` takes and returns host arrays. The other methods do its three steps apart, so that what one session
-    computes can be the input of another without leaving the device: :meth:`upload`, :meth:`run_device`,
-    :meth:`download`. Arrays that :meth:`upload` and :meth:`run_device` return are overwritten by the session's next
-    call of the same method. On a device these calls may return before the work is done; :meth:`download` waits for it.
-    A session is used by one thread at a time.
+    :meth:`run` takes and returns host arrays. :meth:`upload`, :meth:`run_device` and :meth:`download` are its three
+    steps, so that the output of one session can be the input of another without leaving the device. The arrays that
+    :meth:`upload` and :meth:`run_device` return are overwritten by the session's next call of the same method. On a
+    device these calls may return before the work is done; :meth:`download` waits for it. Only one thread may use a
+    session at a time.
     """
 
     @property
     def device(self) -> Device:
-        """Where :meth:`run_device` finds its inputs."""
+        """The device on which :meth:`run_device` expects its inputs."""
 
     @property
     def inputs(self) -> Mapping[str, TensorInfo]:
-        """By name, in order."""
+        """The inputs by name, in order."""
 
     @property
     def outputs(self) -> Mapping[str, TensorInfo]:
-        """By name, in order."""
+        """The outputs by name, in order."""
 
     def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
-        """The batch sizes that run, for inputs of these shapes whose first dimension is free; None for all.
+        """The batch sizes that run for inputs of these shapes, with any first dimension; None for all.
 
         Raises:
-            MGHFTError: no batch of such inputs runs.
+            MGHFTError: no batch of these inputs runs.
         """
 
     def open_stream(self) -> Stream | None:
-        """A new stream on the session's device; None where there are none."""
+        """A new stream on the session's device; None if the session has no streams."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run once. Floating-point arrays are cast to the precision of the input.
@@ -112,14 +112,14 @@ class Session(Protocol):
         """Run once on the device."""
 
     def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None) -> dict[str, Array]:
-        """Copy to the host, after the work queued on the stream."""
+        """Copy arrays to the host, after the work queued on the stream."""
 
 
 def require_inputs(inputs: Mapping[str, TensorInfo], names: set[str]) -> None:
-    """Check that a run is given all inputs and nothing else.
+    """Check that a run gets all inputs and nothing else.
 
     Raises:
-        MGHFTError: one is missing, or there is no such input.
+        MGHFTError: an input is missing or unknown.
     """
     if wrong := sorted(inputs.keys() ^ names):
         state = "is missing" if wrong[0] in inputs else "is not known"
@@ -127,10 +127,10 @@ def require_inputs(inputs: Mapping[str, TensorInfo], names: set[str]) -> None:
 
 
 def as_inputs(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """Arrays as their inputs want them: C order, floating-point arrays in the input's precision.
+    """Convert arrays for their inputs: to C order, and floating-point arrays to the input's precision.
 
     Raises:
-        MGHFTError: there is no such input, or the kind of number or the shape is not the input's.
+        MGHFTError: an input is unknown, or an array has another type of number or another shape than its input.
     """
     found = {}
     for name, array in feeds.items():
@@ -145,10 +145,10 @@ def as_inputs(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, Array]) -> d
 
 
 def require_device_input(array: DeviceArray, tensor: TensorInfo, device: Device) -> None:
-    """Check an array that is on a device already, where nothing can be cast.
+    """Check an array that is already on a device, since it cannot be cast there.
 
     Raises:
-        MGHFTError: it is elsewhere, or not what the input wants.
+        MGHFTError: the array is on another device, or has another type or shape than the input.
     """
     if array.device != device:
         raise MGHFTError(f"the input {tensor.name!r} is on {array.device}, the session runs on {device}")
@@ -167,7 +167,7 @@ def _require(tensor: TensorInfo, shape: Shape, dtype: np.dtype[Any]) -> None:
 
 
 def array_at(address: int, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """Host memory at an address, as an array that is valid as long as the memory is."""
+    """Host memory at an address, as an array. It is valid as long as the memory is."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = (ctypes.c_byte * size).from_address(address)
     flat: Array = np.ctypeslib.as_array(memory).view(dtype)

@@ -1,4 +1,4 @@
-"""Text features of texts that were seen before, in memory."""
+"""A cache in memory of the text features of texts that were encoded before."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 MOST_TEXTS = 4096
-"""8 MB of features in the paper's size."""
+"""Most texts that are kept: 8 MB of features in the paper's size."""
 
 
 class TextCache:
-    """The most recently used text features; one cache may serve several pipelines.
+    """The most recently used text features. Several pipelines may share one cache.
 
     Args:
-        most: texts that are kept.
+        most: most texts that are kept.
     """
 
     def __init__(self, most: int = MOST_TEXTS) -> None:
@@ -32,11 +32,11 @@ class TextCache:
     def features(
         self, branch: str, texts: Sequence[str], encode: Callable[[list[str]], FloatArray]
     ) -> FloatArray:
-        """Features of texts, one a row: those that are not kept are encoded, each distinct one once.
+        """Text features, one row per text. Texts that are not in the cache are encoded, each distinct one once.
 
         Args:
-            branch: all that features depend on beside the text: graph, tokenizer, settings, what runs it.
-            encode: distinct texts -> [n, C].
+            branch: identifier of all else that features depend on: graph, tokenizer, settings and runtime.
+            encode: encodes distinct texts: n texts -> [n, C].
         """
         keys = {text: text_key(branch, text) for text in texts}
         found = {text: self._rows[key] for text, key in keys.items() if key in self._rows}
@@ -51,5 +51,5 @@ class TextCache:
 
 
 def text_key(branch: str, text: str) -> str:
-    """SHA-256 of what a text's features depend on."""
+    """SHA-256 of everything that a text's features depend on."""
     return hashlib.sha256(f"{branch}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()

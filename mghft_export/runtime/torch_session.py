@@ -1,6 +1,6 @@
-"""One branch in PyTorch: the fused modules that the graphs were traced from, behind the same protocol.
+"""One branch in PyTorch: the fused modules that the graphs were traced from, with the protocol of a session.
 
-The only part of the runtime that imports torch; nothing else in the runtime imports it.
+This is the only part of the runtime that imports torch, and no other part of the runtime imports this module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TorchSession:
     """A fused branch ready to run, in the precision of its parameters' type.
 
     Args:
-        branch: module, example inputs and names of the outputs.
+        branch: the module, its example inputs and the names of its outputs.
     """
 
     def __init__(self, branch: Branch, *, device: Device = "cpu") -> None:
@@ -51,7 +51,7 @@ class TorchSession:
         }
 
     def batch_sizes(self, shapes: Mapping[str, Shape]) -> tuple[range, ...] | None:
-        """Any batch runs."""
+        """None: any batch runs."""
         return None
 
     def open_stream(self) -> TorchStream | None:
@@ -67,7 +67,7 @@ class TorchSession:
         return self.download(self.run_device(self.upload(feeds, None), None), None)
 
     def upload(self, feeds: Mapping[str, Array], stream: Stream | None) -> dict[str, DeviceArray]:
-        """Inputs, or some of them, as device arrays."""
+        """Copy inputs, or some of them, to the device."""
         with _on(stream):
             return {
                 name: self._device_array(torch.from_numpy(array).to(self.device, copy=True))
@@ -89,7 +89,7 @@ class TorchSession:
         return {name: self._device_array(tensor) for name, tensor in zip(self.outputs, found, strict=True)}
 
     def download(self, arrays: Mapping[str, DeviceArray], stream: Stream | None) -> dict[str, Array]:
-        """Copies on the host."""
+        """Copies of the arrays on the host."""
         with _on(stream):
             return {name: _tensor(array).cpu().numpy().copy() for name, array in arrays.items()}
 
@@ -119,10 +119,10 @@ class TorchStream:
 
 
 def torch_branches(model: FusedMGHFT, *, device: Literal["cpu", "cuda"] = "cpu") -> Branches:
-    """A fused model in PyTorch.
+    """Open the branches of a fused model in PyTorch.
 
     Raises:
-        MGHFTError: PyTorch has no such device on this machine.
+        MGHFTError: PyTorch cannot use the device on this machine.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise MGHFTError("PyTorch finds no CUDA device on this machine; use the CPU")
@@ -134,7 +134,7 @@ def torch_branches(model: FusedMGHFT, *, device: Literal["cpu", "cuda"] = "cpu")
 
 
 class _OnDevice:
-    """Device memory as PyTorch takes it from others (CUDA array interface, version 3)."""
+    """Device memory in a form that PyTorch accepts from other libraries (CUDA array interface, version 3)."""
 
     def __init__(self, array: DeviceArray) -> None:
         self.array = array
@@ -158,7 +158,7 @@ def _tensor(array: DeviceArray) -> Tensor:
 
 @contextlib.contextmanager
 def _on(stream: Stream | None) -> Iterator[None]:
-    """Work inside goes to a stream, whoever opened it."""
+    """Queue the work of the block on a stream, which may be PyTorch's or another library's."""
     if stream is None:
         yield
         return

@@ -1,1 +1,1 @@
-"""What the quantisation of each layer alone does to the logits, and which layers go back to float for a budget."""
+"""How the quantisation of each layer changes the logits, and which layers return to float to keep a budget."""

@@ -1,4 +1,4 @@
-"""What a change of a model does to its logits."""
+"""The effect of a change of a model on its logits."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mghft_export.runtime.pipeline import FloatArray
 
 @dataclass(frozen=True)
 class Effect:
-    """Logits against those of float32.
+    """Logits compared with float32's.
 
     Attributes:
         kl: mean over stickers of KL(float32 || changed), in nats.
-        kl_error: standard error of that mean: means that are no farther apart may be the same, for all that so few
-            stickers tell.
+        kl_error: standard error of that mean. Means that differ by less than their errors cannot be told apart with
+            these stickers.
         max_abs: largest difference of a logit.
-        flips: stickers whose most probable class changed.
-        stickers: how many were measured on.
+        flips: number of stickers with another most probable class.
+        stickers: number of stickers that were measured.
     """
 
     kl: float

@@ -1,4 +1,4 @@
-"""The effect of each layer's quantisation alone, and of groups of layers together."""
+"""The effect of quantising each layer alone, and of quantising groups of layers together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.sensitivity.whole_model import WholeModel
 
 @dataclass(frozen=True)
 class LayerEffect:
-    """One layer quantised, all others in float32."""
+    """The effect of one quantised layer, with all others in float32."""
 
     layer: Layer
     effect: Effect
@@ -20,14 +20,15 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class GroupEffect:
-    """Several layers quantised together, in the graphs that an INT8 bundle has: GELU's tanh form, half constants.
+    """The effect of layers quantised together, in the form of an INT8 bundle: GELU's tanh form, half constants.
 
-    So "all, all" is the bundle that the recipe makes, to the bit. Of the group without a layer only that form is left.
+    So "all, all" is bit for bit the bundle that the recipe makes. The group without layers only has the effect of that
+    form.
 
     Attributes:
-        branch: of all its layers, "all", or "none" without any.
-        kind: of all its layers, or "all".
-        layers: how many.
+        branch: branch of all its layers, "all", or "none" for no layers.
+        kind: kind of all its layers, or "all".
+        layers: number of layers.
     """
 
     branch: str
@@ -47,10 +48,10 @@ def by_branch(layers: Sequence[Layer]) -> dict[str, list[str]]:
 def measure_layers(
     model: WholeModel, layers: Sequence[Layer], on_layer: Callable[[str], None] = lambda _: None
 ) -> list[LayerEffect]:
-    """Each layer alone; the most sensitive first.
+    """Measure each layer alone; the result has the most sensitive layer first.
 
     Args:
-        on_layer: called with what was measured, after each layer.
+        on_layer: called with the name of each layer after it was measured.
     """
     found = []
     for layer in layers:
@@ -60,7 +61,7 @@ def measure_layers(
 
 
 def groups_of(layers: Sequence[Layer]) -> list[tuple[str, str, list[Layer]]]:
-    """No layer, layers of one kind in a branch, whole branches, and all: branch, kind and members of each."""
+    """Branch, kind and members of each group: no layer, one kind in a branch, whole branches, and all layers."""
     members: dict[tuple[str, str], list[Layer]] = {("none", "all"): []}
     for branch in dict.fromkeys(layer.branch for layer in layers):
         own = [layer for layer in layers if layer.branch == branch]
@@ -74,10 +75,10 @@ def groups_of(layers: Sequence[Layer]) -> list[tuple[str, str, list[Layer]]]:
 def measure_groups(
     model: WholeModel, layers: Sequence[Layer], on_group: Callable[[str], None] = lambda _: None
 ) -> list[GroupEffect]:
-    """Each group together, in the order of :func:`groups_of`.
+    """Measure each group together, in the order of :func:`groups_of`.
 
     Args:
-        layers: those that the recipe quantises.
+        layers: the layers that the recipe quantises.
     """
     found = []
     for branch, kind, members in groups_of(layers):

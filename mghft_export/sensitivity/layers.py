@@ -1,4 +1,4 @@
-"""The layers that are measured: a branch's products with constant weights, and what each costs."""
+"""The layers to measure: a branch's products with constant weights, and the cost of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = {
     "value": "qkv",
     "output": "projection",
 }
-"""What a layer is, by the first of these words in its name; the head and the like are "other"."""
+"""The kind of a layer, by the first of these words in its name; all others, like the head, are "other"."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Layer:
 
     Attributes:
         branch: the graph it is in.
-        name: of its node.
+        name: name of its node.
         kind: what it does in its block (:data:`KINDS`).
-        part: of the model, for people: "vision stage 1", "text", "fusion".
-        flops: for one sticker.
+        part: part of the model, for reports: "vision stage 1", "text", "fusion".
+        flops: operations for one sticker.
     """
 
     branch: str
@@ -50,7 +50,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class BranchLayers:
-    """A branch's layers in its order, and the arithmetic of all its products (attention too) for one sticker."""
+    """A branch's layers in order, and the operations of all its products, also in attention, for one sticker."""
 
     layers: tuple[Layer, ...]
     flops: float
@@ -58,14 +58,14 @@ class BranchLayers:
 
 @dataclass(frozen=True)
 class TextSize:
-    """What the text branch reads for a sticker, on average: how many rows, of how many tokens."""
+    """The text branch's average input per sticker: the number of rows, and the tokens of a row."""
 
     rows: float
     tokens: int
 
 
 def text_size(bundle: Bundle, stickers: Sequence[Sticker]) -> TextSize:
-    """Measured on the texts of stickers; equal views are encoded once, as the pipeline does."""
+    """Measure the texts of stickers. Equal views count once, because the pipeline encodes them once."""
     settings = bundle.manifest.text
     views = [tuple(dict.fromkeys(view_texts(sticker.text, settings.views))) for sticker in stickers]
     rows = [row for sticker in views for row in sticker]
@@ -87,7 +87,7 @@ def find_layers(bundle: Bundle, branch: str, text: TextSize) -> BranchLayers:
     products = product_flops(path, {"batch": 1, "length": text.tokens})
     cost = dict(products)
     layers = tuple(
-        # What repeats an earlier product costs nothing: runtimes compute it once.
+        # A product that repeats an earlier one costs nothing, because runtimes compute it once.
         Layer(
             branch, item.name, kind_of(item.name), part_of(branch, item.name), runs * cost.get(item.name, 0)
         )
@@ -102,6 +102,6 @@ def kind_of(name: str) -> str:
 
 
 def part_of(branch: str, name: str) -> str:
-    """The branch, of the vision branch the stage."""
+    """The branch; for the vision branch, also the stage."""
     first = name.split(".")[0]
     return f"{branch} {first[:5]} {first[5:]}" if first.startswith("stage") else branch

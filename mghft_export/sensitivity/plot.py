@@ -1,4 +1,4 @@
-"""The ranking as a picture: a bar a layer, the colour its part of the model, the class changes beside it."""
+"""The ranking as a picture: one bar per layer in the colour of its part, with the class changes beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.sensitivity.layers import Layer
 
 MOST_BARS = 30
 SMALLEST_KL = 1e-9
-"""Where the axis ends at most: below it is float32's own rounding."""
+"""Smallest value on the axis; below it is float32's own rounding."""
 
 COLOURS = {
     "vision stage 1": "#9ecae1",
@@ -29,7 +29,7 @@ TITLE_WIDTH = 90
 def plot_sensitivity(
     ranked: Sequence[LayerEffect], returned: Collection[Layer], title: str, path: Path
 ) -> None:
-    """Write an SVG of the most sensitive layers; those returned to float are hatched.
+    """Write an SVG of the most sensitive layers; layers returned to float are hatched.
 
     Raises:
         MGHFTError: matplotlib is not installed.
@@ -74,16 +74,16 @@ def plot_sensitivity(
     rest = f"the {len(shown)} most sensitive of {len(ranked)} layers"
     lines = [*textwrap.wrap(title, TITLE_WIDTH), rest if len(ranked) > len(shown) else "all layers"]
     axes.set_title("\n".join(map(_plain, lines)), fontsize=10, loc="left")
-    # The same study gives the same file: no date, and no random ids.
+    # Without a date and random ids, the same study gives the same file.
     with matplotlib.rc_context({"svg.hashsalt": "sensitivity"}):
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 def _label(layer: Layer) -> str:
-    """The name says the stage; of the other parts it does not say the branch."""
+    """A layer's label. Names of vision layers include the stage; other layers need their branch before the name."""
     return layer.name if layer.part.startswith("vision") else f"{layer.branch}: {layer.name}"
 
 
 def _plain(text: str) -> str:
-    """Text in which no dollar starts a formula."""
+    """Text with escaped dollars, so that none starts a formula."""
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Which layers go back to float, the most sensitive first, until a budget holds."""
+"""Return layers to float, the most sensitive first, until a budget holds."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Trial:
     """One choice of layers.
 
     Attributes:
-        returned: how many of the most sensitive layers were in float.
-        effect: of quantising all others, in the form of an INT8 bundle.
-        drop: how far macro-F1 is below float32's, as a share of 1; None where the budget does not ask for it.
-        holds: whether it is within the budget.
+        returned: number of the most sensitive layers that were in float.
+        effect: effect of quantising all others, in the form of an INT8 bundle.
+        drop: how far macro-F1 is below float32's, on a scale of 0 to 1; None if the budget does not limit it.
+        holds: whether the trial is within the budget.
     """
 
     returned: int
@@ -39,11 +39,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """What was found.
+    """The result of a search.
 
     Attributes:
-        returned: layers that went back to float, the most sensitive first.
-        trials: in the order they were made; the first quantised everything that the recipe does.
+        returned: layers that were returned to float, the most sensitive first.
+        trials: all trials in order; the first one quantised everything that the recipe quantises.
         chosen: the trial of the result.
         recipe: the studied recipe with these layers in float.
     """
@@ -59,7 +59,7 @@ def check_reachable(model: WholeModel, layers: Sequence[Layer], budget: Budget) 
     """Refuse a budget that no choice of layers meets, before the layers are measured.
 
     Raises:
-        MGHFTError: it is missed with all layers in float.
+        MGHFTError: the budget is missed even with all layers in float.
     """
     candidates = quantised_layers(model.recipe, layers)
     if not _trial(model, candidates, len(candidates), budget).holds:
@@ -72,18 +72,19 @@ def search(
     budget: Budget,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> Search:
-    """Return the fewest layers to float that a search by halves finds to be enough.
+    """Return the fewest layers to float that a bisection finds to be enough.
 
-    First none, then 1, 2, 4, ... layers until the budget holds, then halves between the last failure and that. What
-    is returned was itself measured and holds; as flips need not grow with the layers, fewer might sometimes do.
+    The search first tries 0, then 1, 2, 4, ... layers until the budget holds. Then it bisects between the last failure
+    and that. The result was itself measured and holds. Because flips need not grow with the number of layers, fewer
+    layers might sometimes be enough.
 
     Args:
-        ranked: all layers of the recipe's branches, the most sensitive first. Those that the recipe keeps in float
-            stay there.
-        on_trial: called with what is being tried.
+        ranked: all layers of the recipe's branches, the most sensitive first. Layers that the recipe keeps in float
+            stay in float.
+        on_trial: called with a description of each trial.
 
     Raises:
-        MGHFTError: the budget is missed with all layers in float.
+        MGHFTError: the budget is missed even with all layers in float.
     """
     candidates = quantised_layers(model.recipe, ranked)
     trials: list[Trial] = []
@@ -110,7 +111,7 @@ def search(
 
 
 def quantised_layers(recipe: QuantizationRecipe, layers: Sequence[Layer]) -> list[Layer]:
-    """Those that a recipe does not keep in float."""
+    """The layers that a recipe does not keep in float."""
     kept = {(branch, name) for branch, names in recipe.float_layers.items() for name in names}
     return [layer for layer in layers if (layer.branch, layer.name) not in kept]
 
@@ -130,8 +131,8 @@ def macro_f1_of(logits: FloatArray, labels: npt.NDArray[np.int64]) -> float:
 
 def _unreachable(budget: Budget) -> MGHFTError:
     return MGHFTError(
-        f"even with every layer in float there is no {budget}: GELU's tanh form and tables in FP16 alone cost more; "
-        "allow for a wider budget"
+        f"even with every layer in float the budget ({budget}) is missed, because GELU's tanh form and tables in FP16 "
+        "alone cost more; give a wider budget"
     )
 
 

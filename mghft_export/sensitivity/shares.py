@@ -11,11 +11,11 @@ from mghft_export.sensitivity.layers import BranchLayers
 
 @dataclass(frozen=True)
 class Share:
-    """Of the multiply-adds of all matrix products and convolutions of a branch, from 0 to 1.
+    """Shares of the multiply-adds of all matrix products and convolutions of a branch, from 0 to 1.
 
     Attributes:
-        int8: in 8 bits with this recipe.
-        most: in 8 bits if every layer were quantised; the rest are attention products and the image's convolution.
+        int8: share in 8 bits with this recipe.
+        most: share in 8 bits if every layer were quantised. The rest is attention products and the image's convolution.
     """
 
     int8: float
@@ -23,7 +23,7 @@ class Share:
 
 
 def int8_shares(branches: Mapping[str, BranchLayers], recipe: QuantizationRecipe) -> dict[str, Share]:
-    """Of each branch, and of these branches together as "all"."""
+    """The shares of each branch, and of these branches together as "all"."""
     kept = {(branch, name) for branch, names in recipe.float_layers.items() for name in names}
     shares = {branch: _share([found], kept) for branch, found in branches.items()}
     return shares | {"all": _share(list(branches.values()), kept)}

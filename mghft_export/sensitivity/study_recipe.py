@@ -1,4 +1,4 @@
-"""The recipe that is studied: choices, and ranges that no measured sticker had a part in."""
+"""The recipe that is studied: its choices, and ranges from stickers that are not measured on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mghft_export.stickers.dataset import Sticker
 def study_recipe(work: Calibration, ranging: Sequence[Sticker] | None) -> QuantizationRecipe:
     """The recipe of a calibration, with ranges for its branches.
 
-    Scale migration, where the recipe asks for it, looks at the whole set, as it will when the recipe is replayed.
+    If the recipe asks for scale migration, that uses the whole set, as it does when the recipe is replayed.
 
     Args:
-        work: its options' recipe holds the choices, and may hold ranges.
-        ranging: stickers that give the ranges, in place of the whole calibration set.
+        work: the calibration. The recipe in its options has the choices, and may have ranges.
+        ranging: stickers that give the ranges, instead of the whole calibration set.
 
     Raises:
-        MGHFTError: the recipe's ranges are another model's, lack a branch, or may come from measured stickers.
+        MGHFTError: the recipe's ranges belong to another model, lack a branch, or may come from measured stickers.
     """
     given = work.options.recipe
     if given.ranges:

@@ -20,16 +20,16 @@ REPORT, PLOT = "sensitivity.json", "sensitivity.svg"
 
 @dataclass(frozen=True)
 class Study:
-    """What was measured, and what was chosen where there was a budget.
+    """What was measured, and what was chosen if there was a budget.
 
     Attributes:
-        bundle: its folder's name.
-        calibrated_on: which set gives the ranges, and why it, for people.
-        measured_on: which stickers, for people.
-        stickers: how many.
-        recipe: that was studied, with its ranges.
-        layers: the most sensitive first.
-        shares: of the arithmetic, by branch, with the chosen recipe (with the studied one where there was no search).
+        bundle: name of the bundle's folder.
+        calibrated_on: description of the set that gives the ranges, with the reason for it.
+        measured_on: description of the measured stickers.
+        stickers: number of measured stickers.
+        recipe: the studied recipe, with its ranges.
+        layers: effects of the layers, the most sensitive first.
+        shares: INT8's shares of the arithmetic, by branch, with the chosen recipe (without a search, the studied one).
     """
 
     bundle: str
@@ -43,7 +43,7 @@ class Study:
     search: Search | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """The study as plain values for JSON."""
         recipe = self.recipe
         values: dict[str, Any] = {
             "bundle": self.bundle,
@@ -73,12 +73,12 @@ class Study:
 
 
 def write_study(study: Study, folder: Path) -> list[Path]:
-    """Write the plot and the values; others in the folder stay. The values come last: where they are, all is.
+    """Write the plot and the values; other files stay. The values come last, so if they exist, the plot does, too.
 
     Raises:
         MGHFTError: a file cannot be written, or matplotlib is not installed.
     """
-    (folder / REPORT).unlink(missing_ok=True)  # of an earlier study
+    (folder / REPORT).unlink(missing_ok=True)  # the file of an earlier study
     returned = study.search.returned if study.search is not None else ()
     title = f"{study.bundle}, {study.stickers} stickers: {study.measured_on}"
     with replacing_file(folder / PLOT) as partial:

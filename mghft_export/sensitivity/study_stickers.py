@@ -1,4 +1,4 @@
-"""Which stickers give the ranges and which, never the same, are measured on."""
+"""Which stickers give the ranges, and which are measured on. No sticker is in both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.stickers.choosing import require_same_classes
 from mghft_export.stickers.dataset import Sticker, StickerSet
 
 EVERY = 4
-"""Of a calibration set every so manieth sticker is measured on, and the others give the ranges."""
+"""Every fourth sticker of a calibration set is measured on, and the others give the ranges."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class StudyStickers:
     """The stickers of a study.
 
     Attributes:
-        measured: those that the effects are measured on.
-        ranging: those that give the ranges; None where the whole calibration set does.
-        source: where the measured ones come from, for people.
+        measured: stickers that the effects are measured on.
+        ranging: stickers that give the ranges; None if the whole calibration set gives them.
+        source: where the measured stickers come from, for reports.
     """
 
     measured: tuple[Sticker, ...]
@@ -31,13 +31,13 @@ class StudyStickers:
 
 
 def part_of_calibration_set(calibration: CalibrationSet, most: int, name: str) -> StudyStickers:
-    """Every fourth sticker of the set is measured on.
+    """Measure on every fourth sticker of the set; the others give the ranges.
 
     Args:
-        name: of the set, for people.
+        name: name of the set, for reports.
 
     Raises:
-        DataError: the set is too small to be divided.
+        DataError: the set is too small to divide.
     """
     stickers = calibration.stickers
     if len(stickers) < EVERY:
@@ -58,8 +58,8 @@ def split_of_data(
     """Stickers of a split, none of which may be in the calibration set.
 
     Raises:
-        DataError: there is no such split, it is empty, has other classes than the model or no texts, or shares
-            stickers with the calibration set.
+        DataError: the split does not exist or is empty, its classes differ from the model's, it has stickers without
+            a text, or it shares stickers with the calibration set.
     """
     require_same_classes(class_names, dataset.class_names)
     found = dataset.split(split)
@@ -80,7 +80,7 @@ def split_of_data(
 
 
 def spread(stickers: Sequence[Sticker], most: int) -> tuple[Sticker, ...]:
-    """At most so many, at even distances."""
+    """At most `most` stickers, evenly spaced."""
     if len(stickers) <= most:
         return tuple(stickers)
     return tuple(stickers[number * len(stickers) // most] for number in range(most))

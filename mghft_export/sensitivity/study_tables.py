@@ -1,4 +1,4 @@
-"""A study on a terminal."""
+"""Tables of a study, for a terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mghft_export.sensitivity.search import Search
 from mghft_export.sensitivity.study_report import Study
 
 MOST_LISTED = 30
-"""Layers that the terminal shows; JSON has all."""
+"""Most layers in the terminal; JSON has all."""
 
 BAR = 8
 """Characters of the longest bar."""
 
 
 def print_study(study: Study, console: Console) -> None:
-    """Tables for people."""
+    """Print the tables of a study."""
     console.print(layer_table(study))
     console.print(group_table(study))
     if study.search is not None:
@@ -32,7 +32,7 @@ def print_study(study: Study, console: Console) -> None:
 
 
 def layer_table(study: Study) -> Table:
-    """The ranking."""
+    """The ranking of the layers."""
     shown = study.layers[:MOST_LISTED]
     table = Table(
         box=SIMPLE_HEAD,
@@ -59,7 +59,7 @@ def layer_table(study: Study) -> Table:
 
 
 def group_table(study: Study) -> Table:
-    """Kinds and branches, each quantised together, as an INT8 bundle has them."""
+    """Kinds and branches, each quantised together, in the form of an INT8 bundle."""
     table = Table(box=SIMPLE_HEAD, title="Groups of layers together in INT8", padding=(0, 0, 0, 1))
     table.add_column("branch")
     table.add_column("kind")
@@ -72,14 +72,14 @@ def group_table(study: Study) -> Table:
         if item.kind == "all":
             table.add_section()
     table.caption = (
-        "as an INT8 bundle has them: all, all is the bundle itself, and none its GELU and half constants alone;\n"
-        "means that are no farther apart than their errors (±) are the same for all that these stickers tell"
+        "in the form of an INT8 bundle: all, all is the bundle itself, and none has only its GELU and half constants;\n"
+        "means that differ by less than their errors (±) cannot be told apart with these stickers"
     )
     return table
 
 
 def trial_table(search: Search) -> Table:
-    """What the search tried."""
+    """The trials of the search."""
     table = Table(box=SIMPLE_HEAD, title=Text(f"Search: {search.budget}"), padding=(0, 0, 0, 1))
     headings = ["layers back in float", "same class", "flips", "KL"]
     if search.budget.limits_macro_f1:
@@ -101,7 +101,7 @@ def trial_table(search: Search) -> Table:
 
 
 def share_table(study: Study) -> Table:
-    """How much runs in 8 bits."""
+    """How much of the arithmetic runs in 8 bits."""
     table = Table(box=SIMPLE_HEAD, title="Multiply-adds in INT8", padding=(0, 0, 0, 1))
     for heading in ("branch", "INT8", "with all layers"):
         table.add_column(heading, justify="left" if heading == "branch" else "right")

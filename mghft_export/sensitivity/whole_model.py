@@ -1,7 +1,7 @@
 """The whole model on the measured stickers, with any choice of layers quantised.
 
-What a choice does not change is not computed again: images are preprocessed once, and each branch's outputs are kept
-until other layers of it are quantised.
+Results that a choice does not change are not computed again: images are preprocessed once, and each branch's outputs
+are kept until other layers of the branch are quantised.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from mghft_export.stickers.image import open_sticker
 
 PIXELS_AT_ONCE = 2**18
 MOST_AT_ONCE = 16
-"""Stickers of a batch; large images gain nothing from batches on a CPU, and need memory."""
+"""Most stickers per batch. Large images gain nothing from batches on a CPU, and need memory."""
 
 Form = Literal["plain", "cpu"]
-"""Of :func:`~mghft_export.precision.int8.to_int8`; `half` is for GPUs."""
+"""Forms of :func:`~mghft_export.precision.int8.to_int8` that a study uses; the other one, `half`, is for GPUs."""
 
 Outputs = list[Mapping[str, FloatArray]]
-"""Of one branch: by output name, a batch after the other."""
+"""Outputs of one branch by name, one entry per batch."""
 
 
 class _Setting(NamedTuple):
@@ -61,7 +61,7 @@ class WholeModel:
         """Read the stickers and run them in float32.
 
         Args:
-            recipe: with ranges; what it does not quantise is never changed.
+            recipe: a recipe with ranges. What it does not quantise is never changed.
             on_batch: called with the number of stickers done since the last call.
 
         Raises:
@@ -73,7 +73,7 @@ class WholeModel:
         self._graphs = {branch: _convertible(work.smoothed(branch, recipe)) for branch in recipe.branches}
         self._kept: dict[str, dict[_Setting, Outputs]] = {"vision": {}, "text": {}}
         self.labels: npt.NDArray[np.int64] = np.array([item.label for item in stickers], np.int64)
-        image = self._pipeline.manifest.image
+        image = self._pipeline.inputs.image
         size = min(MOST_AT_ONCE, max(1, PIXELS_AT_ONCE // (image.height * image.width)))
         self._texts: list[list[str]] = []
         self._pixels: list[FloatArray] = []
@@ -92,7 +92,7 @@ class WholeModel:
             form: `plain` changes nothing but these layers; `cpu` runs all graphs as an INT8 bundle has them.
 
         Raises:
-            ValueError: the recipe has no such branch.
+            ValueError: the recipe does not quantise one of these branches.
         """
         unknown = quantised.keys() - set(self.recipe.branches)
         if unknown:
@@ -111,7 +111,7 @@ class WholeModel:
         return result
 
     def _outputs(self, branch: str, setting: _Setting) -> Outputs:
-        """From the last time, or computed; those of float32 are kept for good."""
+        """Outputs of a branch, kept from the last time or computed. Those of float32 are always kept."""
         kept = self._kept[branch]
         if setting not in kept:
             session = self._session(branch, setting)
@@ -145,6 +145,6 @@ class WholeModel:
 
 
 def _convertible(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph in the opset of quantised ones, so that it is not converted for every layer anew."""
+    """The same graph in the opset of quantised graphs, so that it is not converted again for every layer."""
     names = [item.name for item in weight_products(model.graph)]
     return to_int8(model, {}, form="plain", float_layers=names)

@@ -1,1 +1,1 @@
-"""From a sticker as it is in the wild to tensors: image, text views, tokens."""
+"""Turn stickers as people have them into arrays: image, text views, tokens."""

@@ -1,4 +1,4 @@
-"""A sticker's image in whatever form a program has it: a path, a file's bytes, a PIL image or an array."""
+"""Read a sticker's image in any form that a program may have: a path, a file's bytes, a PIL image or an array."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AnyImage = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
 def is_one_image(images: object) -> bool:
-    """Whether this is one image, or nothing that can be, and no list of images."""
+    """Whether this is one image and not a list of images. Objects that are neither count as one image."""
     if isinstance(images, np.ndarray):
         return images.ndim != 4
     return isinstance(images, (str, bytes, bytearray, memoryview)) or not isinstance(images, Sequence)
@@ -28,17 +28,17 @@ def is_one_image(images: object) -> bool:
 def rgb_image(
     image: AnyImage, name: str = "the image", *, background: str = "white", frame: str | int = "middle"
 ) -> Image.Image:
-    """An opaque RGB image.
+    """Read an image as an opaque RGB image.
 
-    A PIL image is taken as it stands: its current frame, unturned, its colours as they are.
+    A PIL image is taken as it is: its current frame, not turned, with its colours unchanged.
 
     Args:
-        name: for errors, where the image is no path.
-        background: under transparent pixels, a colour as :mod:`PIL.ImageColor` understands it.
-        frame: of a file's animation; see :func:`~mghft_export.stickers.image.open_sticker`.
+        name: the image's name in errors, if it is not a path.
+        background: colour under transparent pixels, as :mod:`PIL.ImageColor` understands it.
+        frame: frame of a file's animation; see :func:`~mghft_export.stickers.image.open_sticker`.
 
     Raises:
-        StickerError: it cannot be read, or is no image.
+        StickerError: it cannot be read, or is not an image.
     """
     if isinstance(image, (str, os.PathLike)):
         return open_sticker(Path(image), background=background, frame=frame)

@@ -1,4 +1,4 @@
-"""Which stickers of a data set are evaluated, whether the model knows their classes, and which belong together."""
+"""Choose the stickers of a data set to evaluate, check their classes against the model's, and group them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.datasets.table import WHOLE
 
 Resample = Literal["sticker", "stem", "topic"]
-"""What the bootstrap draws: single stickers, all with the same file stem (an emoji in all its styles), or topics."""
+"""What the bootstrap draws: single stickers, all stickers with one file stem (an emoji in all styles), or topics."""
 
 
 def choose_split(stickers: StickerSet, split: str | None = None) -> str:
-    """The split to evaluate on: the one asked for, else test, or all of a data set without splits.
+    """The split to evaluate: the one that was asked for, or else test, or everything if the data set has no splits.
 
     Raises:
         DataError: there is no such split.
@@ -27,10 +27,10 @@ def choose_split(stickers: StickerSet, split: str | None = None) -> str:
 
 
 def choose_stickers(stickers: StickerSet, split: str, topics: Sequence[str] = ()) -> tuple[Sticker, ...]:
-    """The stickers of a split, of some topics only if any are given.
+    """The stickers of a split. If topics are given, only stickers of these topics.
 
     Raises:
-        DataError: there is no such split or topic, or no sticker in it.
+        DataError: the split or a topic does not exist, or there is no sticker in it.
     """
     chosen = stickers.split(split)
     known = sorted({sticker.topic for sticker in chosen})
@@ -46,12 +46,12 @@ def choose_stickers(stickers: StickerSet, split: str, topics: Sequence[str] = ()
 
 
 def require_same_classes(model: Sequence[str], data: Sequence[str], name: str = "the model") -> None:
-    """Refuse a model whose logits are not the data set's classes, in their order; case does not count.
+    """Refuse a model unless its classes are those of the data set, in the same order. Case does not count.
 
-    A model without class names of its own ("class 1", "class 2", ...) only needs as many.
+    A model without its own class names ("class 1", "class 2", ...) only needs the same number of classes.
 
     Raises:
-        DataError: names the first difference.
+        DataError: the classes differ; the message names the first difference.
     """
     if len(model) != len(data):
         raise DataError(
@@ -69,7 +69,7 @@ def require_same_classes(model: Sequence[str], data: Sequence[str], name: str = 
 
 
 def bootstrap_groups(stickers: Sequence[Sticker], resample: Resample) -> list[str] | None:
-    """The key of each sticker's group, or None where every sticker stands for itself."""
+    """The key of each sticker's group; None if every sticker is its own group."""
     if resample == "sticker":
         return None
     return [sticker.image.stem if resample == "stem" else sticker.topic for sticker in stickers]
@@ -77,5 +77,5 @@ def bootstrap_groups(stickers: Sequence[Sticker], resample: Resample) -> list[st
 
 def image_name(image: Path, root: Path) -> str:
     """An image's path inside the data set, with forward slashes."""
-    base = Path(os.path.normpath(root))  # as the readers of data sets write paths
+    base = Path(os.path.normpath(root))  # the form in which the readers of data sets give paths
     return image.relative_to(base).as_posix() if image.is_relative_to(base) else str(image)

@@ -1,4 +1,4 @@
-"""Colours by name or number become `#rrggbb`, which every program that reads a bundle understands."""
+"""Turn colours by name or number into `#rrggbb`, which every program that reads a bundle understands."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mghft_export.errors import StickerError
 
 
 def hex_colour(colour: str) -> str:
-    """A colour as :mod:`PIL.ImageColor` understands it, without its alpha.
+    """`#rrggbb` of a colour as :mod:`PIL.ImageColor` understands it, without its alpha.
 
     Raises:
-        StickerError: it is no colour.
+        StickerError: it is not a colour.
     """
     try:
         red, green, blue = ImageColor.getrgb(colour)[:3]

@@ -1,4 +1,4 @@
-"""A data set of stickers: images, texts and labels, read from any of the known layouts and checked."""
+"""Read a data set of stickers (images, texts and labels) in any of the known layouts, and check it."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ class Sticker:
 
     image: Path
     text: str
-    """Empty only where the data set's annotations carry no texts."""
+    """Empty only if the data set's annotations have no texts."""
     label: int
-    """The class index, from 0: the index of the logit."""
+    """The class index, from 0. It is the index of the logit."""
     topic: str
-    """The pack or style it belongs to, empty where the data set has none."""
+    """The pack or style that it belongs to; empty if the data set has none."""
 
 
 @dataclass(frozen=True)
 class StickerSet:
-    """A data set; only stickers that can be used are in it."""
+    """A data set. It holds only stickers that can be used."""
 
     root: Path
     layout: Layout
     splits: Mapping[str, tuple[Sticker, ...]]
-    """By name, in the order train, val, test; a data set without splits has the one split "all"."""
+    """Stickers by split, in the order train, val, test. A data set without splits has the one split "all"."""
     class_names: tuple[str, ...]
     problems: tuple[Problem, ...]
     """The rows that were left out."""
     notes: tuple[str, ...] = ()
-    """What the files lack, where it is no fault of a row: a column of texts."""
+    """What the files lack, apart from faults of single rows: a column of texts."""
 
     @property
     def bad_rows(self) -> int:
@@ -83,13 +83,13 @@ def load_dataset(
     """Read a data set for use.
 
     Args:
-        root: its folder, or a table of it.
-        format: its layout; "auto" finds out.
-        label_map: labels as the files say them -> names of classes, for data sets with other names.
-        columns: what a table's columns are called, where it is not image, text, label, split and topic.
-        skip_bad: leave bad rows out instead of refusing the data set. An image in two splits stays in test
-            or else in val; an image listed twice in a split stays as its first row says.
-        need_texts: a row without a text is a bad row.
+        root: the data set's folder, or a table of it.
+        format: its layout; "auto" detects it.
+        label_map: labels in the files -> names of classes, for data sets with other names.
+        columns: names of a table's columns, if they are not image, text, label, split and topic.
+        skip_bad: leave out bad rows instead of refusing the data set. An image in two splits stays in test, or else in
+            val. An image that is listed twice in a split stays with its first row.
+        need_texts: treat a row without a text as a bad row.
 
     Raises:
         DataError: there is no data set, it has bad rows and ``skip_bad`` is not set, or all its rows are bad.
@@ -107,7 +107,7 @@ def scan_dataset(
     need_texts: bool = True,
     columns: Mapping[str, str] | None = None,
 ) -> StickerSet:
-    """Read a data set to report on it, however many of its rows are bad.
+    """Read a data set to report on it. It may have any number of bad rows.
 
     Raises:
         DataError: there is no data set, or one of its files cannot be read at all.
@@ -135,10 +135,10 @@ def scan_dataset(
 
 
 def find_layout(root: Path) -> Layout:
-    """Which layout a folder has.
+    """The layout of a folder.
 
     Raises:
-        DataError: none of the known ones.
+        DataError: the folder has no known layout.
     """
     if root.is_file():
         return "folder"
@@ -157,10 +157,10 @@ def find_layout(root: Path) -> Layout:
 
 
 def require_usable(stickers: StickerSet, *, skip_bad: bool) -> None:
-    """Refuse a data set with bad rows, unless they may be skipped and good ones are left.
+    """Refuse a data set with bad rows, unless they may be skipped and good rows are left.
 
     Raises:
-        DataError: says how many rows of which kind are bad.
+        DataError: it is refused; the message says how many rows of which kind are bad.
     """
     kinds = ", ".join(f"{problem.kind.value}: {problem.count}" for problem in stickers.problems)
     if not any(stickers.splits.values()):
@@ -175,7 +175,7 @@ def require_usable(stickers: StickerSet, *, skip_bad: bool) -> None:
 
 
 def _remedy(problems: tuple[Problem, ...]) -> str:
-    """What to do where no row is good."""
+    """What to do if no row can be used."""
     most = max(problems, key=lambda problem: problem.count).kind if problems else None
     if most is ProblemKind.UNKNOWN_LABEL:
         return "name the classes in classes.json, or map the labels with --class-map"

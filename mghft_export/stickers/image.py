@@ -1,4 +1,4 @@
-"""A sticker file of any kind becomes one upright, opaque RGB image."""
+"""Read a sticker file of any kind as one upright, opaque RGB image."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ from mghft_export.stickers.decoding.png import open_png
 from mghft_export.stickers.decoding.webp import is_webp, open_webp
 
 MAX_PIXELS = 2**27
-"""Largest width x height that is decoded: room for 10,000 x 10,000, and 512 MiB in memory."""
+"""Largest width x height that is decoded. It allows 10,000 x 10,000, and takes 512 MiB of memory."""
 
 MAX_ANIMATION_PIXELS = 2**31
-"""Most pixels decoded on the way to a frame, unless a caller sets less: 8,192 frames of 512 x 512, some ten seconds."""
+"""Most pixels decoded to get to a frame, unless a caller sets less: 8,192 frames of 512 x 512, some ten seconds."""
 
 MAX_FILE_BYTES = 2**30
-"""Largest file that is read: a bitmap of MAX_PIXELS has half as many."""
+"""Most bytes of a file that is read. A bitmap with MAX_PIXELS pixels has half as many."""
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PNM", "TIFF", "WebP")
-"""What is read. Of an AVIF, GIF, PNG or WebP several images are frames; a TIFF's are pages, and the first counts."""
+"""Formats that are read without an extra. Several images in an AVIF, GIF, PNG or WebP are frames; of a TIFF's pages
+only the first one counts."""
 
 
 def open_sticker(
@@ -46,26 +47,26 @@ def open_sticker(
     frame: str | int = "middle",
     max_pixels: int = MAX_ANIMATION_PIXELS,
 ) -> Image.Image:
-    """Read a sticker: one frame, turned as its metadata say, its colours those of sRGB, composited on a background.
+    """Read one frame of a sticker: turn it as its metadata say, convert it to sRGB, and put it on a background.
 
-    Transparent pixels take the background's colour here, before any resize, so that whatever colour a file
-    hides under them cannot bleed into their neighbours.
+    Transparent pixels take the background's colour here, before any resize, so that colours hidden under them cannot
+    bleed into their neighbours.
 
     Args:
         path: a file in one of :data:`FORMATS`.
         background: a colour as :mod:`PIL.ImageColor` understands it (``"white"``, ``"#ff8800"``,
-            ``"hsl(30, 100%, 50%)"``); if it is itself translucent, its alpha is ignored.
+            ``"hsl(30, 100%, 50%)"``). Its alpha is ignored.
         frame: which frame of an animation: ``"first"``, ``"middle"`` (of ``n`` frames number ``n // 2``)
             or a number from 0. A still image has one frame.
-        max_pixels: most pixels that may be decoded for it; all frames on the way to the chosen one count. What that
-            takes is some 200 million a second. A single image has at most :data:`MAX_PIXELS` in any case.
+        max_pixels: most pixels that may be decoded for it. All frames that are decoded to get to the chosen one count.
+            Some 200 million are decoded in a second. A single image has at most :data:`MAX_PIXELS` in any case.
 
     Returns:
-        An image of mode RGB, 8 bits a channel.
+        An image of mode RGB, 8 bits per channel.
 
     Raises:
-        StickerError: the file is missing, unreadable, not an image, damaged or too large; there is no such
-            frame; the background is no colour.
+        StickerError: the file is missing, unreadable, not an image, damaged or too large; the frame does not exist; or
+            the background is not a colour.
     """
     with named_errors(path):
         content = _content(path)
@@ -80,13 +81,13 @@ def decode_sticker(
     frame: str | int = "middle",
     max_pixels: int = MAX_ANIMATION_PIXELS,
 ) -> Image.Image:
-    """:func:`open_sticker` of a file's content.
+    """Do the same as :func:`open_sticker` with the content of a file.
 
     Args:
-        name: what errors call it.
+        name: the image's name in errors.
 
     Raises:
-        StickerError: as there.
+        StickerError: as :func:`open_sticker` raises it.
     """
     colour = parse_background(background, name)
     with named_errors(name):
@@ -107,10 +108,13 @@ def frame_count(path: Path) -> int:
 
 
 def parse_background(background: str, name: Path | str) -> tuple[int, int, int]:
-    """Red, green and blue of a colour as :mod:`PIL.ImageColor` understands it, for the image of this name.
+    """Red, green and blue of a colour as :mod:`PIL.ImageColor` understands it.
+
+    Args:
+        name: name of the image that the colour is for, for errors.
 
     Raises:
-        StickerError: it is no colour.
+        StickerError: it is not a colour.
     """
     try:
         red, green, blue = ImageColor.getrgb(background)[:3]
@@ -122,7 +126,7 @@ def parse_background(background: str, name: Path | str) -> tuple[int, int, int]:
 
 
 def _refuse_non_file(path: Path) -> None:
-    """Say what is wrong with a path before it is opened: opening a pipe, for one, would wait for ever."""
+    """Refuse a path that is not a file before it is opened. Opening a pipe, for example, would wait forever."""
     try:
         if not path.exists():
             raise StickerError(f"there is no file {path}; check the path")
@@ -145,10 +149,10 @@ def _content(path: Path) -> bytes:
 
 @contextmanager
 def named_errors(path: Path | str) -> Iterator[None]:
-    """What goes wrong with a file becomes one sentence that names it."""
+    """Turn all errors about a file into one sentence that names it."""
     with warnings.catch_warnings():
-        # Pillow warns of images above a limit of its own and of blemishes in metadata; here a sticker is
-        # either taken or refused, and the limit is MAX_PIXELS.
+        # Pillow warns about images above its own limit and about faults in metadata. Here a sticker is either taken or
+        # refused, and the limit is MAX_PIXELS.
         warnings.simplefilter("ignore")
         try:
             yield
@@ -161,12 +165,12 @@ def named_errors(path: Path | str) -> Iterator[None]:
         except Image.DecompressionBombError as error:
             raise StickerError(_too_large(path)) from error
         except Exception as error:
-            # Pillow's decoders meet damage with OSError, SyntaxError, ValueError, struct.error and others.
+            # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others for damaged files.
             raise StickerError(f"{path} is damaged or cut short; save or download it again") from error
 
 
 def _open(content: bytes, path: Path | str, max_pixels: int = MAX_PIXELS) -> Opened:
-    """The header, of a size that may be decoded."""
+    """Read the header, and check that the size may be decoded."""
     decoder = _decoder(content) or _extra_decoder(content, path)
     if decoder is None:
         raise StickerError(f"{path} cannot be read as an image; save it as PNG, JPEG, GIF or WebP")
@@ -178,7 +182,7 @@ def _open(content: bytes, path: Path | str, max_pixels: int = MAX_PIXELS) -> Ope
 
 
 def _decoder(content: bytes) -> Callable[[bytes], Opened] | None:
-    """By the first bytes: a name may say what it likes."""
+    """The decoder for the first bytes of a file. Its name does not count."""
     if content.startswith(PNG_SIGNATURE):
         return open_png
     if content.startswith(JPEG_SIGNATURE):
@@ -213,7 +217,7 @@ def _too_large(path: Path | str, size: str = "", most: int = MAX_PIXELS) -> str:
 
 
 def _reachable(frame: str | int, opened: Opened, path: Path | str, max_pixels: int) -> int:
-    """The frame's number, where what is decoded on the way to it has a bound."""
+    """The frame's number, after a check that few enough pixels are decoded to get to it."""
     index = _frame_index(frame, opened.frames, path)
     if index and opened.pixels_to(index) > max_pixels:
         raise StickerError(
@@ -237,8 +241,8 @@ def _frame_index(frame: str | int, frames: int, path: Path | str) -> int:
 
 
 def flatten(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
-    """An image of any mode as RGB, its transparency replaced by ``colour``."""
-    if image.mode.startswith("I"):  # grey of 16 bits: the upper 8 count
+    """Convert an image of any mode to RGB. Transparency is replaced by ``colour``."""
+    if image.mode.startswith("I"):  # 16-bit grey: the upper 8 bits count
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""Which image files are meant: files themselves, folders, and lists of names."""
+"""Find the image files that a user means: files, folders and lists of names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SUFFIXES = frozenset(
         ".webp",
     )
 )
-"""Of the files of a folder that are images."""
+"""Suffixes by which images are found in a folder."""
 
 STANDARD_INPUT = Path("-")
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All images below a folder, sorted; hidden files are none, for systems keep their own notes beside images."""
+    """All images below a folder, sorted. Hidden files do not count: systems keep their own files beside images."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -41,11 +41,12 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def images_of(places: Iterable[Path], names: BinaryIO) -> list[Path]:
-    """The images that are meant, in order, each as often as it is named.
+    """The images that the user means, in order. An image that is named twice occurs twice.
 
     Args:
-        places: files as they are; folders stand for all images below them; `-` for the names in `names`.
-        names: one a line; or each ended by a zero byte, where there is one, as `find -print0` writes them.
+        places: a file stands for itself, a folder for all images below it, and `-` for the names in `names`.
+        names: names of images, one on each line. If there is a zero byte, each name ends with one, as `find -print0`
+            writes them.
 
     Raises:
         StickerError: a folder has no image, or there are no names at all.
@@ -54,7 +55,7 @@ def images_of(places: Iterable[Path], names: BinaryIO) -> list[Path]:
     for place in places:
         if place == STANDARD_INPUT:
             found += _listed(names)
-        elif os.path.isdir(place):  # noqa: PTH112 (never raises: what cannot be looked at is named when it is read)
+        elif os.path.isdir(place):  # noqa: PTH112 (never raises: an unreadable path gives an error when it is read)
             inside = images_below(place)
             if not inside:
                 raise StickerError(

@@ -1,8 +1,8 @@
-"""An RGB image becomes the array the vision branch reads, value for value as in the released evaluation.
+"""Turn an RGB image into the array that the vision branch reads, with exactly the values of the released evaluation.
 
-Released, for a side of S pixels: torchvision's ``Resize(int(S / 0.875), BICUBIC)`` of a Pillow image,
-``CenterCrop(S)``, ``ToTensor``, ``Normalize``. Here: the same with Pillow and numpy alone, and for targets
-that are not square.
+For a side of S pixels, the released code uses torchvision's ``Resize(int(S / 0.875), BICUBIC)`` of a Pillow image,
+``CenterCrop(S)``, ``ToTensor`` and ``Normalize``. This module does the same with only Pillow and numpy, and also for
+targets that are not square.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ FloatArray = npt.NDArray[np.float32]
 Colour = tuple[float, float, float]
 
 MAX_RESIZED_PIXELS = 2**24
-"""Largest image resized whole, 64 MiB: at 512 pixels high, one 64 times as wide."""
+"""Most pixels of an image that is resized whole: 64 MiB, or 512 pixels high and 64 times as wide."""
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How an image is brought to the model's size and range; the defaults are the released evaluation's.
+    """How an image is brought to the model's size and range. The defaults are those of the released evaluation.
 
     Raises:
-        ValueError: a size below 1 or a crop fraction outside (0, 1].
+        ValueError: a size is below 1, or the crop fraction is outside (0, 1].
     """
 
     height: int
-    """Pixels."""
+    """Height of the model's input in pixels."""
     width: int
-    """Pixels."""
+    """Width of the model's input in pixels."""
     crop_fraction: float = 224 / 256
-    """Share of each side that the centre crop keeps where the image has the target's shape."""
+    """Share of each side that the centre crop keeps if the image has the target's shape."""
     mean: Colour = (0.485, 0.456, 0.406)
-    """Per channel, of values in 0..1 (ImageNet, as in timm's ``IMAGENET_DEFAULT_MEAN``)."""
+    """Mean of each channel, for values in 0..1 (ImageNet, as in timm's ``IMAGENET_DEFAULT_MEAN``)."""
     std: Colour = (0.229, 0.224, 0.225)
-    """Per channel, of values in 0..1 (ImageNet, as in timm's ``IMAGENET_DEFAULT_STD``)."""
+    """Standard deviation of each channel, for values in 0..1 (ImageNet, as in timm's ``IMAGENET_DEFAULT_STD``)."""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -82,19 +82,19 @@ def preprocess_batch(images: Sequence[Image.Image], spec: ImagePreprocessing) ->
 
 
 def resize_and_crop(image: Image.Image, spec: ImagePreprocessing) -> Image.Image:
-    """The centre, of the target's size, of the image resized to cover the target / ``crop_fraction``."""
+    """Resize an image to cover the target size divided by ``crop_fraction``, and crop its centre to the target size."""
     width, height = resized_size(image.size, spec)
-    # Python's rounding of halves to even is torchvision's, too.
+    # Python rounds halves to even, and so does torchvision.
     left, top = round((width - spec.width) / 2), round((height - spec.height) / 2)
     if width * height <= MAX_RESIZED_PIXELS:
         resized = image.resize((width, height), Image.Resampling.BICUBIC)
         return resized.crop((left, top, left + spec.width, top + spec.height))
-    # A strip of 10,000 x 1 pixels would become 5,120,000 x 512, so only what the crop keeps is computed.
+    # A strip of 10,000 x 1 pixels would become 5,120,000 x 512, so only the pixels that the crop keeps are computed.
     columns = _source_span(left, spec.width, width, image.width)
     rows = _source_span(top, spec.height, height, image.height)
     region = image.crop((columns.start, rows.start, columns.stop, rows.stop))
-    # Pillow resizes a whole image's rows first and its columns second, but a cut one's as is cheaper (Pillow 13);
-    # between the two passes it rounds and clips, so the order counts and is set here.
+    # Pillow resizes the rows of a whole image first and its columns second, but for a cut image it takes the cheaper
+    # order (Pillow 13). It rounds and clips between the two passes, so the order matters and is fixed here.
     wide = (columns.low, 0, columns.high, region.height)
     region = region.resize((spec.width, region.height), Image.Resampling.BICUBIC, wide)
     return region.resize(
@@ -104,25 +104,25 @@ def resize_and_crop(image: Image.Image, spec: ImagePreprocessing) -> Image.Image
 
 @dataclass(frozen=True)
 class _SourceSpan:
-    """The source pixels along one axis that some resized ones are computed from."""
+    """The source pixels along one axis that a span of resized pixels is computed from."""
 
     start: int
     stop: int
-    """Whole pixels, with those that the kernel reaches beyond the exact span."""
+    """Whole pixels from ``start`` to ``stop``, including those that the kernel reads beyond the exact span."""
     low: float
     high: float
-    """The exact span, counted from ``start``."""
+    """The exact span from ``low`` to ``high``, counted from ``start``."""
 
 
 def _source_span(first: int, count: int, resized: int, length: int) -> _SourceSpan:
-    """Where ``count`` pixels from ``first`` of an axis lie that is resized from ``length`` to ``resized`` pixels.
+    """The source span of ``count`` pixels from ``first``, on an axis that is resized from ``length`` to ``resized``.
 
-    Pillow holds the exact span in single precision, which may move a value by one level in 255: the reason why
-    images of common shapes are resized whole.
+    Pillow stores the exact span in single precision, which may change a value by one level in 255. That is why images
+    of common shapes are resized whole.
     """
     scale = length / resized
     low, high = first * scale, min((first + count) * scale, length)
-    reach = 2 * max(scale, 1)  # of the bicubic kernel, which is widened where it shrinks an image
+    reach = 2 * max(scale, 1)  # the bicubic kernel's reach, which grows if the image shrinks
     start, stop = max(0, math.floor(low - reach)), min(length, math.ceil(high + reach))
     return _SourceSpan(start, stop, low - start, high - start)
 
@@ -130,8 +130,9 @@ def _source_span(first: int, count: int, resized: int, length: int) -> _SourceSp
 def resized_size(size: tuple[int, int], spec: ImagePreprocessing) -> tuple[int, int]:
     """Width and height after the resize, in pixels.
 
-    One side becomes the target's divided by ``crop_fraction``; the other follows in proportion and covers its
-    own. Both are rounded down. For a square target this is torchvision's rule: the short side is fixed.
+    One side becomes the target's side divided by ``crop_fraction``. The other side follows in proportion, and is at
+    least as long as the target's other side divided by ``crop_fraction``. Both are rounded down. For a square target
+    this is torchvision's rule, which fixes the short side.
     """
     width, height = size
     least_width, least_height = int(spec.width / spec.crop_fraction), int(spec.height / spec.crop_fraction)

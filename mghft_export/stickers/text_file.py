@@ -1,4 +1,4 @@
-"""Texts of stickers from a file: plain text, or a table with an image and a text a row."""
+"""Read the texts of stickers from a file: plain text, or a table with an image and a text in each row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mghft_export.stickers.datasets.files import String, parse
 from mghft_export.stickers.datasets.table_files import TABLES, Roles, read_table
 
 PLAIN = (".txt", ".text", ".md", "")
-"""Ends of names of plain text; a file without one is plain, too."""
+"""Suffixes of plain text. A file without a suffix is plain text, too."""
 
 
 class _Row(BaseModel):
@@ -22,15 +22,15 @@ class _Row(BaseModel):
 
 
 def read_texts(path: Path, columns: Mapping[str, str] | None = None) -> dict[str, str] | str:
-    """Texts by the image as the file names it; or one text for all images, if the file is plain text.
+    """Texts by the names of the images in the file; or one text for all images, if the file is plain text.
 
     Args:
-        path: a table (:data:`~mghft_export.stickers.datasets.table_files.TABLES`), SER30K's annotations (`.json`) among
-            them, with the columns image (or file_name) and text; or plain text.
-        columns: the columns' names in this file, where they are others: `{"text": "caption"}`.
+        path: a table (:data:`~mghft_export.stickers.datasets.table_files.TABLES`) with the columns image (or file_name)
+            and text, for example SER30K's annotations (`.json`); or plain text.
+        columns: names of the columns that have other names in this file: `{"text": "caption"}`.
 
     Raises:
-        StickerError: the file is of another kind, cannot be read, or is empty or malformed, or an image has two texts.
+        StickerError: the file is of another kind, cannot be read, is empty or malformed, or has two texts for an image.
         DataError: a column is missing.
     """
     if not path.exists():
@@ -52,9 +52,9 @@ def read_texts(path: Path, columns: Mapping[str, str] | None = None) -> dict[str
 
 
 def find_by_name(images: Sequence[Path], names: Sequence[str], source: Path) -> list[str | None]:
-    """For each image the one of `names` that means it: its path as given, or else the end of its path.
+    """For each image, the one of `names` that means it: the image's path as given, or else the end of its path.
 
-    A name that ends in the image's own file name means it, too, where no other one does.
+    If there is none, a name with the image's file name means it, too.
 
     Raises:
         StickerError: two names could be meant.
@@ -86,7 +86,7 @@ def _from_table(path: Path, columns: Mapping[str, str] | None) -> dict[str, str]
         raise StickerError(f"{path} is malformed{where}; expected an image and a text a row")
     texts: dict[str, str] = {}
     for source, row in rows:
-        # SER30K's annotations name the file and its folder apart.
+        # SER30K's annotations name the file and its folder separately.
         image = f"{row.topic}/{row.image}" if path.suffix.lower() == ".json" and row.topic else row.image
         if texts.setdefault(image, row.text) != row.text:
             raise StickerError(f"{path} has two texts for {image}; the second is in {source}: leave one")

@@ -1,4 +1,4 @@
-"""Texts become BERT's token ids, as ``transformers.BertTokenizer`` makes them, without transformers."""
+"""Turn texts into BERT's token ids, the same as those of ``transformers.BertTokenizer``, without transformers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mghft_export.errors import MGHFTError, StickerError
 from mghft_export.files.foreign_json import parse_json
 
 PAD_ID = 0
-"""Of BERT's vocabularies; the model's embedding has it as its padding index."""
+"""Id of `[PAD]` in BERT's vocabularies, and the padding index of the model's embedding."""
 
 MOST_CHARACTERS = 100_000
-"""Of a text; the tokens that count are at its beginning, and reading millions of characters takes long."""
+"""Most characters of a text. Only tokens at its beginning count, and millions of characters take long to read."""
 
 MOST_LETTERS = 1000
-"""Of a word that is looked up; BERT has 100."""
+"""Most letters of a word that is looked up. BERT looks up words of up to 100."""
 
 MOST_IDS = 1 << 24
 
@@ -34,7 +34,7 @@ BERT = {
     "model": ("WordPiece",),
     "post_processor": ("TemplateProcessing", "BertProcessing"),
 }
-"""Kinds of the parts of a BERT tokenizer."""
+"""The kinds that each part of a BERT tokenizer may have."""
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -44,9 +44,9 @@ class TokenBatch:
     """``V`` texts of at most ``L`` tokens."""
 
     input_ids: npt.NDArray[np.int64]
-    """``[V, L]``, ``[CLS] ... [SEP]`` and then :data:`PAD_ID`."""
+    """``[V, L]``: ``[CLS] ... [SEP]``, then :data:`PAD_ID`."""
     attention_mask: npt.NDArray[np.int64]
-    """``[V, L]``, 1 for tokens and 0 for padding."""
+    """``[V, L]``: 1 for tokens and 0 for padding."""
 
 
 def default_tokenizer_path() -> Path:
@@ -58,11 +58,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Read a BERT tokenizer, without the truncation and padding that its file may ask for.
 
     Args:
-        path: a ``tokenizer.json``, a ``vocab.txt`` (one token a line, lower-cased) or a folder with one of
-            them; the former goes first.
+        path: a ``tokenizer.json``, a ``vocab.txt`` (one token on each line, lower-cased) or a folder with one of them.
+            If the folder has both, ``tokenizer.json`` is read.
 
     Raises:
-        MGHFTError: there is no such file, it is damaged, or it is not a BERT tokenizer.
+        MGHFTError: the file is missing or damaged, or is not a BERT tokenizer.
     """
     file = _tokenizer_file(path)
     try:
@@ -75,10 +75,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def parse_tokenizer(content: bytes, file: Path) -> Tokenizer:
     """The tokenizer of a file's content.
 
-    A ``tokenizer.json`` may bring patterns that take for ever on some text; BERT's has none, and no other is taken.
+    A ``tokenizer.json`` could bring patterns that take forever on some texts. BERT's has none, so only BERT's is taken.
 
     Args:
-        file: what it is called; a name that ends with ``.json`` is a ``tokenizer.json``, another one a ``vocab.txt``.
+        file: the file's name. With the suffix ``.json`` it is a ``tokenizer.json``, otherwise a ``vocab.txt``.
 
     Raises:
         MGHFTError: it is damaged, or not a BERT tokenizer.
@@ -105,10 +105,10 @@ def parse_tokenizer(content: bytes, file: Path) -> Tokenizer:
 
 
 def padded_length(pooling: str, max_length: int) -> int | None:
-    """What every text is padded to: where padding is pooled it is part of the feature, so it is as long as in training.
+    """The length that every text is padded to. If padding is pooled, features depend on it, so it is that of training.
 
     Returns:
-        None where texts may have any length.
+        Number of tokens; None if texts may have any length.
     """
     return max_length if pooling == "all" else None
 
@@ -116,11 +116,11 @@ def padded_length(pooling: str, max_length: int) -> int | None:
 def encode(
     tokenizer: Tokenizer, texts: Sequence[str], *, max_length: int, pad_to: int | None = None
 ) -> TokenBatch:
-    """Encode texts, one a row.
+    """Encode texts, one in each row.
 
     Args:
-        max_length: most tokens of a text, ``[CLS]`` and ``[SEP]`` included; what is longer loses its end.
-        pad_to: the ``L`` of the result; the longest row's length where not given.
+        max_length: most tokens of a text, including ``[CLS]`` and ``[SEP]``. A longer text loses its end.
+        pad_to: the ``L`` of the result; by default the length of the longest row.
 
     Raises:
         StickerError: there are no texts, or one is longer than :data:`MOST_CHARACTERS` or not valid Unicode.
@@ -171,7 +171,7 @@ def _require_bert(values: Any, file: Path) -> None:
     """Check the kinds of a ``tokenizer.json``'s parts.
 
     Raises:
-        MGHFTError: one is none of BERT's.
+        MGHFTError: a part is not one of BERT's.
     """
     for part, kinds in BERT.items():
         value = values.get(part) if isinstance(values, dict) else None
@@ -220,7 +220,7 @@ def _from_vocabulary(text: str) -> Tokenizer:
 
 
 def _remove_limits(tokenizer: Tokenizer) -> None:
-    """Forget truncation and padding; a tokenizer without them is left alone, so that threads may share it."""
+    """Turn truncation and padding off. A tokenizer without them is not changed, so that threads may share it."""
     if tokenizer.truncation is not None:
         tokenizer.no_truncation()
     if tokenizer.padding is not None:

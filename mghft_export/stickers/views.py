@@ -1,4 +1,4 @@
-"""The text of a sticker and its four views: intention, style, main role, gesture."""
+"""Split the text of a sticker into its four views: intention, style, main role, gesture."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _INNER_MARKER = re.compile(rf"(?:#\s*)+(?={_MARKER.pattern.removeprefix('#')})",
 
 @dataclass(frozen=True)
 class TextViews:
-    """A sticker's text, taken apart."""
+    """A sticker's text, split into its views."""
 
     whole: str
     """The text as it was given."""
     views: Views
-    """One text for each of :data:`VIEWS`, from its marker (included) to the next, stripped."""
+    """One text for each of :data:`VIEWS`, from its own marker to the next marker, without white space around it."""
     missing: tuple[str, ...]
-    """The :data:`VIEWS` without a marker; their text is the whole."""
+    """The :data:`VIEWS` without a marker. Their text is the whole text."""
 
 
 def split_views(text: str) -> TextViews:
     """Cut a text at its markers (``#The sticker's intention``, ...), which may stand in any order.
 
-    What precedes the first marker belongs to no view. A marker that occurs again is ordinary text: it starts
-    no view and ends none, so that every word after the first marker belongs to exactly one view.
+    Words before the first marker belong to no view. A marker that occurs again is ordinary text: it neither starts nor
+    ends a view, so that every word after the first marker belongs to exactly one view.
 
     Raises:
         StickerError: the text is empty.
@@ -57,10 +57,9 @@ def split_views(text: str) -> TextViews:
 
 
 def join_views(views: Views) -> str:
-    """One text of four views, each behind its marker, that :func:`split_views` takes apart again.
+    """Join four views to one text, each after its marker. :func:`split_views` splits it again.
 
-    White space becomes single spaces, and a marker that stands inside a view loses its ``#``: else it would begin
-    a view.
+    White space becomes single spaces. A marker inside a view loses its ``#``, since it would begin a new view.
 
     Raises:
         StickerError: a view is empty.
@@ -73,23 +72,23 @@ def join_views(views: Views) -> str:
 
 
 def view_body(view: str) -> str:
-    """What a view says behind its marker and a colon, or all of it where it has no marker."""
+    """The text of a view after its marker and a colon; all of it if it has no marker."""
     body = view.strip()
     marker = _MARKER.match(body)
     return body[marker.end() :].lstrip(" \t\n:：–—-") if marker else body
 
 
 def distinct_texts(mode: ViewMode) -> int:
-    """How many texts of a sticker are encoded: joined views are four times the same one."""
+    """How many texts of a sticker are encoded. Joined views are four times the same text."""
     return 1 if mode == "joined" else len(VIEWS)
 
 
 def view_texts(text: str, mode: ViewMode) -> Views:
-    """What the text encoder is given, in the order of :data:`VIEWS`.
+    """The texts for the text encoder, in the order of :data:`VIEWS`.
 
     Args:
-        mode: a property of the checkpoint: ``"joined"``, the whole text four times, as the released data
-            loader does; or ``"separate"``, each view by itself, as the paper says.
+        mode: a property of the checkpoint. ``"joined"`` is the whole text four times, as in the released data loader;
+            ``"separate"`` is each view by itself, as in the paper.
 
     Raises:
         StickerError: the text is empty.

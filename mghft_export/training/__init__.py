@@ -1,1 +1,1 @@
-"""Training MGHFT: a recipe and a data set become checkpoints."""
+"""Trains MGHFT: turns a recipe and a data set into checkpoints."""

@@ -1,8 +1,8 @@
-"""How far apart a pyramid's attention logits are: what the loss keeps small, so that the attention stays soft.
+"""The variance of a pyramid's attention logits, which the loss can keep small so that the attention stays soft.
 
-Where attention gives one token nearly all of its weight, only rounding ranks the others, and the re-attention selects
-other patches for any other order of the same sums. The penalty is on the logits, as a saturated softmax has no gradient
-(https://arxiv.org/abs/2303.06296 calls this entropy collapse).
+Where attention gives one token nearly all of its weight, only rounding ranks the other tokens. The re-attention then
+selects other patches whenever the same sums run in another order. The penalty is on the logits, because a saturated
+softmax has no gradient (https://arxiv.org/abs/2303.06296 calls this entropy collapse).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from mghft_export.model.pyramid import Attention, Pyramid
 
 
 def watch_attention(pyramid: Pyramid) -> Callable[[], Tensor]:
-    """Keep what each attention of a pyramid compares, from now on.
+    """Record the queries and keys of each attention of a pyramid from now on.
 
     Returns:
-        a function for the last run: the variance of the logits over the keys, averaged over queries, heads and
+        a function that gives the variance of the last run's logits over the keys, averaged over queries, heads and
         stickers, summed over the blocks.
     """
     queries: dict[Attention, Tensor] = {}

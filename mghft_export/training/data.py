@@ -1,4 +1,4 @@
-"""Stickers as tensors for training and evaluation, in an order that only the seed and the epoch decide."""
+"""Stickers as tensors for training and evaluation; the seed and the epoch alone decide their order."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Batch:
     input_ids: Tensor | None
     attention_mask: Tensor | None
     wrong_image: Tensor | None = None
-    """[B] bool: stickers whose text shall be seen with another sticker's image."""
+    """[B] bool: stickers to train with another sticker's image."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
+        """The same batch on a device."""
         given: dict[str, Any] = {
             key: value if value is None else value.to(device) for key, value in vars(self).items()
         }
@@ -67,8 +67,8 @@ class StickerData(Dataset[Item]):
 
     Args:
         texts: pooled [n, 4, bert_dim], or tokens [n, 2, 4, L].
-        single_views: the same of each view of a text by itself, [n, 4, ...], of which the recipe's share is drawn.
-        augment: training transforms; else those of evaluation.
+        single_views: `texts` made of one view at a time, [n, 4, ...]; the recipe's share of stickers gets one of them.
+        augment: use the training transforms; else those of evaluation.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class StickerData(Dataset[Item]):
         self.blank = torch.from_numpy(
             preprocess(Image.new("RGB", (width, height), recipe.background), self.spec)
         )
-        """A sticker with nothing on it, [3, H, W]."""
+        """The image of an empty sticker, [3, H, W]."""
         self.images: dict[int, Image.Image] = {}
         self.prepared: dict[int, Tensor] = {}
         self.transform = create_transform(
@@ -110,7 +110,7 @@ class StickerData(Dataset[Item]):
         return len(self.stickers)
 
     def __getitem__(self, index: int | tuple[int, int]) -> Item:
-        """A sticker by its number, or by the epoch and its number: each epoch draws other augmentations."""
+        """A sticker by its number, or by epoch and number, because each epoch draws other augmentations."""
         epoch, number = (0, index) if isinstance(index, int) else index
         label, text, recipe = self.stickers[number].label, self.texts[number], self.recipe
         if not self.augment or recipe.inputs == "text":
@@ -119,7 +119,7 @@ class StickerData(Dataset[Item]):
             image = self.augmented(number)
             lost, drawn, view = torch.rand(2), torch.rand(1), torch.randint(4, (1,))
             other = torch.rand(1)
-        if recipe.inputs == "image":  # without its image nothing would be left of a sticker
+        if recipe.inputs == "image":  # the image is the only input, so it is never dropped
             return Item(image, label, text)
         whole = self.single_views is None or bool(drawn >= recipe.single_view)
         if self.single_views is not None and not whole:
@@ -131,14 +131,14 @@ class StickerData(Dataset[Item]):
         return Item(image, label, text, whole and bool(other < recipe.wrong_image))
 
     def augmented(self, number: int) -> Tensor:
-        """[3, H, W], drawn from the generators."""
+        """The image [3, H, W] with augmentations from the seeded generators."""
         image = self.open(number)
         if self.recipe.line_art and random.random() < self.recipe.line_art:
             image = line_art(image)
         return self.transform(image)
 
     def evaluation_image(self, number: int) -> Tensor:
-        """[3, H, W] as every other command makes it, kept where decoded images are."""
+        """The image [3, H, W] as every other command prepares it; cached if the recipe caches decoded images."""
         if self.recipe.inputs == "text":
             return torch.zeros_like(self.blank)
         if number in self.prepared:
@@ -149,7 +149,7 @@ class StickerData(Dataset[Item]):
         return image
 
     def with_one_view(self) -> StickerData | None:
-        """The same stickers, each with one view of its text, the views in turn; None where views are not kept."""
+        """The same stickers, each with one view of its text, taken in turn; None if there are no single views."""
         if self.single_views is None:
             return None
         turns = torch.arange(len(self)) % 4
@@ -159,13 +159,13 @@ class StickerData(Dataset[Item]):
         return found
 
     def decode(self) -> None:
-        """Decode all images now, where they are kept: worker processes that start afterwards share them."""
+        """Decode all images now if the recipe caches them, so that worker processes that start later share them."""
         if self.recipe.cache_pixels and self.recipe.inputs != "text":
             with ThreadPoolExecutor() as threads:
                 list(threads.map(self.open, range(len(self))))
 
     def open(self, index: int) -> Image.Image:
-        """The decoded sticker, from memory where the recipe keeps it."""
+        """The decoded sticker, from memory if the recipe caches it."""
         if index in self.images:
             return self.images[index]
         image = open_sticker(self.stickers[index].image, background=self.recipe.background)
@@ -179,7 +179,7 @@ class StickerData(Dataset[Item]):
 
 
 def keep_a_bit(transform: Any) -> None:
-    """RandAugment may ask for colours of 0 bits, which older Pillow made black and newer refuses; make it 1 bit."""
+    """Posterize to at least 1 bit: RandAugment may ask for 0, which older Pillow makes black and newer refuses."""
     for part in transform.transforms:
         for operation in getattr(part, "ops", ()):
             if operation.name.startswith("Posterize"):
@@ -201,7 +201,7 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def texts_of(batch: Batch, recipe: Recipe) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Pooled texts, token ids and mask, as far as the model gets them."""
+    """Pooled texts, token ids and mask; None for each one that the model does not get."""
     if recipe.inputs == "image" and recipe.model.get("no_text"):
         return None, None, None
     return batch.pooled_text, batch.input_ids, batch.attention_mask
@@ -220,7 +220,7 @@ def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ..
     """The stickers of a split that the recipe's topics allow.
 
     Raises:
-        DataError: there is no such split, none is left, or one has no text.
+        DataError: the split does not exist, no sticker is left, or a sticker has no text.
     """
     topics = set(recipe.topics)
     stickers = tuple(item for item in dataset.split(split) if not topics or item.topic in topics)
@@ -238,7 +238,7 @@ def choose(dataset: StickerSet, split: str, recipe: Recipe) -> tuple[Sticker, ..
 
 
 class EpochBatches:
-    """Batches of (epoch, sticker) for a loader whose workers live as long as the training."""
+    """Batches of (epoch, sticker) pairs; each carries its epoch because the loader's workers live through them all."""
 
     def __init__(self, data: StickerData, batch_size: int, rank: int, processes: int) -> None:
         self.data, self.batch_size, self.rank, self.processes = data, batch_size, rank, processes
@@ -252,7 +252,7 @@ class EpochBatches:
         return len(self.batches())
 
     def batches(self) -> list[list[int]]:
-        """Of the present epoch."""
+        """The batches of the current epoch."""
         seed = self.data.recipe.seed
         return epoch_batches(len(self.data), self.batch_size, seed, self.epoch, self.rank, self.processes)
 
@@ -260,10 +260,10 @@ class EpochBatches:
 def epoch_batches(
     count: int, batch_size: int, seed: int, epoch: int, rank: int = 0, processes: int = 1
 ) -> list[list[int]]:
-    """Indices of one process's batches: a shuffled epoch cut into global batches, of which each process has a slice.
+    """Indices of one process's batches: the shuffled epoch is cut into global batches; each process gets a slice.
 
-    The global batches are the same for any number of processes with the same global size. What does not fill a global
-    batch is left out, as the alignment loss depends on its size.
+    The global batches are the same for any number of processes with the same global size. Stickers that do not fill a
+    global batch are left out, because the alignment loss depends on the batch size.
 
     Raises:
         DataError: there are fewer stickers than one global batch.

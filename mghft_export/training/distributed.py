@@ -1,4 +1,4 @@
-"""Values of all processes, with gradients: the alignment loss compares every sticker of the global batch."""
+"""Gathers the values of all processes, with gradients: the alignment loss compares all stickers of a global batch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows in rank order; the gradient of a row is the sum of what all processes want of it.
+    """All processes' rows in rank order; the gradient of a row is the sum of its gradients in all processes.
 
-    Every process computes the same global loss, and DistributedDataParallel averages over processes, so the sum makes
-    the averaged gradient that of the loss as one process would compute it.
+    Every process computes the same global loss, and DistributedDataParallel averages gradients over processes. With the
+    sum, this average equals the gradient that one process would compute.
     """
 
     @staticmethod

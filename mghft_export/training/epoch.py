@@ -1,4 +1,4 @@
-"""One epoch: steps of forward, backward and update, told as they happen."""
+"""One epoch: steps of forward, backward and update, each reported as it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StepReport:
 
 
 class Reporter(Protocol):
-    """Who is told how it goes; only the main process tells."""
+    """Receives the progress of a training; only the main process reports."""
 
     def on_step(self, report: StepReport) -> None: ...
 
@@ -107,7 +107,7 @@ def run_epoch(
 
 
 def not_finite(what: str, value: float, epoch: int, output: Path, step: int | None = None) -> str:
-    """The sentence for a loss that went wrong."""
+    """The error message for a loss that is NaN or infinite."""
     where = f"epoch {epoch + 1}" + ("" if step is None else f", step {step + 1}")
     kept = output / "last.safetensors"
     kept_text = f"; the last good checkpoint is {kept}" if kept.exists() else ""

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: checkpoints, the scalars of its epochs, and the state to go on from."""
+"""The files that a run writes into its folder: checkpoints, the scalars of its epochs, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATE_FILE = "state.pt"
 
 @dataclass
 class History:
-    """The scalars of all epochs, and the best of them."""
+    """The scalars of all epochs, and the best epoch."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best: float = -math.inf
@@ -33,11 +33,11 @@ class History:
 
     @classmethod
     def of(cls, saved: TrainingState | None) -> History:
-        """Of a run that goes on; empty for a new one."""
+        """The history of a resumed run; empty for a new run."""
         return cls() if saved is None else cls(list(saved.history), saved.best, saved.best_epoch)
 
     def add(self, epoch: int, scalars: dict[str, float], value: float) -> bool:
-        """Add an epoch, counted from 1; whether its value is the best one."""
+        """Add an epoch, counted from 1, and return whether its value is the best so far."""
         self.epochs.append({"epoch": epoch, **scalars})
         improved = value > self.best
         if improved:
@@ -46,10 +46,10 @@ class History:
 
 
 def read_saved(output: Path, recipe: Recipe) -> TrainingState:
-    """The state that a run goes on from.
+    """The state that a run resumes from.
 
     Raises:
-        MGHFTError: there is none, or it is of another recipe.
+        MGHFTError: there is no state, or it is that of another recipe.
     """
     saved = load_state(output / STATE_FILE)
     if differing(saved.recipe, recipe):
@@ -60,7 +60,7 @@ def read_saved(output: Path, recipe: Recipe) -> TrainingState:
 
 
 def keep_checkpoints(run: Run, history: History, output: Path, *, improved: bool) -> None:
-    """Write the last checkpoint, the best one where this is it, and the scalars."""
+    """Write the last checkpoint (also as the best one if it improved) and the scalars."""
     recipe = run.recipe
     description = describe(run.dataset, recipe, history.epochs[-1], run.start)
     for name in ["last", "best"] if improved else ["last"]:
@@ -96,7 +96,7 @@ def keep_state(run: Run, history: History, accelerator: Accelerator, output: Pat
 
 
 def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
-    """Keys in which a recipe differs from that of a saved run; where the data is read may change."""
+    """Keys in which a recipe differs from a saved run's; those that only say how to read or save data may change."""
     current = recipe.model_dump(mode="json")
     free = {
         "workers",
@@ -107,14 +107,14 @@ def differing(saved: dict[str, Any], recipe: Recipe) -> list[str]:
         "half_checkpoints",
         "save_every",
     }
-    default = parse_recipe({}, "defaults").model_dump(mode="json")  # of keys that recipes did not have yet
+    default = parse_recipe({}, "defaults").model_dump(mode="json")  # for keys that older recipes lack
     return [key for key in current if key not in free and current[key] != saved.get(key, default[key])]
 
 
 def describe(
     dataset: StickerSet, recipe: Recipe, scalars: dict[str, float], start: Path | None
 ) -> dict[str, Any]:
-    """What a checkpoint says about its training; of files their names, as folders are nobody else's business."""
+    """What a checkpoint says about its training; it names files without their folders, which are private."""
     names = {
         key: path.name for key in ("imagenet", "pretrained") if (path := getattr(recipe, key)) is not None
     }

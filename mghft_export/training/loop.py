@@ -51,15 +51,15 @@ def train(
 
     Args:
         output: the run's folder: `best` and `last` checkpoints, `state.pt`, `history.json`.
-        resume: go on from the folder's last epoch.
-        reporters: makes those who are told, in the main process.
+        resume: continue after the last epoch in the folder.
+        reporters: makes the reporters, given `output`; called only in the main process.
         cache: folder of frozen text features.
-        stop_after: epochs after which to stop although the recipe has more (the schedule is the recipe's).
+        stop_after: stop after this many epochs even if the recipe has more; the schedule stays the recipe's.
         start: a checkpoint to fine-tune, of the recipe's model and the data's classes.
-        qat: a quantisation recipe inside the bundle of `start`, to fine-tune through.
+        qat: a quantisation recipe inside the bundle of `start`; training then rounds as its INT8 graphs do.
 
     Raises:
-        MGHFTError: the data, the recipe or the folder does not fit, or the loss is not finite.
+        MGHFTError: the data, the recipe or the folder does not fit the others, or the loss is not finite.
     """
     if not resume and (output / STATE_FILE).exists():
         raise MGHFTError(f"{output} holds a run already; continue it with --resume or choose another folder")

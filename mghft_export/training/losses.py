@@ -16,11 +16,11 @@ from mghft_export.training.step import StepOutput
 def step_losses(
     network: nn.Module, batch: Batch, recipe: Recipe, blank: Tensor, weight_by_class: Tensor | None = None
 ) -> Losses:
-    """The losses of one batch; the alignment's over the batches of all processes, in float32.
+    """The losses of one batch, in float32; the alignment loss covers the batches of all processes.
 
     Args:
         blank: a blank image [3, H, W].
-        weight_by_class: of the cross entropy, [classes].
+        weight_by_class: weights of the cross entropy, [classes].
     """
     both = recipe.inputs == "both"
     output: StepOutput = network(
@@ -45,7 +45,7 @@ def step_losses(
             total = total + recipe.attention_variance_weight * output.attention_variance
         class_tokens, text_features = output.class_tokens.float(), output.text_features.float()
         if recipe.alignment_weight == 0 or not both:
-            # Nothing to align with a blank; the zero keeps all parameters in the graph.
+            # A blank input has nothing to align. The product with zero keeps all parameters in the autograd graph.
             alignment = (class_tokens.sum() + text_features.sum()) * 0
         else:
             alignment = alignment_loss(
@@ -55,9 +55,9 @@ def step_losses(
 
 
 def class_weights(data: StickerData, classes: int) -> Tensor:
-    """One over each class's share of the stickers, with mean 1 over the stickers: [classes].
+    """A weight for each class, inverse to its share of the stickers, with mean 1 over the stickers: [classes].
 
-    A class without stickers has the weight of one with a single sticker, which no sticker meets.
+    A class without stickers gets the weight of a class with one sticker; no sticker uses it.
     """
     labels = torch.tensor([sticker.label for sticker in data.stickers])
     counts = torch.bincount(labels, minlength=classes)

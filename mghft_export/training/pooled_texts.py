@@ -1,4 +1,4 @@
-"""Frozen text features: computed once, kept on disk, found again only for the same texts, tokenizer and weights."""
+"""Computes frozen text features once and caches them on disk for the same texts, tokenizer and weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def frozen_text_features(
     """Pooled texts of stickers, before `l_proj`: n texts -> [n, 4, bert_dim] float32.
 
     Args:
-        folder: where they are kept, one file a set of texts.
+        folder: the cache, with one file for each set of texts.
     """
     path = folder / f"{cache_key(texts, tokenizer, config, weights)}.npz"
     cached = _read(path, (len(texts), 4, config.bert_dim))
@@ -60,12 +60,12 @@ def cache_key(texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig, w
 def encode_texts(
     texts: Sequence[str], tokenizer: Tokenizer, config: MGHFTConfig, weights: TextWeights
 ) -> Tensor:
-    """The features themselves; a text that occurs often is encoded once."""
+    """Compute the features; each distinct view is encoded once."""
     encoder = build_text_encoder(config, "sdpa")
     encoder.load_state_dict(load_text_weights(weights))
     encoder.eval()
     views = [view_texts(text, config.views) for text in texts]
-    # By length, so that rows of a batch need little padding.
+    # Sorted by length, so that the rows of a batch need little padding.
     distinct = sorted({view for four in views for view in four}, key=lambda view: (len(view), view))
     pad_to = padded_length(config.pooling, config.text_length)
     rows: dict[str, Tensor] = {}
@@ -79,7 +79,7 @@ def encode_texts(
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> Tensor | None:
-    """What the file holds; None where there is none or it is damaged, for then it is made again."""
+    """The features in the file; None if it is missing or damaged, so that the caller computes them again."""
     try:
         with np.load(path, allow_pickle=False) as content:
             features = torch.from_numpy(content["features"])

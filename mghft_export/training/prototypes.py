@@ -1,9 +1,10 @@
 """Fixed directions of classes, for pretraining with very many classes of few images.
 
-A head of a thousand classes with ten images each learns slowly: in the beginning nothing says which classes are alike.
-Here each class has a fixed direction (a prototype) instead, close to those of classes that look alike, and the model
-learns to point at it. The directions come from histograms of oriented gradients (Dalal and Triggs, CVPR 2005) through
-linear discriminant analysis: what tells classes apart and varies little within one.
+A head of a thousand classes with ten images each learns slowly, because at first it does not know which classes are
+alike. Here each class has a fixed direction (a prototype) instead, and classes that look alike have similar directions.
+The model learns to point at its class's direction. The directions come from histograms of oriented gradients (Dalal and
+Triggs, CVPR 2005) through linear discriminant analysis: it keeps what differs between classes and varies little within
+one.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 SIDES = (64, 32)
-"""Pixels of the two sizes at which gradients are counted."""
+"""Side lengths in pixels of the two sizes at which gradients are counted."""
 CELL = 8
 """Pixels of a cell along one side."""
 DIRECTIONS = 9
-"""Bins of a gradient's direction."""
+"""Number of bins for a gradient's direction."""
 THUMBNAIL, THUMBNAIL_WEIGHT = 8, 0.5
-"""Side of the thumbnail that colours are read from, and its weight beside the gradients."""
+"""Side in pixels of the thumbnail that gives the colours, and its weight relative to the gradients."""
 INK = 12
-"""Least difference from white, of 255, that belongs to the drawing."""
+"""A pixel that differs more than this from white (of 255) belongs to the drawing."""
 COMPONENTS = 400
-"""Principal components that the analysis works in."""
+"""Number of principal components that the analysis uses."""
 SHRINKAGE = 0.1
 """Share of the mean variance that is added to all variances within classes."""
 
@@ -36,7 +37,7 @@ Array = npt.NDArray[np.float64]
 
 
 def image_features(image: Image.Image) -> Array:
-    """What a drawing on white looks like, wherever it lies and however large it is drawn: a vector."""
+    """A vector that describes a drawing on white, whatever its position and size."""
     drawing = cropped(image.convert("RGB"))
     parts = [gradient_histograms(drawing.resize((side, side), Image.Resampling.BICUBIC)) for side in SIDES]
     thumbnail = np.asarray(drawing.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), np.float64) / 255
@@ -44,7 +45,7 @@ def image_features(image: Image.Image) -> Array:
 
 
 def cropped(image: Image.Image) -> Image.Image:
-    """The square around everything that is not white; the image itself where it is all white."""
+    """The square around everything that is not white; the image itself if it is all white."""
     ink = (255 - np.asarray(image).astype(np.int64)).max(axis=2) > INK
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
@@ -55,7 +56,7 @@ def cropped(image: Image.Image) -> Image.Image:
 
 
 def gradient_histograms(image: Image.Image) -> Array:
-    """Directions of gradients by cell, each cell relative to the cells around it."""
+    """A histogram of gradient directions for each cell, normalised by the cells around it."""
     grey = np.asarray(image.convert("L"), np.float64) / 255
     vertical, horizontal = np.gradient(grey)
     magnitude = np.sqrt(np.hypot(vertical, horizontal))
@@ -76,7 +77,7 @@ def class_prototypes(images: Iterable[Image.Image], labels: npt.NDArray[np.int64
     """Unit vectors [classes, size], float32.
 
     Args:
-        images: of the training split, one after the other.
+        images: the images of the training split, in order.
         labels: their classes, from 0: [n].
     """
     features = np.stack([image_features(image) for image in images])

@@ -1,4 +1,4 @@
-"""Randomness that depends on (seed, epoch, sticker) alone: not on processes, workers or what ran before."""
+"""Randomness that depends only on (seed, epoch, sticker), not on processes, workers or what ran before."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seed_everything(*numbers: int) -> None:
 
 @contextmanager
 def seeded(*numbers: int) -> Iterator[None]:
-    """Seed the generators on the CPU inside the block and put them back afterwards."""
+    """Seed the generators on the CPU inside the block and restore them afterwards."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     seed = derive(*numbers)
     random.seed(seed)

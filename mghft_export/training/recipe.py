@@ -37,22 +37,22 @@ class Recipe(BaseModel):
     imagenet: Path | None = None
     """PVT-small's ImageNet weights to start the pyramid from."""
     pretrained: Path | None = None
-    """A checkpoint of the same model with other classes to start from; its head and text projection are left out."""
+    """A checkpoint to start from, of the same model with other classes; its head and text projection are not loaded."""
     freeze_pyramid: bool = False
-    """Train nothing that makes the image's tokens, only what gathers them: images of a few characters are soon learnt
-    by heart, and a pyramid that does so forgets what it knew of others."""
+    """Do not train the layers that compute the image's tokens, only their projections and the rest of the model. A
+    pyramid that memorises the images of a few characters forgets what it knew about others."""
 
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=2)
-    """Stickers of one process and step."""
+    """Stickers per process and step."""
     accumulate: int = Field(1, ge=1)
-    """Steps whose gradients are added; the alignment loss sees the stickers of one step, of all processes."""
+    """Steps to accumulate gradients over; the alignment loss compares the stickers of one step, of all processes."""
     optimizer: str = "adamw"
     base_lr: float = Field(1e-3, gt=0)
-    """For a global batch of 512; scaled in proportion."""
+    """Learning rate for a global batch of 512. It is scaled with the batch: keep it when you change the batch size."""
     min_lr: float = Field(1e-5, ge=0)
     range_lr: float = Field(1e-3, gt=0)
-    """For the logarithms of the ranges that `--qat` learns; not scaled."""
+    """Learning rate for the logarithms of the ranges that `--qat` learns; it is not scaled."""
     warmup_epochs: int = Field(5, ge=0)
     warmup_lr: float = Field(1e-5, ge=0)
     weight_decay: float = Field(0.05, ge=0)
@@ -60,22 +60,22 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(0.2, ge=0, lt=1)
     alignment_weight: float = Field(0.5, ge=0)
     no_text_weight: float = Field(0.0, ge=0)
-    """Of the cross entropy of the same stickers without their texts; needs `model.no_text`."""
+    """Weight of the cross entropy of the same stickers without their texts; needs `model.no_text`."""
     blank_image_weight: float = Field(0.0, ge=0)
-    """Of the cross entropy of the same stickers with a blank image."""
+    """Weight of the cross entropy of the same stickers with a blank image."""
     attention_variance_weight: float = Field(0.0, ge=0)
-    """Of the variance of the pyramid's attention logits, which keeps attention soft: where one token has nearly all of
-    it, rounding decides which others the re-attention selects."""
+    """Weight of the variance of the pyramid's attention logits. It keeps the attention soft: where one token gets
+    nearly all of it, rounding decides which others the re-attention selects."""
     prototypes: int = Field(0, ge=0)
-    """Dimensions of fixed class directions that the head learns to point at (`training/prototypes.py`); 0: the head has
-    a logit a class."""
+    """Dimensions of the fixed class directions that the head learns to point at (`training/prototypes.py`). With 0, the
+    head has one logit per class."""
     balanced: bool = False
     """Weigh each class by how rare it is, so that all classes count alike."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     compile: bool = False
     seed: int = 0
     deterministic: bool = False
-    """Let PyTorch refuse algorithms whose results vary from run to run."""
+    """Make PyTorch refuse algorithms that give different results from run to run."""
 
     auto_augment: str | None = "rand-m9-mstd0.5-inc1"
     color_jitter: float = Field(0.1, ge=0)
@@ -87,14 +87,14 @@ class Recipe(BaseModel):
     """Share of the training images that are turned into line art."""
     image_dropout: float = Field(0.0, ge=0, lt=1)
     text_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the training stickers whose image or whose text features become zeros, where the model sees both."""
+    """Shares of the training stickers that get zeros as image or as text features, where the model gets both inputs."""
     single_view: float = Field(0.0, ge=0, le=1)
-    """Share of the training stickers that come with one view of their text, drawn anew each time."""
+    """Share of the training stickers that get one view of their text; each epoch draws other stickers and views."""
     wrong_image: float = Field(0.0, ge=0, lt=1)
-    """Share of the training stickers with whole texts whose text is seen with another sticker's image. The class is
-    that of the text: a model that knows the training images by heart learns so that a whole text says more."""
+    """Share of the training stickers with whole texts that get another sticker's image. Their label stays that of the
+    text. So a model that has memorised the training images learns to trust a whole text more."""
     inputs: Inputs = "both"
-    """What the model sees; the other branch is blank, in training and in evaluation."""
+    """The inputs that the model gets; the other one is blank, in training and in evaluation."""
 
     topics: list[str] = Field(default_factory=list)
     """Packs (styles) to train and select on; empty means all."""
@@ -102,19 +102,19 @@ class Recipe(BaseModel):
     val_split: str = "val"
     workers: int = Field(0, ge=0)
     cache_pixels: int = Field(0, ge=0)
-    """Keep decoded images in memory at this shorter side; 0 decodes each time."""
+    """Cache decoded images in memory, scaled down to this shorter side in pixels; 0 decodes them each time."""
     early_stop: int = Field(0, ge=0)
-    """Epochs without a better validation metric after which training stops; 0 never does."""
+    """Training stops after this many epochs without a better validation metric; 0 never stops early."""
     metric: Literal["macro_f1", "accuracy", "mean_macro_f1"] = "macro_f1"
-    """What the best checkpoint is chosen by, on the validation split; the mean is that of whole texts, single views and
-    no texts, as far as the recipe trains on them."""
+    """The metric on the validation split that chooses the best checkpoint. `mean_macro_f1` is the mean over whole
+    texts, single views and no texts, or over those of them that the recipe trains on."""
     save_every: int = Field(1, ge=1)
     """Epochs between two saved states; the last epoch is always saved."""
     half_checkpoints: bool = False
-    """Store float16."""
+    """Store checkpoints in float16."""
 
     def build_config(self, classes: int) -> MGHFTConfig:
-        """The model's configuration for a data set with so many classes."""
+        """The model's configuration for a data set with this many classes."""
         classes = self.prototypes or classes
         preset = MGHFTConfig.mini() if self.preset == "mini" else MGHFTConfig.paper()
         return MGHFTConfig.from_dict({**preset.to_dict(), "num_classes": classes, **self.model})
@@ -134,7 +134,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         overrides: `key=value` with a TOML value; a bare word is a string; `model.` reaches into the model's table.
 
     Raises:
-        MGHFTError: no such recipe, damaged TOML, an unknown key or a value out of range.
+        MGHFTError: the recipe does not exist, is damaged TOML, has an unknown key or a value out of range.
     """
     path = shipped_recipes().get(source, Path(source))
     try:
@@ -154,7 +154,7 @@ def parse_recipe(values: dict[str, Any], source: str) -> Recipe:
     """Check the values of a recipe.
 
     Raises:
-        MGHFTError: an unknown key or a value out of range; the first one is named.
+        MGHFTError: a key is unknown or a value is out of range; the message names the first one.
     """
     try:
         return Recipe.model_validate(values)

@@ -1,4 +1,4 @@
-"""What a run starts with: processes and precision, both splits as tensors, model, optimizer and schedule."""
+"""Prepares a run: processes and precision, both splits as tensors, model, optimizer and schedule."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from mghft_export.training.step import TrainingModel
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
-    """Accelerate for the recipe's precision; the devices are those that torchrun or the machine gives.
+    """Accelerate for the recipe's precision; torchrun or the machine decides the devices.
 
     Raises:
         MGHFTError: float16 on a CPU.
@@ -63,7 +63,7 @@ def text_weights_of(recipe: Recipe) -> TextWeights | None:
     """Where the recipe's text weights lie.
 
     Raises:
-        MGHFTError: a frozen encoder has none.
+        MGHFTError: the encoder is frozen and has no weights.
     """
     weights = None if recipe.text_weights is None else from_place(recipe.text_weights)
     if weights is None and not recipe.tune_text:
@@ -76,7 +76,7 @@ def text_weights_of(recipe: Recipe) -> TextWeights | None:
 def prepare_data(
     dataset: StickerSet, recipe: Recipe, accelerator: Accelerator, tokenizer: Path | None, cache: Path | None
 ) -> tuple[StickerData, StickerData, TextWeights | None]:
-    """Both splits as tensors, and the frozen text encoder's reference (None where it is trained)."""
+    """Both splits as tensors, and the frozen text encoder's reference (None if the encoder is trained)."""
     config = recipe.build_config(len(dataset.class_names))
     weights = text_weights_of(recipe)
     if recipe.no_text_weight and not config.no_text:
@@ -101,7 +101,7 @@ def prepare_data(
             views = texts_of(single).unflatten(0, (len(stickers), 4))
         return StickerData(stickers, texts, config, recipe, augment=augment, single_views=views)
 
-    with accelerator.main_process_first():  # which fills the cache that the others read
+    with accelerator.main_process_first():  # it fills the cache that the others read
         train_data, val_data = data_of(chosen[0], augment=True), data_of(chosen[1], augment=False)
     return train_data, val_data, None if recipe.tune_text else weights
 
@@ -125,10 +125,10 @@ def build(dataset: StickerSet, recipe: Recipe, weights: TextWeights | None) -> M
 def load_pretrained(model: MGHFT, path: Path) -> None:
     """Start from a checkpoint that was trained for other classes, on images alone.
 
-    Its head and what it made of texts are left out.
+    Its head, text projection and text encoder are not loaded.
 
     Raises:
-        MGHFTError: it has another configuration.
+        MGHFTError: the checkpoint has another configuration.
     """
     state = read_safetensors(path)
     own = {
@@ -146,13 +146,13 @@ def load_pretrained(model: MGHFT, path: Path) -> None:
 
 
 def load_start(model: MGHFT, path: Path, class_names: Sequence[str], text_weights: str | None) -> None:
-    """Start from the weights of a checkpoint; a text encoder that is not trained is read from its own place.
+    """Start from the weights of a checkpoint; a frozen text encoder is not part of them.
 
     Args:
-        text_weights: the recipe's.
+        text_weights: the recipe's `text_weights`.
 
     Raises:
-        MGHFTError: it has other classes or another configuration, dropout apart.
+        MGHFTError: it has other classes or another configuration; only dropout may differ.
     """
     checkpoint = load_checkpoint(path, text=TextChoice(text_weights))
     if checkpoint.class_names != tuple(class_names):
@@ -177,7 +177,7 @@ def load_start(model: MGHFT, path: Path, class_names: Sequence[str], text_weight
 def standardize_input(layer: nn.Linear, features: Tensor) -> None:
     """Fold (x - mean) / deviation of the features [..., D] into a layer's initial weights.
 
-    Texts of one encoder have much in common, and a fresh layer would spend its first epochs on taking that away.
+    Features of one encoder have much in common, and a new layer would spend its first epochs learning to remove that.
     """
     rows = features.flatten(0, -2)
     mean, deviation = rows.mean(dim=0), rows.std(dim=0).clamp(min=1e-6)
@@ -186,14 +186,14 @@ def standardize_input(layer: nn.Linear, features: Tensor) -> None:
 
 
 def freeze_pyramid(model: MGHFT) -> None:
-    """Leave only the projections of the stages' tokens to be trained."""
+    """Freeze the pyramid except for the projections of the stages' tokens."""
     for name, parameter in model.vision_model.named_parameters():
         if name.startswith(("patch_embed", "pos_embed", "cls_token", "block")):
             parameter.requires_grad_(False)
 
 
 def freeze_unread(model: MGHFT, recipe: Recipe) -> None:
-    """Parameters that no loss reads have no gradient, which DistributedDataParallel has to know."""
+    """Freeze the parameters that no loss reads: DistributedDataParallel must know that they get no gradient."""
     pyramid = model.vision_model
     pyramid.tau.requires_grad_(False)
     pyramid.norm_t.requires_grad_(False)
@@ -210,10 +210,10 @@ class Run:
 
     Attributes:
         text_weights: the reference to frozen text weights that checkpoints carry.
-        bare: the model as it is trained, before Accelerate and the compiler wrap it.
-        network: after that.
+        bare: the module that is trained, before the compiler and Accelerate wrap it.
+        network: the same module after they wrapped it.
         left_out: quantised products that training does not run through.
-        start: the checkpoint that is fine-tuned.
+        start: the checkpoint to fine-tune.
     """
 
     dataset: StickerSet
@@ -246,13 +246,13 @@ def prepare_run(
     tokenizer: Path | None,
     cache: Path | None,
 ) -> Run:
-    """Read the data, build the model, and put a saved run's state into both model and optimizer.
+    """Read the data, build the model, and load a saved run's state into both model and optimizer.
 
     Raises:
-        MGHFTError: they do not fit together.
+        MGHFTError: the data, the recipe and the checkpoints do not fit together.
     """
     train_data, val_data, weights = prepare_data(dataset, recipe, accelerator, tokenizer, cache)
-    seed_everything(recipe.seed)  # here, as reading the data may draw numbers or not (the cache)
+    seed_everything(recipe.seed)  # after the data: without a cache, reading it draws random numbers
     model = build(dataset, recipe, weights)
     if start is not None:
         load_start(model, start, dataset.class_names, recipe.text_weights)
@@ -316,7 +316,7 @@ def prepare_run(
 def make_optimizer(
     model: MGHFT, ranges: LearnedRanges | None, recipe: Recipe, accelerator: Accelerator
 ) -> tuple[Any, Scheduler]:
-    """The recipe's optimizer, whose rate grows with the whole batch, and its cosine schedule with a warm-up."""
+    """The recipe's optimizer, with a rate proportional to the global batch, and its cosine schedule with a warm-up."""
     whole = recipe.batch_size * accelerator.num_processes * recipe.accumulate
     optimizer = create_optimizer_v2(
         model, opt=recipe.optimizer, lr=recipe.base_lr * whole / 512, weight_decay=recipe.weight_decay

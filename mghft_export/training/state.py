@@ -1,4 +1,4 @@
-"""The state of a run after an epoch, in one file, so that a killed run goes on where its last epoch ended."""
+"""The state of a run after an epoch, in one file, so that a killed run can resume where its last epoch ended."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ FORMAT = "mghft-training-state"
 
 @dataclass
 class TrainingState:
-    """All that the next epoch depends on. Generators are seeded anew by (seed, epoch), so they are not part of it."""
+    """All that the next epoch depends on. Each epoch seeds the generators by (seed, epoch), so they are not saved."""
 
     epoch: int
-    """Epochs that are done."""
+    """Number of finished epochs."""
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     scaler: dict[str, Any]
-    """Of float16's loss; empty otherwise."""
+    """The state of float16's loss scaler; empty for other precisions."""
     best: float
     best_epoch: int
     history: list[dict[str, float]]
     recipe: dict[str, Any]
     ranges: dict[str, Tensor] = field(default_factory=dict)
-    """Logarithms of the ranges that quantisation-aware training learns; empty otherwise."""
+    """Logarithms of the ranges that quantisation-aware training learns; empty in other trainings."""
 
 
 def save_state(path: Path, state: TrainingState) -> None:
-    """Write the state beside its place and rename it."""
+    """Write the state to a temporary file and rename it into place."""
     with replacing_file(path) as partial:
         torch.save({"format": FORMAT, **vars(state)}, partial)
 
 
 def load_state(path: Path) -> TrainingState:
-    """Read a state; nothing but tensors and plain containers is unpickled.
+    """Read a state; only tensors and plain containers are unpickled.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is no state, or it is damaged.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

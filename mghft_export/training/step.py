@@ -1,8 +1,8 @@
-"""What one training step computes: the model's forward, without what no loss reads.
+"""The forward pass of one training step: the model's forward, without the parts that no loss reads.
 
-Identity: the head reads only the fusion block's first token, and no other token of the block's output depends on
-anything that it needs; so queries, output projection and MLP of the other tokens are not computed. Dropout apart,
-logits and gradients are those of :class:`~mghft_export.model.mghft.MGHFT`.
+The head reads only the first token of the fusion block's output, and this token does not depend on the block's other
+outputs. So queries, output projection and MLP of the other tokens are not computed. Apart from dropout, logits and
+gradients equal those of :class:`~mghft_export.model.mghft.MGHFT`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mghft_export.model.pyramid import StageTokens
 from mghft_export.training.attention_variance import watch_attention
 
 COSINE_SCALE = 16.0
-"""What a cosine of 1 with a prototype counts as a logit."""
+"""The logit for a cosine of 1 with a prototype."""
 
 
 @dataclass
@@ -34,16 +34,16 @@ class StepOutput:
     without_image: Tensor | None = None
     """Logits of the same texts with a blank image."""
     attention_variance: Tensor | None = None
-    """Of the pyramid's attention logits (`training/attention_variance.py`), a scalar."""
+    """The variance of the pyramid's attention logits (`training/attention_variance.py`), a scalar."""
 
 
 class TrainingModel(nn.Module):
-    """MGHFT as a module whose forward gives what the losses need.
+    """MGHFT as a module that returns what the losses need.
 
     Args:
-        blank_images: all images of a batch are the same blank one, so the pyramid sees it once.
+        blank_images: all images of a batch are the same blank one, so the pyramid runs on it once.
         prototypes: unit vectors [classes, d]; logits are then cosines of the head's d outputs with them, times 16.
-        attention_variance: give the variance of the pyramid's attention logits, too.
+        attention_variance: also return the variance of the pyramid's attention logits.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class TrainingModel(nn.Module):
         wrong_image: Tensor | None = None,
         blank: Tensor | None = None,
     ) -> StepOutput:
-        """The outputs for a batch, and those with one input less where they are asked for.
+        """The outputs for a batch and, on request, those with one input less.
 
         Args:
             image: [B, 3, H, W].
             pooled_text: [B, 4, bert_dim], or else token ids and mask [B, 4, L]; none of them for stickers without text.
-            without_text: run the same images without text, too.
-            wrong_image: [B] bool, where a text is seen with the image of the sticker before; each image without text
-                stays its own.
-            blank: an image [3, H, W] that takes the place of all images in another run.
+            without_text: also run the images without text.
+            wrong_image: [B] bool; a marked sticker runs with the image of the sticker before it in the batch. The run
+                without text uses each sticker's own image.
+            blank: an image [3, H, W]; if given, also run the texts with it in place of all images.
         """
         model = self.model
         if pooled_text is None and input_ids is not None:
@@ -103,7 +103,7 @@ class TrainingModel(nn.Module):
     def classify(
         self, stages: dict[int, StageTokens], text_features: Tensor
     ) -> tuple[Tensor, HierarchicalTokens]:
-        """What left the pyramid and text features [B, 4, C] -> logits [B, classes], and the tokens on the way."""
+        """The pyramid's tokens and text features [B, 4, C] -> logits [B, classes], and the tokens before fusion."""
         model = self.model
         hierarchy = fuse_stages(model.vision_model, stages, text_features)
         x = model.v_proj(hierarchy.tokens) + model.pos_embed
@@ -114,19 +114,19 @@ class TrainingModel(nn.Module):
         return logits, hierarchy
 
     def blank_stages(self, blank: Tensor, batch: int) -> dict[int, StageTokens]:
-        """One image [3, H, W] for each sticker of a batch; the pyramid sees it once."""
+        """The tokens of one image [3, H, W], repeated for each sticker of a batch; the pyramid runs once."""
         stages = self.model.vision_model(blank.unsqueeze(0))
         return {number: repeated(tokens, batch) for number, tokens in stages.items()}
 
 
 def images_seen(wrong: Tensor) -> Tensor:
-    """Which image of the batch each text is seen with, [B] int64: where it is marked, [B] bool, the one before."""
+    """Index of the image that each sticker runs with, [B] int64: its own, or the one before if marked, [B] bool."""
     own = torch.arange(len(wrong), device=wrong.device)
     return torch.where(wrong, own.roll(1), own)
 
 
 def exchanged(stages: dict[int, StageTokens], chosen: Tensor) -> dict[int, StageTokens]:
-    """The tokens of the chosen images, [B] int64."""
+    """The tokens of the chosen images; `chosen` is [B] int64."""
     return {
         number: StageTokens(*(value[chosen] for value in vars(tokens).values()))
         for number, tokens in stages.items()
@@ -134,7 +134,7 @@ def exchanged(stages: dict[int, StageTokens], chosen: Tensor) -> dict[int, Stage
 
 
 def repeated(tokens: StageTokens, batch: int) -> StageTokens:
-    """One image's tokens for each sticker of a batch."""
+    """One image's tokens, repeated for each sticker of a batch."""
     return StageTokens(*(value.expand(batch, *value.shape[1:]) for value in vars(tokens).values()))
 
 

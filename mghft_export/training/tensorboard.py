@@ -1,4 +1,4 @@
-"""A training's scalars for TensorBoard."""
+"""Writes a training's scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TensorBoard:
         self.writer = SummaryWriter(str(output / "tensorboard"))
 
     def on_step(self, report: StepReport) -> None:
-        """Nothing: a scalar an epoch is enough."""
+        """Does nothing: one scalar per epoch is enough."""
 
     def on_epoch(self, scalars: dict[str, float]) -> None:
         """Write all scalars of an epoch."""

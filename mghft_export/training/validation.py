@@ -1,4 +1,4 @@
-"""How good a model is on a whole split, after each epoch."""
+"""Measures a model on a whole split after each epoch."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ EVALUATION_BATCH = 64
 
 @dataclass(frozen=True)
 class Metrics:
-    """On a whole split."""
+    """Metrics on a whole split."""
 
     loss: float
     accuracy: float
     macro_f1: float
     view_macro_f1: float | None = None
-    """With one view of each text, the same in every epoch."""
+    """Macro-F1 with one view of each text; a text keeps its view in every epoch."""
     no_text_macro_f1: float | None = None
 
     @property
     def mean_macro_f1(self) -> float:
-        """Over the ways in which the recipe gives texts."""
+        """The mean macro-F1 over the forms of text that the recipe trains on."""
         found = [self.macro_f1, self.view_macro_f1, self.no_text_macro_f1]
         return statistics.mean(value for value in found if value is not None)
 
     def scalars(self) -> dict[str, float]:
-        """For the history: those that were measured."""
+        """The measured values by name, for the history."""
         return {f"val_{key}": value for key, value in vars(self).items() if value is not None}
 
 
 def predict_logits(network: nn.Module, data: StickerData, device: torch.device) -> Tensor:
-    """Logits of a whole split in float32, [n, classes], by a model or what trains one."""
+    """Logits of a whole split in float32, [n, classes], from a model or the module that trains it."""
     return predict_both(network, data, device, without_text=False)[0]
 
 

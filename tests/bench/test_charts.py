@@ -13,18 +13,21 @@ from mghft_export.bench.charts import (
     latency_against_batch,
     log_ticks,
 )
+from mghft_export.bench.price import Price
+from mghft_export.bench.records import ComparisonRecord, RowRecord
+from mghft_export.bench.statistics import latency
 
 
 def comparison(batch, times, agreements=()):
     rows = [
-        {
-            "name": f"row {number}",
-            "latency": {"median": time},
-            "price": {"agreement": agreements[number]} if agreements else None,
-        }
+        RowRecord(
+            name=f"row {number}",
+            latency=latency([[time / 1e3]], batch),
+            price=Price(agreements[number], None, None) if agreements else None,
+        )
         for number, time in enumerate(times)
     ]
-    return {"part": "vision", "batch": batch, "rows": rows}
+    return ComparisonRecord(part="vision", batch=batch, rows=rows)
 
 
 def numbers(svg):

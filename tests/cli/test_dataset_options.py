@@ -83,7 +83,7 @@ def test_without_a_data_set_they_are_refused(
     for said in (["--columns", "image=file"], ["--class-map", "rage=anger"], ["--format", "ser30k"]):
         status, _, err = invoke(*arguments, *said)
         assert status == 2
-        assert f"are of a data set; add {option}" in err
+        assert f"describe a data set; add {option}" in err
 
 
 def commands(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

@@ -39,7 +39,7 @@ def stickers(small_set: Path) -> tuple[Sticker, ...]:
 
 
 def test_rows_are_those_of_plain_runs(pipeline: Pipeline, stickers: tuple[Sticker, ...]) -> None:
-    entry = pipeline.manifest.image
+    entry = pipeline.inputs.image
     images = [open_sticker(item.image, background="white") for item in stickers]
     features = pipeline.encode_texts([item.text for item in stickers])
     order = list(random_order(COUNT, 5))

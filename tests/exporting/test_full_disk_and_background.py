@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 from mghft_export.bundle import TextEntry  # noqa: E402
+from mghft_export.bundle.model_inputs import image_entry  # noqa: E402
 from mghft_export.cli.main import cli, run  # noqa: E402
 from mghft_export.config import LEAST_TEXT_LENGTH, MGHFTConfig  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError, StickerError  # noqa: E402
 from mghft_export.exporting import trace_process  # noqa: E402
-from mghft_export.exporting.export_bundle import _image_entry  # noqa: E402
 from mghft_export.stickers.colour import hex_colour  # noqa: E402
 from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer  # noqa: E402
 
@@ -53,7 +53,7 @@ def test_a_full_disk_while_a_branch_is_handed_over(
 )
 def test_bundles_have_colours_that_every_program_reads(colour: str, expected: str) -> None:
     assert hex_colour(colour) == expected
-    assert _image_entry(MGHFTConfig.mini(), colour).background == expected
+    assert image_entry(MGHFTConfig.mini(), colour).background == expected
 
 
 def test_nonsense_colours_are_refused_before_anything_is_read(

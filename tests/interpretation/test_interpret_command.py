@@ -420,7 +420,7 @@ def test_a_folder_with_something_else_is_not_replaced(invoke: Invoke, tmp_path: 
     root = draw_ser30k(tmp_path / "ser30k")
     outcome = invoke("interpret", "--data", root, "-o", root, "--endpoint", "http://localhost:1/v1")
     assert outcome.status == 2
-    assert "are in one another" in outcome.err
+    assert "one contains the other" in outcome.err
     assert (root / "Images").is_dir()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
@@ -490,8 +490,8 @@ def test_what_is_made_of_a_described_data_set_does_not_need_it(invoke: Invoke, t
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-o", "."], ". is no name of its own"),
-        (["-o", ".."], ".. is no name of its own"),
+        (["-o", "."], ". does not name a new file or folder"),
+        (["-o", ".."], ".. does not name a new file or folder"),
         (["-o", "new", "--journal", "."], "cannot write .: Is a directory"),
         (["-o", "x" * 300], "File name too long"),
         (["-o", "new", "--journal", "x" * 300], "File name too long"),

@@ -187,7 +187,7 @@ def test_an_averaged_model_counts_its_updates(state, tmp_path):
 
 def test_only_an_average_is_taken_and_said(state, tmp_path):
     assert load(tmp_path, {"model_ema": state}).taken == "'model_ema'"
-    with pytest.raises(CheckpointError, match=r"no weights but their average.*leave out --weights model"):
+    with pytest.raises(CheckpointError, match=r"no weights as trained.*leave out --weights model"):
         load(tmp_path, {"model_ema": state}, weights="model")
     with pytest.raises(CheckpointError, match=r"no average.*leave out --weights ema"):
         load(tmp_path, {"model": state}, weights="ema")

@@ -50,7 +50,7 @@ def test_an_exported_model_gives_its_own_logits_without_texts(
 def test_texts_and_their_absence_share_a_batch(no_text_bundle: Path) -> None:
     pipeline = Pipeline(load_bundle(no_text_bundle))
     mixed = pipeline.encode_texts(["a cat", " ", "a dog", ""])
-    assert np.array_equal(mixed[[1, 3]], np.stack([pipeline.no_text] * 2))
+    assert np.array_equal(mixed[[1, 3]], np.stack([pipeline.inputs.no_text] * 2))
     assert np.array_equal(mixed[[0, 2]], pipeline.encode_texts(["a cat", "a dog"]))
 
 

@@ -1,4 +1,4 @@
-/* Which symbols the shared library shows. */
+/* The symbols that the shared library exports. */
 #ifndef MGHFT_EXPORT_H
 #define MGHFT_EXPORT_H
 

@@ -1,1 +1,1 @@
-"""Whether graphs still give the same answers: float32 against PyTorch, other precisions against float32."""
+"""Check that graphs still give the same answers: float32 against PyTorch, other precisions against float32."""

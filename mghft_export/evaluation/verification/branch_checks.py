@@ -1,4 +1,4 @@
-"""Each branch judged by what it feeds: its outputs against limits, and its logits where nothing else speaks."""
+"""Judge each branch by itself: its outputs against limits, and the logits if the other modality is neutral."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from mghft_export.evaluation.verification.neutral import PLACES
 from mghft_export.runtime.pipeline import FloatArray
 
 NOTHING = 1e-9
-"""Below this divergence, in nats, a branch changes nothing that float32 could tell from its own rounding."""
+"""Below this divergence in nats, a branch changes nothing that float32 can tell from its own rounding."""
 
 CHANCE = 2.0
-"""Standard deviations by which a count of flips may pass what it should be."""
+"""Standard deviations by which a number of flips may exceed the allowed number."""
 
 
 def check_branches(
@@ -35,18 +35,18 @@ def check_branches(
     outputs: Sequence[OutputChange],
     selected: Mapping[str, float],
 ) -> dict[str, BranchVerification]:
-    """Verdicts by branch.
+    """The verdict on each branch.
 
     Args:
         reference: float32's runs.
-        found: the precision's.
+        found: the precision's runs.
         silent: logits of a blank image and mean text features, [1, classes].
-        budget: of the classes.
-        outputs: of all branches.
+        budget: budget of the classes.
+        outputs: changes of the outputs of all branches.
         selected: agreement of selected tokens, by stage.
 
     Raises:
-        BundleError: the recipe was changed, or the manifest's model is not the graphs'.
+        BundleError: the recipe was changed, or the manifest's model does not match the graphs.
     """
     limits = {branch: branch_limits(bundle, precision, branch) for branch in PLACES}
     missed = _missed_outputs(limits, MGHFTConfig.from_dict(bundle.manifest.model), outputs, selected)
@@ -75,7 +75,7 @@ def _missed_outputs(
     outputs: Sequence[OutputChange],
     selected: Mapping[str, float],
 ) -> dict[str, list[str]]:
-    """By branch, the outputs that are too far from float32's."""
+    """For each branch, the outputs that are too far from float32's."""
     missed: dict[str, list[str]] = {"vision": [], "text": []}
     for item in outputs:
         branch = "text" if item.output == "text_features" else "vision"
@@ -116,12 +116,12 @@ def _neutralised(
             f"with {place} {lost:.1%} of its effect on the logits is lost instead of at most {limits.lost:.1%}"
         )
     allowed = limits.lost * silent_flips
-    # Below one class that may change, a count of classes tells nothing.
+    # If less than one class may change, a count of classes says nothing.
     if allowed >= 1 and flips > allowed + CHANCE * math.sqrt(allowed):
         wrong.append(
-            f"with {place} {flips} classes change, where a branch that says nothing changes {silent_flips}"
+            f"with {place} {flips} classes change; a branch that says nothing would change {silent_flips}"
         )
-    # This branch says nothing, and the other modality is as it is: that is the other branch, judged.
+    # The run that judges the other branch neutralises this one, so it shows which classes stay without this branch.
     other = "text" if branch == "vision" else "vision"
     kept = float((reference.classes == reference.alone(other).argmax(axis=1)).mean())
     return BranchVerification(

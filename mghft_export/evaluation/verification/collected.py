@@ -1,4 +1,4 @@
-"""What is kept of a precision's runs: a few numbers a sticker, no tensors."""
+"""What is kept of a precision's runs: a few numbers per sticker, and no tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mghft_export.runtime.pipeline import FloatArray
 
 
 class Collected:
-    """Differences by output and agreements by stage, an entry a sticker; logits of whole runs and branches."""
+    """Differences by output and agreements by stage, one entry per sticker; logits of whole runs and of branches."""
 
     def __init__(self) -> None:
         self.differences: defaultdict[str, list[OutputDifference]] = defaultdict(list)
@@ -31,10 +31,10 @@ class Collected:
     def add(
         self, precision: str, found: BranchOutputs, wanted: BranchOutputs, alone: Mapping[str, FloatArray]
     ) -> None:
-        """Compare the outputs of some more stickers.
+        """Add stickers, and compare their outputs.
 
         Args:
-            alone: logits by branch, :func:`~mghft_export.evaluation.verification.neutral.branches_alone`.
+            alone: logits by branch, from :func:`~mghft_export.evaluation.verification.neutral.branches_alone`.
 
         Raises:
             MGHFTError: a logit is not a finite number.
@@ -54,22 +54,22 @@ class Collected:
                 if stage in wanted.selected:
                     chosen = found.selected[stage][number], wanted.selected[stage][number]
                     pair = shared_tokens(pair[0], chosen[0], pair[1], chosen[1])
-                if pair[1].size:  # nothing where no patch is selected by both
+                if pair[1].size:  # empty if both select no common patch
                     self.differences[name].append(difference(name, 1, *pair))
             for stage, indices in wanted.selected.items():
                 self.agreements[stage].append(index_agreement(found.selected[stage][number], indices[number]))
 
     @property
     def logits(self) -> FloatArray:
-        """Of the whole precision: [n, classes]."""
+        """Logits of the whole precision: [n, classes]."""
         return np.concatenate(self._logits)
 
     @property
     def classes(self) -> npt.NDArray[np.intp]:
-        """Predicted: [n]."""
+        """Predicted classes: [n]."""
         classes: npt.NDArray[np.intp] = self.logits.argmax(axis=1)
         return classes
 
     def alone(self, branch: str) -> FloatArray:
-        """Where only this branch is the precision's: [n, classes]."""
+        """Logits if only this branch runs in the precision: [n, classes]."""
         return np.concatenate(self._alone[branch])

@@ -1,4 +1,4 @@
-"""How far two runs of one model are apart: their outputs, and the tokens that they select."""
+"""Differences between two runs of one model: in their outputs, and in the tokens that they select."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 from mghft_export.bundle.verifications import OutputDifference
 
 SAME_TOKEN = 1e-3
-"""Relative distance below which two float32 vectors are the same token, computed in another order."""
+"""Two float32 vectors with a smaller relative distance are the same token, computed in another order."""
 
 
 def difference(
     output: str, batch: int, found: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]
 ) -> OutputDifference:
-    """Largest absolute difference, cosine of the whole tensors, and length of their difference over what is wanted."""
+    """Largest absolute difference, cosine of the whole tensors, and length of the difference over `wanted`'s length."""
     a, b = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     cosine = float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30))
     relative = float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))
@@ -22,9 +22,9 @@ def difference(
 
 
 def selected_agreement(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], heads: int) -> float:
-    """Share of the wanted tokens that were found, head by head, in any order: [B, heads * k, C] twice.
+    """Share of the wanted tokens that were found, head by head, in any order. Both tensors are [B, heads * k, C].
 
-    Tokens are told apart by their values, so both runs must be in float32; see :func:`index_agreement`.
+    Tokens are compared by their values, so both runs must be in float32; otherwise use :func:`index_agreement`.
     """
     found_heads = found.reshape(len(found) * heads, -1, found.shape[-1])
     wanted_heads = wanted.reshape(found_heads.shape)
@@ -41,16 +41,17 @@ def shared_tokens(
     wanted: npt.NDArray[np.floating],
     wanted_indices: npt.NDArray[np.integer],
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    """The tokens of the patches that both runs select, head by head, in one order.
+    """The tokens of the patches that both runs select, head by head, in the same order.
 
-    Selected tokens come best first, so two that change places would count as differences of their values otherwise.
+    Selected tokens come best first. Without a common order, two tokens that swap places would count as differences of
+    their values.
 
     Args:
         found: tokens of one sticker, head after head: [heads * k, C].
-        found_indices: where they come from: [heads, k].
+        found_indices: patches that they come from: [heads, k].
 
     Returns:
-        [shared, C] twice.
+        Found and wanted tokens, [shared, C] each.
     """
     count = wanted_indices.shape[-1]
     rows_found, rows_wanted = [], []
@@ -62,9 +63,9 @@ def shared_tokens(
 
 
 def index_agreement(found: npt.NDArray[np.integer], wanted: npt.NDArray[np.integer]) -> float:
-    """Share of the wanted patches that were found, head by head, in any order: indices [B, heads, k] twice.
+    """Share of the wanted patches that were found, head by head, in any order. Both tensors are indices [B, heads, k].
 
-    Values of a quantised token are never those of the float one, so such tokens are compared by where they come from.
+    A quantised token never has the values of the float token, so the tokens are compared by their patches.
     """
     count = wanted.shape[-1]
     patches = int(max(found.max(), wanted.max())) + 1

@@ -1,4 +1,4 @@
-"""What a precision changes in the classes that stickers get, and in the measures of them."""
+"""What a precision changes in the classes of stickers, and in the metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mghft_export.evaluation.bootstrap import confusion_matrix, macro_f1, paired
 def flips_by_kind(
     labels: npt.NDArray[np.int64], expected: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
 ) -> Flips:
-    """Count the stickers whose class changes, by who is right: classes [n] each."""
+    """Count the stickers with a changed class, by which class is right. The arguments are classes, [n] each."""
     flipped, right, still_right = expected != found, expected == labels, found == labels
     return Flips(
         lost=int((flipped & right).sum()),
@@ -32,7 +32,7 @@ def measure_changes(
     groups: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[MeasureChange, MeasureChange]:
-    """Accuracy and macro F1 in float32 and in the precision, and intervals of the differences."""
+    """Accuracy and macro F1 in float32 and in the precision, with intervals of the differences."""
     before, after = (confusion_matrix(labels, predicted, classes) for predicted in (expected, found))
     intervals = paired_intervals(labels, expected, found, classes, groups=groups, seed=seed)
     accuracy = MeasureChange(

@@ -1,4 +1,4 @@
-"""A precision's branches, run so that everything the verification compares can be seen."""
+"""Run a precision's branches so that everything that the verification compares is visible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mghft_export.runtime.text_cache import TextCache
 
 @dataclass(frozen=True)
 class BranchOutputs:
-    """What the branches give for B stickers."""
+    """The outputs of the branches for B stickers."""
 
     outputs: Mapping[str, Array]
     """Every output of the vision branch, `text_features` and `logits`, each [B, ...]."""
@@ -34,13 +34,13 @@ RunBranches = Callable[[FloatArray, Sequence[str]], BranchOutputs]
 def open_branches(
     bundle: Bundle, precision: str, provider: str = "cpu", cache: TextCache | None = None
 ) -> tuple[Pipeline, RunBranches]:
-    """A precision ready to be compared, and its pipeline, which preprocesses.
+    """Open a precision for comparison: its pipeline, which also preprocesses, and a function that runs its branches.
 
     Args:
-        cache: features of texts, shared with others that encode them.
+        cache: cache of text features, shared with other users of the same texts.
 
     Raises:
-        MGHFTError: the bundle has no such precision, or the provider is not usable on this machine.
+        MGHFTError: the bundle lacks the precision, or the provider is not usable on this machine.
     """
     with bundle.opening("vision", precision) as path:
         model, selections = with_selections(path)

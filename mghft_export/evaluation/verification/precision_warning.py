@@ -1,4 +1,4 @@
-"""What is said when a precision is used that costs more than it may."""
+"""Warnings about a precision that costs more than it may."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mghft_export.evaluation.relevance import cannot_judge
 from mghft_export.evaluation.verification.budget import ROUNDING
 
 MOST_NAMED = 2
-"""Of a branch's missed limits; the manifest has all."""
+"""Most missed limits of a branch in one message; the manifest has all."""
 
 
 def precision_warning(manifest: Manifest, precision: str) -> str | None:
-    """One sentence where the manifest speaks against a precision; None where it does not, or says nothing of it."""
+    """A warning if the manifest speaks against a precision; None if it does not, or does not mention it."""
     found = recorded_verification(manifest, precision)
     if found is None:
         return None
@@ -34,7 +34,7 @@ def precision_warning(manifest: Manifest, precision: str) -> str | None:
 
 
 def judgement_note(manifest: Manifest, precision: str) -> str | None:
-    """One sentence where "the same class" says nothing of a branch; None where it does, or nobody looked."""
+    """A note if "the same class" says nothing about a branch; None if it does, or if the precision was not verified."""
     found = recorded_verification(manifest, precision)
     if found is None or is_stale(manifest, precision, found):
         return None
@@ -56,11 +56,11 @@ def unjudged(verification: PrecisionVerification) -> tuple[str, ...]:
 def saturation_warning(
     manifest: Manifest, precision: str, flags: Set[str], machine: str | None = None
 ) -> str | None:
-    """One sentence where this CPU may compute something else than an INT8 graph says; None where it does not.
+    """A warning if this CPU may compute an INT8 graph with other results; None if it does not.
 
     Args:
-        flags: of the CPU (:func:`mghft_export.cpu_features.cpu_flags`).
-        machine: as `platform.machine()` says it; this one by default.
+        flags: flags of the CPU (:func:`mghft_export.cpu_features.cpu_flags`).
+        machine: architecture, as `platform.machine()` returns it; this machine's by default.
     """
     made = manifest.quantization.get(precision)
     if precision != "int8" or made is None or made.sums_in_16_bits or has_vnni(flags) or not is_x86(machine):
@@ -72,7 +72,7 @@ def saturation_warning(
 
 
 def missed(verification: PrecisionVerification) -> str:
-    """The limits that do not hold, with the numbers."""
+    """The limits that are missed, with the numbers."""
     budget, f1 = verification.budget, verification.macro_f1
     parts = []
     if verification.top1_agreement < budget.min_agreement - ROUNDING:

@@ -1,4 +1,4 @@
-"""Precisions of a bundle against its float32 graphs: same stickers, same preprocessing, side by side."""
+"""Compare precisions of a bundle with its float32 graphs: same stickers, same preprocessing, side by side."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def verify_precisions(
     """Compare precisions with float32 in ONNX Runtime; the float32 graphs run once for all of them.
 
     Args:
-        budgets: by precision; the default ones where not given.
-        batch: stickers that run together.
-        provider: where the precisions run. Float32 always runs on the CPU, where it was compared with PyTorch.
-        resample: what the bootstrap draws.
-        skip_bad: leave out stickers whose image cannot be decoded or that have no text.
+        budgets: budget of each precision; a missing one has its default.
+        batch: stickers per batch.
+        provider: what runs the precisions. Float32 always runs on the CPU, where it was compared with PyTorch.
+        resample: what the bootstrap draws: stickers, file stems or topics.
+        skip_bad: leave out stickers without a text or with an image that cannot be decoded.
         on_batch: called with the number of stickers done since the last call.
-        texts: features of texts that float32 already encoded, and where its others go.
+        texts: cache with text features that float32 has already encoded; new ones are added to it.
 
     Raises:
-        BundleError: the bundle has no such precision, or a file was changed.
+        BundleError: the bundle lacks one of the precisions, or a file was changed.
         StickerError: a sticker cannot be used and `skip_bad` is not set.
         DataError: no sticker can be used.
         MGHFTError: a precision gives logits that are not finite, or the provider is not usable on this machine.
@@ -107,7 +107,7 @@ def verify_precisions(
 def _opened(
     stickers: Sequence[Sticker], batch: int, background: str, skip_bad: bool
 ) -> Iterator[tuple[list[Sticker], list[Image.Image], int]]:
-    """Batches of those that can be used, with how many were tried."""
+    """Batches of usable stickers and their images, with the number of stickers that were tried."""
     for start in range(0, len(stickers), batch):
         tried = stickers[start : start + batch]
         kept, images = [], []
@@ -182,7 +182,7 @@ def _verification(
 
 
 def all_held(verdicts: Sequence[bool | None]) -> bool | None:
-    """One that is missed decides, and so does, before those that are held, one that nobody can tell."""
+    """Whether all verdicts are True: False if one is False, otherwise None if one is unknown."""
     if False in verdicts:
         return False
     return None if None in verdicts else True

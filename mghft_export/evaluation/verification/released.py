@@ -1,4 +1,4 @@
-"""An exported bundle against the released form of its model: same stickers, same preprocessing, side by side."""
+"""Compare an exported bundle with the released form of its model, on the same stickers and preprocessing."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mghft_export.stickers.views import distinct_texts, view_texts
 
 BATCHES = (1, 3)
 DEFAULT_TOLERANCE = 5e-3
-"""Largest difference of a logit. Reordered float32 sums swap neighbours in the token selection, and since position
-embeddings go by rank that alone moves logits by some 1e-4."""
+"""Largest allowed difference of a logit. Float32 sums in another order can swap neighbours in the token selection.
+Position embeddings depend on the rank, so a swap alone moves logits by about 1e-4."""
 
 
 @dataclass(frozen=True)
 class VerifyOn:
-    """Stickers to verify on: at least four images with their texts, and what they are, for the report."""
+    """Stickers to verify on: at least four images with their texts, and a description for the report."""
 
     images: Sequence[Image.Image]
     texts: Sequence[str]
@@ -39,7 +39,7 @@ class VerifyOn:
 
 
 def against_released(on: VerifyOn) -> Verify:
-    """The comparison that an export makes of its bundle before it puts it in place."""
+    """A function that an export calls to verify its bundle before the bundle is put in place."""
 
     def compare(model: MGHFT, bundle: Bundle, on_step: Callable[[str], None]) -> ReleasedVerification:
         return verify(
@@ -70,10 +70,10 @@ def verify(
 
     Args:
         released: the model as :func:`mghft_export.model.mghft.as_released` returns it.
-        pipeline: the bundle, running.
+        pipeline: pipeline of the bundle.
         images: at least as many RGB images as the batches need together (4).
-        texts: their texts.
-        stickers: what the stickers are, for the report.
+        texts: texts of the images.
+        stickers: description of the stickers, for the report.
     """
     differences: list[OutputDifference] = []
     same_tokens: dict[str, list[float]] = {}
@@ -118,9 +118,9 @@ def verify(
 
 
 def _rounding(released: MGHFT, image: torch.Tensor, pooled_text: torch.Tensor) -> float:
-    """By how much the released form's logits in float32 and in float64 differ, at most.
+    """The largest difference between the released form's logits in float32 and in float64.
 
-    Each sticker runs alone: at the paper's size, a map of one takes 1.3 GB in float64.
+    Each sticker runs alone, because one sticker's attention map takes 1.3 GB in float64 at the paper's size.
     """
     state = {key: value for key, value in released.state_dict().items() if not key.startswith(PREFIX)}
     exact = MGHFT(released.config, reattention="as_released", text_model=False).eval().double()
@@ -137,12 +137,14 @@ def _rounding(released: MGHFT, image: torch.Tensor, pooled_text: torch.Tensor) -
 def _pooled_as_released(released: MGHFT, pipeline: Pipeline, texts: Sequence[str]) -> torch.Tensor:
     """Pooled texts [B, 4, bert_dim], padded as the released data loader pads them.
 
-    Rows of a batch do not see each other, so views that are equal (`joined`) are encoded once.
+    Rows of a batch do not affect each other, so equal views (`joined`) are encoded once.
     """
-    settings = pipeline.manifest.text
+    settings = pipeline.inputs.text
     distinct = distinct_texts(settings.views)
     rows = [view for text in texts for view in view_texts(text, settings.views)[:distinct]]
-    batch = encode(pipeline.tokenizer, rows, max_length=settings.max_length, pad_to=settings.max_length)
+    batch = encode(
+        pipeline.inputs.tokenizer, rows, max_length=settings.max_length, pad_to=settings.max_length
+    )
     ids, mask = (
         torch.from_numpy(array).unflatten(0, (-1, distinct))
         for array in (batch.input_ids, batch.attention_mask)
@@ -151,7 +153,7 @@ def _pooled_as_released(released: MGHFT, pipeline: Pipeline, texts: Sequence[str
 
 
 def synthetic_stickers(count: int, seed: int = 0) -> tuple[list[Image.Image], list[str]]:
-    """Coloured shapes with texts in the form of real ones: for a check where no stickers are at hand."""
+    """Coloured shapes with texts in the form of real ones, for a check without real stickers."""
     rng = np.random.default_rng(seed)
     words = ["cheerful", "grumpy", "round", "yellow", "waving", "sleepy", "loud", "tiny", "cat", "star"]
     images, texts = [], []
@@ -167,10 +169,10 @@ def synthetic_stickers(count: int, seed: int = 0) -> tuple[list[Image.Image], li
 
 
 def verification_stickers(dataset: StickerSet | None, background: str, tolerance: float) -> VerifyOn:
-    """Stickers of a data set's last split (the test split, where there is one), or synthetic ones.
+    """Stickers of a data set's last split (the test split, if there is one), or synthetic ones.
 
     Raises:
-        MGHFTError: the split has too few.
+        MGHFTError: the split has too few stickers.
     """
     count = sum(BATCHES)
     if dataset is None:

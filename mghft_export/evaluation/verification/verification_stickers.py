@@ -17,8 +17,8 @@ class VerificationStickers:
     """Labelled stickers of the model's classes.
 
     Attributes:
-        source: where they come from, for people.
-        calibration_set: the hash of the calibration set that they are, if they are one.
+        source: where the stickers come from, for reports.
+        calibration_set: hash of the calibration set, if the stickers come from one.
     """
 
     stickers: tuple[Sticker, ...]
@@ -27,7 +27,7 @@ class VerificationStickers:
 
     @property
     def description(self) -> str:
-        """Source and number."""
+        """Source and number of the stickers."""
         return f"{self.source}: {len(self.stickers)} sticker{'s' * (len(self.stickers) != 1)}"
 
     def remark(self, manifest: Manifest, precision: str) -> str | None:
@@ -46,10 +46,10 @@ def data_set_stickers(
     """Stickers of a data set's split: the test split, or all of a data set without splits.
 
     Args:
-        limit: so many at most, evenly spread over the split, whose files are often sorted by class.
+        limit: largest number of stickers. They are spread evenly, because files are often sorted by class.
 
     Raises:
-        DataError: the data set has no such split, or other classes than the model.
+        DataError: the data set lacks the split, or its classes differ from the model's.
     """
     require_same_classes(manifest.class_names, data.class_names)
     chosen_split = choose_split(data, split)
@@ -65,12 +65,12 @@ def calibration_stickers(
     precisions: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> VerificationStickers:
-    """Stickers of the calibration set that precisions were made with; the first, if limited.
+    """Stickers of the calibration set that precisions were made with; only the first `limit` if that is given.
 
     :func:`~mghft_export.precision.calibrated_set.calibrated_set` finds it.
 
     Raises:
-        DataError: the set cannot be used, or has other classes than the model.
+        DataError: the set cannot be used, or its classes differ from the model's.
         MGHFTError: the precisions were calibrated with different sets.
     """
     instead = "choose one with --precision, or other stickers with --data ROOT"

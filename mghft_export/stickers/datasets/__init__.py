@@ -1,1 +1,1 @@
-"""Data sets: one reader a layout, one check for all; start at :mod:`mghft_export.stickers.dataset`."""
+"""Data sets: one reader for each layout, one check for all. Start at :mod:`mghft_export.stickers.dataset`."""

@@ -1,6 +1,6 @@
-"""A folder a class: ``happiness/*.png``, in the data set's folder, in ``images/``, or in a folder a split.
+"""One folder for each class (``happiness/*.png``), in the data set's folder, in ``images/``, or in a folder per split.
 
-A text may lie beside its image, under the same name with the end ``.txt``.
+A text may be beside its image, in a file with the same name and the suffix ``.txt``.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from mghft_export.stickers.image_files import images_below
 
 
 def is_class_folders(root: Path) -> bool:
-    """Whether there are images in folders of the folder."""
+    """Whether the folder has folders with images."""
     return any(images_below(folder) for base in _bases(root).values() for folder in _folders(base))
 
 
 def read_class_folders(
     root: Path, label_map: Mapping[str, str], columns: Mapping[str, str] | None = None
 ) -> Table:
-    """Read a folder a class; their names are the labels.
+    """Read one folder for each class. The names of the folders are the labels.
 
     Raises:
-        DataError: there are no such folders, columns were named, or the labels are numbers without names.
+        DataError: there are no folders of images, columns were named, or the labels are numbers without names.
     """
     if columns:
         raise DataError(f"{root} has no table, only folders of images; leave out --columns")
@@ -61,7 +61,7 @@ def read_class_folders(
 
 
 def _bases(root: Path) -> dict[str, Path]:
-    """Split -> the folder with its classes."""
+    """Split -> the folder that holds its class folders."""
     base = next((root / name for name in IMAGE_FOLDERS if _folders(root / name)), root)
     by_name = {
         SPLIT_NAMES[folder.name.casefold()]: folder

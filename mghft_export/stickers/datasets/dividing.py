@@ -1,4 +1,4 @@
-"""Dividing a data set into train, val and test: classes in proportion, what belongs together in one split."""
+"""Divide a data set into train, val and test: classes in proportion, and stickers that belong together in one split."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mghft_export.stickers.datasets.table import SPLITS, WHOLE
 
 @dataclass(frozen=True)
 class Division:
-    """A data set divided."""
+    """A data set that was divided."""
 
     splits: Mapping[str, tuple[Sticker, ...]]
     groups: int
-    """How many sets of stickers there were that had to stay together, single stickers among them."""
+    """Number of groups of stickers that had to stay together. A single sticker is a group, too."""
 
 
 def divide(
@@ -35,14 +35,14 @@ def divide(
     seed: int = 0,
     by_topic: bool = False,
 ) -> Division:
-    """Divide stickers by class, in proportion; the same stickers, in any order, and the same seed give the same.
+    """Divide stickers in proportion to their classes. The same stickers, in any order, and the same seed give the same.
 
-    Stickers with the same image stay together, and so do those of a topic where that is asked for. The largest groups
-    go first, each to the split that lacks most of what it has.
+    Stickers with the same image stay together, and with `by_topic` so do those of a topic. The largest groups are
+    assigned first, each to the split that lacks most of the classes in the group.
 
     Args:
-        fractions: of each split, not 0; they need not sum to 1.
-        root: what paths are named relative to.
+        fractions: fraction of each split, not 0. They need not sum to 1.
+        root: the folder that paths are relative to.
 
     Raises:
         DataError: an image cannot be read, or there are fewer groups than splits.
@@ -69,7 +69,7 @@ def divide(
             wanted = {label: count[label] * fractions[split] / total for label in own}
             return sum(own[label] * (1 - given[split][label] / wanted[label]) for label in own)
 
-        # Among equals the largest split goes first.
+        # Ties go to the largest split.
         split = max(fractions, key=lambda split: (lacks(split), fractions[split]))
         given[split].update(own)
         chosen[split] += group
@@ -84,10 +84,10 @@ def divide(
 
 
 def write_division(division: Division, root: Path, class_names: Sequence[str]) -> list[Path]:
-    """Write ``train.jsonl`` and so on, and ``classes.json``, into a data set's folder.
+    """Write a table for each split, like ``train.jsonl``, and ``classes.json`` into a data set's folder.
 
     Raises:
-        DataError: there are such files, or an image is outside the folder.
+        DataError: a table exists already, or an image is outside the folder.
         MGHFTError: the disk is full.
     """
     files = {split: root / f"{split}.jsonl" for split in division.splits}
@@ -114,7 +114,7 @@ def stickers_to_divide(dataset: StickerSet) -> tuple[Sticker, ...]:
     """The stickers of a data set that has no splits yet.
 
     Raises:
-        DataError: it has.
+        DataError: it has splits already.
     """
     if WHOLE not in dataset.splits:
         raise DataError(
@@ -124,10 +124,10 @@ def stickers_to_divide(dataset: StickerSet) -> tuple[Sticker, ...]:
 
 
 def parse_fractions(text: str) -> dict[str, float]:
-    """`80,10,10` as the fractions of train, val and test; a split with 0 is left out.
+    """The fractions of train, val and test from a text like `80,10,10`. A split with 0 is left out.
 
     Raises:
-        DataError: it is something else.
+        DataError: the text has another form.
     """
     try:
         numbers = [float(part) for part in text.split(",")]
@@ -143,7 +143,7 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 
 def _groups(stickers: Sequence[Sticker], *, by_topic: bool) -> list[list[Sticker]]:
-    """Stickers that have an image, or a topic, in common, also by way of others."""
+    """Groups of stickers that share an image or a topic, directly or through other stickers."""
     leaders = list(range(len(stickers)))
 
     def leader(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Reading annotation files: UTF-8, JSON, JSON lines, CSV; rows are parsed once, by pydantic, here."""
+"""Read annotation files in UTF-8: JSON, JSON lines and CSV. pydantic parses each row here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ String = Annotated[StrictStr, AfterValidator(_whole_characters)]
 """A string of valid Unicode."""
 
 Record = tuple[int, Any]
-"""A row's number, from 1, and what stands in it."""
+"""A row's number, from 1, and its content."""
 
 
 def read_json(file: Path) -> Any:
@@ -46,7 +46,7 @@ def read_json(file: Path) -> Any:
 
 
 def json_lines(file: Path) -> Iterator[Record]:
-    """The objects of a JSON-lines file; a line that is not JSON comes as its text.
+    """The objects of a JSON-lines file. A line that is not JSON is given as its text.
 
     Raises:
         DataError: the file cannot be read.
@@ -60,10 +60,10 @@ def json_lines(file: Path) -> Iterator[Record]:
 
 
 def csv_rows(file: Path) -> Iterator[Record]:
-    """The rows of a CSV or TSV file with a header, as mappings from its column names, which are stripped.
+    """The rows of a CSV or TSV file with a header, as mappings from its column names without white space around them.
 
-    Commas, semicolons (as spreadsheets write where the comma is the decimal sign) or tabs part the cells: whichever is
-    most frequent in the header.
+    Commas, semicolons or tabs separate the cells: the one that is most frequent in the header. (Spreadsheets write
+    semicolons if the comma is the decimal sign.)
 
     Raises:
         DataError: the file cannot be read as CSV.
@@ -71,7 +71,7 @@ def csv_rows(file: Path) -> Iterator[Record]:
     reader = _csv_reader(file)
     try:
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        # Cells beyond the header are under None; files saved by spreadsheets have many unnamed columns.
+        # `csv` puts cells beyond the header under None; files from spreadsheets have many unnamed columns.
         yield from enumerate(({key: row[key] for key in row if key} for row in reader), start=1)
     except csv.Error as error:
         raise DataError(f"{file} is not CSV ({error}); save it again as CSV in UTF-8") from error
@@ -99,7 +99,7 @@ def _csv_reader(file: Path) -> csv.DictReader[str]:
 def parse(
     file: Path, records: Iterable[Record], model: type[Parsed]
 ) -> tuple[list[tuple[str, Parsed]], list[Finding]]:
-    """Parse each record; give back those that fit with where they stand, and findings for the others."""
+    """Parse each record. Returns the good ones with their file and row, and findings for the others."""
     good: list[tuple[str, Parsed]] = []
     bad: list[Finding] = []
     for number, record in records:

@@ -1,4 +1,4 @@
-"""Labels as data sets write them (numbers from 0 or 1, names, "4(sorrow)") become class indices."""
+"""Turn labels as data sets write them (numbers from 0 or 1, names, "4(sorrow)") into class indices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mghft_export.stickers.datasets.files import read_json
 from mghft_export.stickers.datasets.names import normal_name
 
 SER30K_CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-"""Numbered from 1; the order of the released model's logits (MGHFT, arXiv 2507.18929)."""
+"""Numbered from 1, in the order of the released model's logits (MGHFT, arXiv 2507.18929)."""
 
 MET_MEME_CLASSES = ("happiness", "love", "anger", "sorrow", "fear", "hate", "surprise")
 """The sentiment categories, numbered from 1 (MET-Meme, SIGIR 2022)."""
@@ -30,12 +30,12 @@ class Labels:
 
     class_names: tuple[str, ...]
     first_number: int | None = 0
-    """The number that the files give to the first class; None where numbers name no classes."""
+    """The number that the files give to the first class; None if numbers do not name classes."""
     label_map: Mapping[str, str] = field(default_factory=dict)
-    """Applied first: what a file says -> the name of a class."""
+    """Label in a file -> the name of a class. It is applied first."""
 
     def index(self, label: int | str) -> int | None:
-        """The class index of a label, or None where it is not known."""
+        """The class index of a label; None if the label is not known."""
         name = apply_map(self.label_map, str(label))
         for index, class_name in enumerate(self.class_names):
             if normal_name(class_name) == normal_name(name):
@@ -47,7 +47,7 @@ class Labels:
 
 
 def apply_map(label_map: Mapping[str, str], label: str) -> str:
-    """The name of a class that a label means: what it is mapped to, or its own, without a number as in "4(sorrow)"."""
+    """The class name of a label: the name it is mapped to, or its own name, without a number as in "4(sorrow)"."""
     said = label.strip()
     numbered = _NUMBERED_NAME.fullmatch(said)
     name = numbered[2].strip() if numbered else said
@@ -58,7 +58,7 @@ def apply_map(label_map: Mapping[str, str], label: str) -> str:
 def labels_of_root(
     root: Path, default: tuple[str, ...], *, first_number: int, label_map: Mapping[str, str]
 ) -> Labels:
-    """The classes of ``classes.json`` where there is one, else of the label map, else the layout's own.
+    """The classes of ``classes.json`` if there is one, or else of the label map, or else the layout's own.
 
     Raises:
         DataError: ``classes.json`` is not a list of names or a mapping of consecutive numbers to names.
@@ -66,22 +66,22 @@ def labels_of_root(
     if (root / "classes.json").is_file():
         return read_classes(root / "classes.json", label_map)
     if label_map and not set(label_map.values()) <= set(default):
-        # The files' numbers count classes that are no longer there, so only mapped ones mean anything.
+        # The files' numbers count the layout's own classes, which do not apply here, so only mapped labels count.
         return Labels(_named_classes(label_map.values()), None, label_map)
     return Labels(default, first_number, label_map)
 
 
 def _named_classes(names: Iterable[str]) -> tuple[str, ...]:
-    """Class names that have no order of their own: SER30K's where all are, else sorted."""
+    """Order class names: SER30K's classes if all names are among them, or else the names, sorted."""
     found = set(names)
     return SER30K_CLASSES if found <= set(SER30K_CLASSES) else tuple(sorted(found))
 
 
 def read_classes(file: Path, label_map: Mapping[str, str]) -> Labels:
-    """Read ``["anger", ...]`` (numbered from 0) or ``{"1": "anger", ...}`` (numbered as it says).
+    """Read ``["anger", ...]`` (numbered from 0) or ``{"1": "anger", ...}`` (numbered as the file says).
 
     Raises:
-        DataError: it is neither, a name comes twice, or the numbers have a gap.
+        DataError: the file is neither, a name occurs twice, or the numbers have a gap.
     """
     try:
         classes = _CLASS_FILE.validate_python(read_json(file))

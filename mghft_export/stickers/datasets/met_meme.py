@@ -1,7 +1,7 @@
-"""MET-Meme's layout: the release's tables of labels and texts, or one CSV or JSON file a split.
+"""MET-Meme's layout: the release's tables of labels and texts, or one CSV or JSON file for each split.
 
 The release has ``label_E.csv``, ``E_text.csv`` and ``Eimages/`` (the same with C for Chinese) and no splits.
-A table of one's own has the columns image, text and label; the release's names for them are understood too.
+Your own table has the columns image, text and label. The release's names of these columns are understood, too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Complete(_Labelled, _Text):
 
 
 def is_met_meme(root: Path) -> bool:
-    """Whether the folder has MET-Meme as released; tables of other names may be anybody's."""
+    """Whether the folder has MET-Meme as released. Tables with other names may belong to another data set."""
     return bool(_released(root))
 
 
@@ -89,7 +89,7 @@ def _read_released(root: Path, letter: str, rows: list[Row], unreadable: list[Fi
 
 
 def _tables(root: Path) -> dict[str, Path]:
-    """Split -> file; ``data`` is a data set without splits."""
+    """Split -> file. A file named ``data`` holds a data set without splits."""
     names = {**{split: split for split in SPLITS}, WHOLE: "data"}
     candidates = [
         (split, root / f"{name}{end}") for split, name in names.items() for end in (".csv", ".json")

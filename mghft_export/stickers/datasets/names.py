@@ -1,4 +1,4 @@
-"""When two names are the same: of classes, of columns, of splits."""
+"""Compare names of classes, columns and splits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 
 def normal_name(name: str) -> str:
-    """A name in which case, white space and the ways to write one character do not matter."""
+    """A form of a name that does not depend on case, white space or the encoding of a character."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """One spelling of each name, sorted: the most frequent, among equals the first in the alphabet."""
+    """One spelling of each name, sorted: the most frequent one; ties go to the first in the alphabet."""
     spellings: dict[str, Counter[str]] = {}
     for name in names:
         spellings.setdefault(normal_name(name), Counter())[" ".join(name.split())] += 1

@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers: classes by split, lengths of texts, missing views."""
+"""Statistics of a data set: classes by split, lengths of texts, missing views."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mghft_export.stickers.tokens import encode, load_tokenizer
 from mghft_export.stickers.views import VIEWS, split_views
 
 BERT_TOKENS = 512
-"""Positions of BERT-base-uncased; a longer text loses its end."""
+"""Positions of BERT-base-uncased. A longer text loses its end."""
 
 _BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long texts are."""
+    """Percentiles of the lengths of texts."""
 
     p5: int
     p50: int
@@ -32,28 +32,28 @@ class Lengths:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """The numbers of a data set's usable stickers."""
+    """Statistics of a data set's usable stickers."""
 
     class_counts: dict[str, dict[str, int]]
-    """Split -> class name -> stickers."""
+    """Split -> class name -> number of stickers."""
     words: Lengths | None
-    """None where no sticker has a text."""
+    """Words per text; None if no sticker has a text."""
     tokens: Lengths | None
-    """Of whole texts, ``[CLS]`` and ``[SEP]`` included; None without texts or without a tokenizer."""
+    """Tokens per whole text, with ``[CLS]`` and ``[SEP]``; None without texts or without a tokenizer."""
     cut_texts: int | None
-    """Texts of more than :data:`BERT_TOKENS` tokens."""
+    """Number of texts with more than :data:`BERT_TOKENS` tokens; None without a tokenizer."""
     without_text: int
     missing_views: dict[str, int]
-    """View -> stickers with a text that does not have it."""
+    """View -> number of stickers with a text that lacks this view."""
     incomplete: int
-    """Stickers with a text that misses a view or more."""
+    """Number of stickers with a text that lacks at least one view."""
 
 
 def describe(stickers: StickerSet, tokenizer: Path | None = None) -> DatasetStatistics:
-    """Count.
+    """Compute the statistics of a data set.
 
     Args:
-        tokenizer: a tokenizer file, for lengths in tokens.
+        tokenizer: a tokenizer file, to count tokens with.
     """
     everything = [sticker for split in stickers.splits.values() for sticker in split]
     texts = [sticker.text for sticker in everything if sticker.text.strip()]
@@ -82,7 +82,7 @@ def _token_counts(texts: Sequence[str], file: Path) -> list[int]:
     counts: list[int] = []
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
-        longest = max(map(len, batch)) * 4 + 2  # no character makes more tokens than it has bytes
+        longest = max(map(len, batch)) * 4 + 2  # a character gives at most as many tokens as bytes
         counts += encode(tokenizer, batch, max_length=longest).attention_mask.sum(1).tolist()
     return counts
 

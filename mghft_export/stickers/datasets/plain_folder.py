@@ -1,4 +1,4 @@
-"""A data set of one's own: a table of images, texts and labels, in a folder or by itself."""
+"""A user's own data set: a table of images, texts and labels, in a folder or by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mghft_export.stickers.datasets.table_files import TABLES, Roles, read_table
 
 CLASSES_FILE = "classes.json"
 IMAGE_FOLDERS = ("images", "Images")
-"""Where images may lie beside a table that does not say so."""
+"""Folders beside a table that may hold its images."""
 
 SPLIT_NAMES = {
     "train": "train",
@@ -29,7 +29,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""What people call the splits."""
+"""Common names of the splits."""
 
 
 class _Line(BaseModel):
@@ -41,21 +41,21 @@ class _Line(BaseModel):
 
 
 def is_folder(root: Path) -> bool:
-    """Whether the folder has a table, or several that can be meant."""
+    """Whether the folder has at least one table."""
     return bool(_split_files(root) or _other_tables(root))
 
 
 def read_folder(root: Path, label_map: Mapping[str, str], columns: Mapping[str, str] | None = None) -> Table:
-    """Read one table a split (`train.csv`, `val.jsonl`, ...), or one table with or without a column of splits.
+    """Read one table for each split (`train.csv`, `val.jsonl`, ...), or one table with or without a column of splits.
 
     Class names are those of ``classes.json``, or else the labels themselves, sorted.
 
     Args:
         root: the folder, or the table itself.
-        columns: what columns are called, where they have other names: `{"label": "emotion"}`.
+        columns: names of the columns that have other names: `{"label": "emotion"}`.
 
     Raises:
-        DataError: there is no table, or several could be meant; one is damaged or lacks a column; or labels are
+        DataError: there is no table, or several could be meant; a table is damaged or lacks a column; or labels are
             numbers without names.
     """
     files = table_files(root)
@@ -86,10 +86,10 @@ def read_folder(root: Path, label_map: Mapping[str, str], columns: Mapping[str, 
 
 
 def table_files(root: Path) -> dict[str, Path]:
-    """Split -> its table; one table for all is under "all".
+    """Split -> its table. One table for all splits is under "all".
 
     Raises:
-        DataError: there is none, or several could be meant.
+        DataError: there is no table, or several could be meant.
     """
     if root.is_file():
         if root.suffix.lower() not in TABLES:
@@ -113,10 +113,10 @@ def table_files(root: Path) -> dict[str, Path]:
 
 
 def labels_of_rows(root: Path, said: Iterable[int | str], label_map: Mapping[str, str]) -> Labels:
-    """The classes of ``classes.json`` where there is one, else the labels of the rows, mapped and sorted.
+    """The classes of ``classes.json`` if there is one, or else the labels of the rows, mapped and sorted.
 
     Raises:
-        DataError: labels are numbers, which say no names, or ``classes.json`` is damaged.
+        DataError: labels are numbers without names, or ``classes.json`` is damaged.
     """
     if (root / CLASSES_FILE).is_file():
         return read_classes(root / CLASSES_FILE, label_map)
@@ -130,7 +130,7 @@ def labels_of_rows(root: Path, said: Iterable[int | str], label_map: Mapping[str
 
 
 def _split_files(root: Path) -> dict[str, Path]:
-    """Split -> table by the names of files; a table called data is all of a data set without splits."""
+    """Split -> table, by the names of the files. A table named data holds a whole data set without splits."""
     found: dict[str, Path] = {}
     tables = sorted(file for file in root.iterdir() if file.suffix.lower() in TABLES and file.is_file())
     for file in tables:
@@ -150,13 +150,13 @@ def _split_files(root: Path) -> dict[str, Path]:
 
 
 def _other_tables(root: Path) -> list[Path]:
-    """Tables of any name. JSON files are none, for most are something else."""
+    """Tables with any name. JSON files do not count, since most of them are something else."""
     kinds = [kind for kind in TABLES if kind != ".json"]
     return sorted(file for file in root.iterdir() if file.suffix.lower() in kinds and file.is_file())
 
 
 def _folder_of(image: str, root: Path) -> Path:
-    """What an image's path is relative to: the table's folder, or the folder of images in it."""
+    """The folder that an image's path is relative to: the table's folder, or the folder of images in it."""
     try:
         if not (root / image).is_file():
             for name in IMAGE_FOLDERS:

@@ -1,4 +1,4 @@
-"""What can be wrong with the rows of a data set, counted and shown by a few examples."""
+"""The problems that rows of a data set can have, counted and shown with a few examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_EXAMPLES = 10
 
 
 class ProblemKind(Enum):
-    """Why a row cannot be used; the value is how it is said."""
+    """Why a row cannot be used. The value is the text for people."""
 
     UNREADABLE_ROW = "unreadable row"
     OUTSIDE_ROOT = "image path outside the data set"
@@ -27,7 +27,7 @@ class Finding:
 
     kind: ProblemKind
     where: str
-    """The file and row, and what it says, for a person to find it."""
+    """The file, the row and its content, so that a person can find it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Problem:
     kind: ProblemKind
     count: int
     examples: tuple[str, ...]
-    """The first :data:`MAX_EXAMPLES`."""
+    """The first :data:`MAX_EXAMPLES` rows."""
 
 
 def summarise(findings: Iterable[Finding]) -> tuple[Problem, ...]:

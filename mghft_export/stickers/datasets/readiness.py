@@ -1,4 +1,4 @@
-"""Which commands will take a data set, and why not."""
+"""Which commands can use a data set, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mghft_export.stickers.datasets.table import WHOLE
 WITHOUT_TEXT = ", or train on images alone with --set inputs=image"
 
 FEW = 100
-"""Stickers below which a share says little: there the half-width of its interval is 8 points and more."""
+"""With fewer stickers a share says little: the half-width of its interval is 8 points or more."""
 
 
 def readiness(stickers: StickerSet) -> dict[str, str | None]:
-    """Command -> what is in its way, or None where it will take the data set."""
+    """Command -> why it cannot use the data set; None if it can."""
     evaluated = WHOLE if WHOLE in stickers.splits else "test"
     classes = None if len(stickers.class_names) > 1 else "there is only one class"
     return {
@@ -26,7 +26,7 @@ def readiness(stickers: StickerSet) -> dict[str, str | None]:
 
 
 def small_set_note(count: int) -> str | None:
-    """What a share of few stickers can tell, for those who read it; None where there are enough.
+    """A note on how little a share of so few stickers tells; None if there are enough stickers.
 
     The half-width is that of the 95 % interval of a share of 80 %.
     """
@@ -42,7 +42,7 @@ def _lack(stickers: StickerSet, split: str, remedy: str = "") -> str | None:
     """What a split lacks that every command needs.
 
     Args:
-        remedy: what else helps where texts are missing.
+        remedy: another remedy for missing texts, as the end of the sentence.
     """
     found: Sequence[Sticker] = stickers.splits.get(split, ())
     if not found and not any(stickers.splits.values()):

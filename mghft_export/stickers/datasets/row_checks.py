@@ -1,4 +1,4 @@
-"""From rows as files say them to stickers that can be used: images exist, labels are known, none is twice."""
+"""Check the rows of files: the images must exist, the labels must be known, and no image may occur twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mghft_export.stickers.datasets.table import SPLITS, Row, Table
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """A row whose image exists and whose label is known."""
+    """A row with an image that exists and a label that is known."""
 
     row: Row
     image: Path
@@ -21,7 +21,7 @@ class CheckedRow:
 
 
 def check(table: Table) -> tuple[list[CheckedRow], list[Finding]]:
-    """Part the rows into those that can be used and findings about the others."""
+    """Separate the rows that can be used from findings about the others."""
     checked: list[CheckedRow] = []
     findings: list[Finding] = list(table.unreadable)
     for row in table.rows:
@@ -49,7 +49,7 @@ def _check_row(row: Row, table: Table) -> CheckedRow | Finding:
 
 
 def _inside(folder: Path, image: str) -> Path | None:
-    """The image's path without ``..``, or None outside the folder; links are followed."""
+    """The image's path without ``..``; None if it is outside the folder. Links may lead outside."""
     base = os.path.normpath(folder)
     path = os.path.normpath(Path(base) / image)
     return Path(path) if path != base and Path(path).is_relative_to(base) else None
@@ -63,7 +63,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _without_repetitions(checked: list[CheckedRow]) -> tuple[list[CheckedRow], list[Finding]]:
-    """Keep one row an image: in test rather than val rather than train, and there the first."""
+    """Keep one row for each image: the first one in test, or else in val, or else in train."""
     rank = {split: index for index, split in enumerate(reversed(SPLITS))}
     home: dict[Path, str] = {}
     for row in checked:

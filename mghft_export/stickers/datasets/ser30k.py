@@ -1,4 +1,4 @@
-"""SER30K's layout: ``Images/<topic>/<file>`` and one JSON file a split, with or without multi-view texts."""
+"""SER30K's layout: ``Images/<topic>/<file>`` and one JSON file for each split, with or without multi-view texts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def is_ser30k(root: Path) -> bool:
 
 
 def read_ser30k(root: Path, label_map: Mapping[str, str], columns: Mapping[str, str] | None = None) -> Table:
-    """Read a data set laid out as SER30K.
+    """Read a data set with SER30K's layout.
 
-    ``Annotations_mg`` goes before ``Annotations``, where texts are optional.
+    ``Annotations_mg`` is preferred to ``Annotations``. In ``Annotations`` texts are optional.
 
     Raises:
         DataError: there are no annotations, or a file is damaged.
@@ -65,7 +65,7 @@ def annotation_files(root: Path) -> dict[str, Path]:
     """Split -> its file, in ``Annotations_mg`` or else in ``Annotations``.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no file.
     """
     annotations = root / (MULTI_VIEW if (root / MULTI_VIEW).is_dir() else PLAIN)
     files = {split: annotations / "image-level" / f"{split}.json" for split in SPLITS}
@@ -78,10 +78,10 @@ def annotation_files(root: Path) -> dict[str, Path]:
 
 
 def read_annotations(file: Path) -> list[object]:
-    """The annotations of one split, as they stand in its file.
+    """The annotations of one split, as its file has them.
 
     Raises:
-        DataError: the file cannot be read, or has no list of them.
+        DataError: the file cannot be read, or has no list of annotations.
     """
     content = read_json(file)
     annotations = content.get("annotations") if isinstance(content, dict) else None

@@ -1,4 +1,4 @@
-"""What every reader returns: rows as the files say them, not yet checked against images and labels."""
+"""The result of every reader: rows as the files have them, not yet checked against images and labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mghft_export.stickers.datasets.problems import Finding
 SPLITS = ("train", "val", "test")
 
 WHOLE = "all"
-"""The split of a data set that has none."""
+"""The name of the one split of a data set without splits."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Row:
 
     split: str
     folder: Path
-    """What ``image`` is relative to, and may not leave."""
+    """The folder that ``image`` is relative to. The path may not leave it."""
     image: str
     text: str | None
-    """None where the annotations carry no texts at all, which is no fault of the row."""
+    """None if the annotations have no texts at all, which is not a fault of the row."""
     label: int | str
     topic: str
     source: str
@@ -32,10 +32,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A data set as its files say it."""
+    """A data set as its files have it."""
 
     rows: tuple[Row, ...]
     unreadable: tuple[Finding, ...]
     labels: Labels
     notes: tuple[str, ...] = ()
-    """What the files lack, where it is no fault of a row."""
+    """What the files lack, apart from faults of single rows."""

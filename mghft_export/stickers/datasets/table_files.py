@@ -1,4 +1,4 @@
-"""Tables of stickers in any common kind of file, their columns found by what they are for."""
+"""Read tables of stickers from any common kind of file, and find their columns by their roles."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mghft_export.stickers.datasets.files import Record, csv_header, csv_rows, j
 from mghft_export.stickers.datasets.names import normal_name
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-"""Ends of the names of tables."""
+"""Suffixes of tables."""
 
 ROLES = ("image", "text", "label", "split", "topic")
-"""What a column can be for; it is called so, or a person says what it is called."""
+"""The roles of columns. A column has its role's name, or the user names it."""
 
 _ALSO = {"file_name": "image"}
-"""As Hugging Face's image folders and SER30K call it."""
+"""Other names of roles, as in Hugging Face's image folders and SER30K."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What columns are called, and which there must be."""
+    """The names of columns, and the roles that a table must have."""
 
     columns: Mapping[str, str]
-    """Role -> column, where they differ."""
+    """Role -> column, for columns with other names."""
     required: tuple[str, ...] = ("image", "label")
 
 
@@ -36,18 +36,18 @@ class ReadTable:
     """The rows of a file."""
 
     records: Iterable[Record]
-    """Each a mapping from roles; what is no mapping is as it was."""
+    """Each row is a mapping from roles. A row that is not a mapping is unchanged."""
     columns: tuple[str, ...]
-    """As they are called in the file."""
+    """The names of the columns in the file."""
     roles: frozenset[str]
-    """Those that have a column."""
+    """The roles that have a column."""
 
 
 def read_table(file: Path, roles: Roles) -> ReadTable:
-    """Read a table whose kind its name tells.
+    """Read a table. Its suffix says which kind it is.
 
     Raises:
-        DataError: it cannot be read, or has no column for what is required.
+        DataError: it cannot be read, or has no column for a required role.
     """
     rows = list(_records(file))
     columns = list(dict.fromkeys(chain.from_iterable(row for _, row in rows if isinstance(row, dict))))
@@ -69,13 +69,13 @@ def _by_role(row: object, renamed: Mapping[str, str]) -> object:
 
 
 def missing_column(file: Path, role: str, columns: Sequence[str]) -> str:
-    """The sentence for a column that is not there."""
+    """The sentence for a missing column."""
     has = f"it has {', '.join(columns)}" if columns else "it has no rows"
     return f"{file} has no column {role!r}; {has}: say which one is meant with --columns {role}=NAME"
 
 
 def _columns_of_roles(file: Path, columns: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
-    """Role -> column; case and white space do not matter."""
+    """Role -> column. Case and white space do not matter."""
     by_name = {normal_name(column): column for column in reversed(columns)}
     found = {role: by_name[role] for role in ROLES if role in by_name}
     for name, role in _ALSO.items():

@@ -1,1 +1,1 @@
-"""Files of every format that is read become frames; docs/stickers.md has the rule that all follow, here and in C++."""
+"""Decode files of all formats into frames. docs/stickers.md has the rule that all decoders follow, also in C++."""

@@ -1,4 +1,4 @@
-"""Frames of an animation are drawn onto a canvas as a browser draws them."""
+"""Draw the frames of an animation onto a canvas as a browser draws them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Area:
-    """Where a frame is drawn, how, and what happens to the place before the next one."""
+    """Where and how a frame is drawn, and what happens to its area before the next frame."""
 
     x: int
     y: int
@@ -23,11 +23,11 @@ class Area:
     height: int
     dispose: Literal["keep", "clear", "restore"]
     replaces: bool
-    """Its pixels replace those below; else they are laid over them."""
+    """Whether its pixels replace those below. Otherwise they are blended over them."""
 
 
 def start_of(areas: Sequence[Area], index: int, width: int, height: int) -> int:
-    """The last frame up to ``index`` that hides all before it."""
+    """The last frame up to ``index`` that hides all frames before it."""
     for number in range(index, 0, -1):
         area = areas[number]
         whole = (area.x, area.y, area.width, area.height) == (0, 0, width, height)
@@ -45,15 +45,15 @@ def pixels_to(areas: Sequence[Area], index: int, width: int, height: int) -> int
 def composed(
     areas: Sequence[Area], index: int, width: int, height: int, pixels: Callable[[int], Pixels]
 ) -> Image.Image:
-    """The canvas, RGBA, once frame ``index`` is drawn; ``pixels`` gives a frame's own [height, width, 4].
+    """The RGBA canvas after frame ``index`` is drawn. ``pixels`` gives a frame's own pixels, [height, width, 4].
 
     Raises:
-        whatever ``pixels`` raises.
+        Exception: ``pixels`` raised it.
     """
     canvas = np.zeros((height, width, 4), np.uint8)
     for number in range(start_of(areas, index, width, height), index + 1):
         area = areas[number]
-        # What reaches beyond the canvas is not seen.
+        # Pixels beyond the canvas are cut off.
         place = canvas[area.y : area.y + area.height, area.x : area.x + area.width]
         before = place.copy() if area.dispose == "restore" and number < index else None
         drawn = pixels(number)[: place.shape[0], : place.shape[1]]
@@ -67,7 +67,7 @@ def composed(
 
 
 def over(above: Pixels, below: Pixels) -> Pixels:
-    """[H, W, 4] laid over another: the whole-number formula of the PNG specification, rounded."""
+    """Blend an image [H, W, 4] over another, with the whole-number formula of the PNG specification, rounded."""
     seen = above[..., 3:].astype(np.uint32)
     opaque, hidden = seen == 255, seen == 0
     if (opaque | hidden).all():

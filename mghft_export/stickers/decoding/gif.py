@@ -1,4 +1,4 @@
-"""GIF: the blocks are read here, Pillow decodes one frame, and what no frame draws is nothing."""
+"""GIF: this module reads the blocks, and Pillow decodes single frames. A pixel that no frame draws is transparent."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ SIGNATURES = b"GIF87a", b"GIF89a"
 
 _EXTENSION, _IMAGE, _CONTROL = 0x21, 0x2C, 0xF9
 _DISPOSE = {2: "clear", 3: "restore", 4: "restore"}
-"""Everything else keeps the frame; 4 is an old program's mistake, which browsers take for 3."""
+"""All other values keep the frame. 4 is the mistake of an old program, and browsers treat it as 3."""
 
 
 @dataclass(frozen=True)
 class _Frame:
     area: Area
     palette: bytes
-    """Without one the colours are greys."""
+    """Empty if the file has no palette; the colours are then greys."""
     transparent: int | None
     interlaced: bool
     bits: int
-    """Of the first code."""
+    """Size of the first code in bits."""
     data: bytes
-    """The blocks, their lengths among them."""
+    """The blocks of coded data, with their lengths."""
 
 
 def open_gif(content: bytes) -> Opened:
-    """Raises ValueError where it has no frame."""
+    """Open a GIF. Raises ValueError if it has no frame."""
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     colours = _palette_bytes(flags)
     frames = _frames(content, 13 + colours, content[13 : 13 + colours])
     if not frames:
         raise ValueError("no frame")
-    # A first frame larger than the canvas widens it; later ones are cut.
+    # A first frame that is larger than the canvas widens it. Later frames are cut.
     first = frames[0].area
     width, height = max(width, first.x + first.width), max(height, first.y + first.height)
     areas = [frame.area for frame in frames]
@@ -56,7 +56,7 @@ def _palette_bytes(flags: int) -> int:
 
 
 def _frames(content: bytes, at: int, shared: bytes) -> list[_Frame]:
-    """All whole frames, and the first even where its end is missing."""
+    """All whole frames, and the first frame even if its end is missing."""
     frames: list[_Frame] = []
     dispose, transparent = 0, None
     while at < len(content):
@@ -82,12 +82,12 @@ def _frames(content: bytes, at: int, shared: bytes) -> list[_Frame]:
                 break
             dispose, transparent, at = 0, None, end
         else:
-            break  # the trailer, or nothing that is known
+            break  # the trailer, or an unknown block
     return frames
 
 
 def _blocks_end(content: bytes, at: int) -> int | None:
-    """After the empty block that ends them; nothing where it is missing."""
+    """The position after the empty block that ends the blocks; None if it is missing."""
     while at < len(content):
         if content[at] == 0:
             return at + 1
@@ -102,7 +102,7 @@ def _pixels(frame: _Frame) -> Pixels:
     image = Image.frombytes("L", size, frame.data, "gif", frame.bits, int(frame.interlaced), -1)
     table = np.zeros((256, 4), np.uint8)
     if frame.palette:
-        # A colour that the palette lacks is not drawn.
+        # Colours that the palette lacks are not drawn.
         colours = np.frombuffer(frame.palette, np.uint8)
         colours = colours[: len(colours) // 3 * 3].reshape(-1, 3)
         table[: len(colours)] = np.pad(colours, ((0, 0), (0, 1)), constant_values=255)

@@ -1,4 +1,4 @@
-"""HEIC photos through libheif."""
+"""Decode HEIC photos with libheif."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mghft_export.stickers.decoding.opened import Opened
 
 
 def open_heic(content: bytes) -> Opened:
-    """The image that the file calls its main one; libheif turns it."""
+    """Open the main image of the file. libheif turns it upright."""
     from pillow_heif import HeifImageFile
 
     image = HeifImageFile(io.BytesIO(content))  # type: ignore[no-untyped-call]

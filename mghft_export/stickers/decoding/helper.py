@@ -1,9 +1,9 @@
-"""A process that reads the formats of ``[formats]``, so that time and memory have bounds and a crash harms nothing.
+"""A helper process that reads the formats of ``[formats]``, with limits on time and memory. Its crash is harmless.
 
-A Lottie file or a video is a program for somebody's decoder. Here it gets so many seconds and so much memory, writes
-no file, and prints nothing. :func:`open_in_helper` is the side of whoever asks, :func:`main` the helper.
+A Lottie file or a video is a program for its decoder. The helper gives it limited time and memory, writes no file and
+prints nothing. :func:`open_in_helper` runs in the process that asks, :func:`main` in the helper.
 
-A question is a line of JSON and the bytes of a file; an answer is a line of JSON and the bytes of a profile or of
+A question is a line of JSON and the bytes of a file. An answer is a line of JSON and the bytes of a profile or of
 pixels.
 """
 
@@ -27,10 +27,10 @@ from PIL import Image
 from mghft_export.stickers.decoding.opened import NamelessError, Opened
 
 MAX_SECONDS = 20
-"""For the header, and again for a frame."""
+"""Most seconds for the header, and again for each frame."""
 
 MAX_MEMORY = 3 * 2**30
-"""Bytes of address space, libraries among them."""
+"""Most bytes of address space, including libraries."""
 
 _numbers = itertools.count()
 _idle: list[_Helper] = []
@@ -39,10 +39,10 @@ _lock = threading.Lock()
 
 
 class _Helper:
-    """A process, and the file that it has open."""
+    """A helper process, and the number of the file that it has open."""
 
     def __init__(self) -> None:
-        # A thread more is address space more.
+        # Every additional thread takes address space.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         modules = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path if folder)
         self.file: int | None = None
@@ -52,11 +52,11 @@ class _Helper:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **threads, "PYTHONPATH": modules},
-            cwd=os.sep,  # where Python looks for modules first: not among somebody's stickers
+            cwd=os.sep,  # Python looks for modules here first, so it must not be a folder of stickers
         )
 
     def ask(self, question: dict[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        """Raises NamelessError where time or memory is up, and ValueError where the file is damaged."""
+        """Ask a question. Raises NamelessError if time or memory runs out, and ValueError if the file is damaged."""
         late = threading.Event()
 
         def stop() -> None:
@@ -94,12 +94,12 @@ class _Helper:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                with suppress(OSError):  # what was not sent yet
+                with suppress(OSError):  # closing sends the rest, which fails
                     pipe.close()
 
 
 def open_in_helper(kind: str, content: bytes) -> Opened:
-    """Raises what :meth:`_Helper.ask` does."""
+    """Open a file in a helper process. Raises the same errors as :meth:`_Helper.ask`."""
     number = next(_numbers)
     header, profile = _ask(kind, content, number, None)
     return Opened(
@@ -118,7 +118,7 @@ def _pixels(kind: str, content: bytes, number: int, index: int) -> Image.Image:
 
 
 def _ask(kind: str, content: bytes, number: int, index: int | None) -> tuple[dict[str, Any], bytes]:
-    """The header, or a frame; the helper that has the file open is asked first."""
+    """The header if ``index`` is None, or else a frame. The helper that has the file open is preferred."""
     helper = _taken(number)
     try:
         if index is None or helper.file != number:
@@ -136,7 +136,7 @@ def _ask(kind: str, content: bytes, number: int, index: int | None) -> tuple[dic
 def _taken(number: int) -> _Helper:
     global _owner
     with _lock:
-        if os.getpid() != _owner:  # a fork, whose helpers belong to its parent
+        if os.getpid() != _owner:  # this is a fork, and the helpers belong to its parent
             _idle.clear()
             _owner = os.getpid()
         _idle[:] = [helper for helper in _idle if helper.process.poll() is None]
@@ -171,7 +171,7 @@ def _read(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def _openers() -> dict[str, Callable[[bytes], Opened]]:
-    """Imported when they are asked for: each brings a library."""
+    """The function that opens each kind of file. Imports happen here, since each one loads a library."""
 
     def webm(content: bytes) -> Opened:
         from mghft_export.stickers.decoding.webm import open_webm
@@ -193,7 +193,7 @@ def _openers() -> dict[str, Callable[[bytes], Opened]]:
 def _limit(memory: int) -> None:
     try:
         import resource
-    except ImportError:  # Windows has none; time stays bounded
+    except ImportError:  # Windows does not have it; the time limit still holds
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -201,7 +201,7 @@ def _limit(memory: int) -> None:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer questions until the input ends."""
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
@@ -226,7 +226,7 @@ def main() -> None:
         except MemoryError:
             _write(answers, {"error": "memory"}, b"")
         except Exception as error:
-            # Every library meets damage with errors of its own.
+            # Every library raises its own errors for damaged files.
             _write(answers, {"error": repr(error)}, b"")
 
 

@@ -1,4 +1,4 @@
-"""Colours of an ICC profile become those of sRGB, which is what the model and a browser's canvas know."""
+"""Convert the colours of an ICC profile to sRGB, which the model and a browser's canvas use."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import io
 from PIL import Image, ImageCms
 
 MAX_PROFILE = 2**22
-"""Bytes; profiles of printers have 2 MiB. A larger one is not applied."""
+"""Most bytes of a profile: 4 MiB. Profiles of printers have 2 MiB. A larger profile is not applied."""
 
 _SPACES = {"RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}
 
 
 def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The image in sRGB, as perceptual intent has it.
+    """The image in sRGB, converted with perceptual intent.
 
-    It stays as it is where the profile is damaged or of another kind of colour.
-    A profile that calls itself sRGB is one.
+    The image stays as it is if the profile is damaged, is for another kind of colour, or calls itself sRGB.
     """
     if not profile or len(profile) > MAX_PROFILE or image.mode not in _SPACES:
         return image

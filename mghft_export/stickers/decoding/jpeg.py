@@ -1,4 +1,4 @@
-"""JPEG: Pillow's decoder is given the segments that pixels need, so that no metadata can disturb it."""
+"""JPEG: Pillow's decoder gets only the segments that pixels need, so that metadata cannot disturb it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _ADOBE, _COMMENT = 0xD8, 0xD9, 0xDA, 0xE0
 _END = b"\xff\xd9"
 _FRAME_STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _OTHER_END = b"\x5a" * 4096 + _END
-"""Coded data that nobody wrote: pixels that depend on it were not in the file."""
+"""Arbitrary coded data to end a cut file with. Pixels that depend on it were not in the file."""
 
 
 def open_jpeg(content: bytes) -> Opened:
-    """Raises ValueError where there is no size or no pixel."""
+    """Open a JPEG. Raises ValueError if it has no size or no pixels."""
     exif: list[bytes] = []
     xmp: list[bytes] = []
     icc: dict[int, bytes] = {}
@@ -57,10 +57,10 @@ def open_jpeg(content: bytes) -> Opened:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Marker, where it starts, and the data, up to and with the start of the first scan."""
+    """Marker, position and data of each segment, up to the start of the first scan, which is included."""
     at = 2
     while at + 4 <= len(content):
-        if content[at] != 0xFF:  # filling between segments
+        if content[at] != 0xFF:  # padding between segments
             at += 1
             continue
         marker = content[at + 1]
@@ -77,7 +77,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _decode(stream: bytes, *, ends: bool) -> Image.Image:
     if ends:
         return _loaded(stream)
-    stream = stream.rstrip(b"\xff")  # half of the end mark
+    stream = stream.rstrip(b"\xff")  # half of the end marker
     image = _loaded(stream + _END)
     if image.tobytes() != _loaded(stream + _OTHER_END).tobytes():
         raise ValueError("cut short")

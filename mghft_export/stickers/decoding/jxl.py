@@ -1,4 +1,4 @@
-"""JPEG XL through libjxl, which turns the image and gives sRGB unless the file has a profile of its own."""
+"""Decode JPEG XL with libjxl, which turns the image and gives sRGB unless the file has its own profile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mghft_export.stickers.decoding.plain import UnknownRangeError
 
 
 def open_jxl(content: bytes) -> Opened:
-    """Decodes every frame: libjxl counts them on the way alone."""
+    """Open a JPEG XL image. It decodes every frame, since libjxl counts frames only while it decodes them."""
     from imagecodecs import jpegxl_decode
 
     frames = jpegxl_decode(content, numthreads=1)

@@ -1,4 +1,4 @@
-"""Lottie animations, packed as Telegram's ``.tgs``, through rlottie."""
+"""Decode Lottie animations, packed as Telegram's ``.tgs``, with rlottie."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from mghft_export.stickers.decoding.messengers import unpacked
 from mghft_export.stickers.decoding.opened import NamelessError, Opened
 
 SIDE = 512
-"""Pixels of the longer side that a drawing gets: Telegram's size of a sticker."""
+"""Pixels of a drawing's longer side: the size of a Telegram sticker."""
 
 
 def open_lottie(content: bytes) -> Opened:
-    """Raises NamelessError where it refers to other files, and ValueError where it is no Lottie animation."""
+    """Open an animation. Raises NamelessError if it refers to other files, and ValueError if it is not Lottie."""
     from rlottie_python import LottieAnimation
 
     drawing: dict[str, Any] = parse_json(unpacked(content))
     for asset in drawing.get("assets", []):
-        # Telegram has no images in stickers, and rlottie would read them from wherever the file says.
+        # Telegram's stickers have no images, and rlottie would read them from any path in the file.
         if "layers" not in asset:
             raise NamelessError("refers to an image of its own; save it as PNG, JPEG, GIF or WebP")
     size = scaled(float(drawing["w"]), float(drawing["h"]))
-    # rlottie counts one frame more, on which nothing has to be drawn.
+    # rlottie counts one more frame, which may be empty.
     frames = max(1, round(float(drawing["op"]) - float(drawing["ip"])))
-    if not drawing["layers"]:  # which rlottie takes for damage
+    if not drawing["layers"]:  # rlottie would treat it as damaged
         return Opened(*size, lambda _: Image.new("RGBA", size), frames=frames)
     animation = LottieAnimation.from_data(json.dumps(drawing))
     if animation.lottie_animation_get_totalframe() < 1:
@@ -35,14 +35,14 @@ def open_lottie(content: bytes) -> Opened:
 
     def read(index: int) -> Image.Image:
         pixels = animation.lottie_animation_render(index, width=size[0], height=size[1])
-        # Colours come multiplied by their alpha.
+        # rlottie's colours are multiplied by their alpha.
         return Image.frombytes("RGBa", size, pixels, "raw", "BGRa").convert("RGBA")
 
     return Opened(*size, read, frames=frames)
 
 
 def scaled(width: float, height: float) -> tuple[int, int]:
-    """A size of the same shape whose longer side has :data:`SIDE` pixels.
+    """Scale a size so that its longer side has :data:`SIDE` pixels.
 
     Raises:
         ValueError: a side is not positive.

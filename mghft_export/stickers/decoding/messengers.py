@@ -1,4 +1,4 @@
-"""Formats of messengers, phones and sites that the extra ``[formats]`` reads: which one a file is."""
+"""Find out which of the formats of messengers, phones and sites that the extra ``[formats]`` reads a file has."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _WEBM = b"\x1a\x45\xdf\xa3"  # EBML, which WebM and Matroska share
 @dataclass(frozen=True)
 class Kind:
     name: str
-    """As it stands in a sentence."""
+    """Name in a sentence."""
     module: str
-    """What reads it."""
+    """Module that reads it."""
 
 
 KINDS = {
@@ -40,7 +40,7 @@ KINDS = {
 
 
 def kind_of(content: bytes) -> str | None:
-    """A key of :data:`KINDS`, by the first bytes."""
+    """A key of :data:`KINDS`, by the first bytes; None if it is none of them."""
     if content.startswith(_WEBM):
         return "webm"
     if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS:
@@ -54,7 +54,7 @@ def kind_of(content: bytes) -> str | None:
 
 
 def unpacked(content: bytes, size: int = MAX_TEXT) -> bytes:
-    """At most ``size`` bytes of what gzip holds, or of what it does not; what is damaged is nothing."""
+    """At most ``size`` bytes of the content, unpacked if it is gzip; empty if the gzip data are damaged."""
     if not content.startswith(_GZIP):
         return content[:size]
     try:
@@ -64,7 +64,7 @@ def unpacked(content: bytes, size: int = MAX_TEXT) -> bytes:
 
 
 def missing(kind: str) -> str | None:
-    """The end of a sentence that begins with the file's name, where the extra is not installed."""
+    """If the extra is not installed, the end of a sentence that begins with the file's name; None otherwise."""
     known = KINDS[kind]
     if importlib.util.find_spec(known.module) is not None:
         return None

@@ -1,4 +1,4 @@
-"""What every decoder hands over: the size, the frames, and how one of them is read."""
+"""The result of every decoder: the size, the number of frames, and a function that reads one of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mghft_export.errors import StickerError
 
 
 class NamelessError(StickerError):
-    """The end of a sentence that is to begin with the file's name, which decoders do not know."""
+    """The end of a sentence that begins with the file's name. Decoders do not know the name; the caller adds it."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A file whose header was read and whose pixels were not."""
+    """A file after its header was read and before its pixels are."""
 
     width: int
     height: int
     read: Callable[[int], Image.Image]
-    """One frame by its number, in whatever mode the file has, not yet turned."""
+    """Reads one frame by its number, in the file's own mode and not yet turned."""
     frames: int = 1
     cost: Callable[[int], int] | None = None
-    """How many pixels are decoded on the way to a frame, that frame included; by default every frame is a whole one."""
+    """How many pixels are decoded to get to a frame, including that frame. By default all frames before it count."""
     orientation: int = 1
-    """As EXIF counts them, 1 to 8."""
+    """Orientation as EXIF counts it, 1 to 8."""
     profile: bytes | None = None
     """The ICC profile of its colours."""
 

@@ -1,4 +1,4 @@
-"""Which way up an image is: its EXIF says so, else its XMP; what is damaged says nothing."""
+"""Which way up an image is: its EXIF says so, or else its XMP. Damaged blocks are ignored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from PIL import Image
 
 EXIF_PREFIX = b"Exif\0\0"
-"""Before the block in JPEG; some writers put it into PNG and WebP too, and some put it there twice."""
+"""Prefix of the block in JPEG. Some programs also write it into PNG and WebP, and some write it twice."""
 
 _ORIENTATION, _SHORT, _LONG = 0x112, 3, 4  # EXIF 2.3, 4.6.4
 _XMP = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])\s*["'<]""")
@@ -30,13 +30,13 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def orientation_of(exif: Iterable[bytes], xmp: Iterable[bytes]) -> int:
-    """The first block that says it, EXIF before XMP; 1 where none does."""
+    """The orientation in the first block that has one, EXIF before XMP; 1 if no block has one."""
     found = [*map(exif_orientation, exif), *map(xmp_orientation, xmp)]
     return next((value for value in found if value is not None), 1)
 
 
 def exif_orientation(block: bytes) -> int | None:
-    """From 1 to 8, where the block has one whole number of that kind, as browsers demand."""
+    """The orientation, 1 to 8. As browsers demand, the entry must be one whole number; otherwise None."""
     while block.startswith(EXIF_PREFIX):
         block = block[len(EXIF_PREFIX) :]
     if block[:4] not in (b"II*\0", b"MM\0*"):
@@ -63,7 +63,7 @@ def exif_orientation(block: bytes) -> int | None:
 
 
 def xmp_orientation(packet: bytes) -> int | None:
-    """From ``tiff:Orientation``, which is an attribute or an element."""
+    """The orientation from ``tiff:Orientation``, which may be an attribute or an element."""
     found = _XMP.search(packet)
     return int(found[1]) if found else None
 

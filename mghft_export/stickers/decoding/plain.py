@@ -1,4 +1,4 @@
-"""AVIF, BMP, PNM and TIFF, which Pillow reads as browsers and viewers do."""
+"""Decode AVIF, BMP, PNM and TIFF, which Pillow reads as browsers and viewers do."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mghft_export.stickers.decoding.opened import NamelessError, Opened
 from mghft_export.stickers.decoding.orientation import orientation_of
 
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
-"""Of version 2 or 3 (ISO/IEC 14496-12, 8.11.6): flags, the item's number, its protection, its kind."""
+"""An item entry of version 2 or 3 (ISO/IEC 14496-12, 8.11.6): flags, the item's number, protection and kind."""
 
 
 class UnknownRangeError(NamelessError):
-    """Samples whose black and white nobody knows."""
+    """The samples have an unknown range: nobody knows which values are black and white."""
 
     def __init__(self) -> None:
         super().__init__("holds floating-point or 32-bit values of unknown range; save it as an 8-bit PNG")
 
 
 def open_avif(content: bytes) -> Opened:
-    """Raises ImportError where this Pillow has no AVIF; it came with Pillow 11.3."""
+    """Open an AVIF. Raises ImportError if this Pillow cannot read it; Pillow 11.3 and later can."""
     from PIL import AvifImagePlugin
 
-    # Pillow refuses the file where its EXIF is damaged, so that is renamed to something that nobody knows.
+    # Pillow refuses a file with damaged EXIF, so the EXIF item is renamed to an unknown kind.
     image = AvifImagePlugin.AvifImageFile(io.BytesIO(_EXIF_ITEM.sub(rb"\1none", content)))
-    # Pillow writes the turn that the container demands into this block; browsers see no other.
+    # Pillow writes the container's rotation into this block. Browsers use only this rotation.
     orientation = orientation_of([image.info.get("exif", b"")], [])
     return Opened(
         image.width,
@@ -51,7 +51,7 @@ def open_pnm(content: bytes) -> Opened:
 
 
 def open_tiff(content: bytes) -> Opened:
-    """The first page; Pillow turns it."""
+    """Open the first page. Pillow turns it upright."""
     _quiet_libtiff()
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(content))
     if image.mode in ("F", "I"):
@@ -72,10 +72,10 @@ def _frame(image: ImageFile.ImageFile, index: int) -> Image.Image:
 
 @cache
 def _quiet_libtiff() -> None:
-    """libtiff writes to stderr what it thinks of a file, and Pillow has no way to stop it."""
+    """Stop libtiff's messages about a file on stderr, since Pillow has no way to do so."""
     with suppress(
         AttributeError, OSError
-    ):  # where libtiff is a part of Pillow's own library, it cannot be reached
+    ):  # libtiff cannot be reached if it is a part of Pillow's own library
         library = ctypes.CDLL(_imaging.__file__)
         library.TIFFSetErrorHandler(None)
         library.TIFFSetWarningHandler(None)

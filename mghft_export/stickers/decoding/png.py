@@ -1,6 +1,6 @@
-"""PNG and animated PNG: the chunks are read here, and Pillow's decoder is given the pixels of one frame.
+"""PNG and animated PNG: this module reads the chunks, and Pillow decodes the pixels of single frames.
 
-What is beside the pixels (texts, profiles, checksums of both) can be damaged or large without harm to them.
+Other data (texts, profiles, and the checksums of both) can be damaged or large without harm to the pixels.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _MODES = {
     (_RGBA, 8): ("RGBA", "RGBA"),
     (_RGBA, 16): ("RGBA", "RGBA;16B"),
 }
-"""Colour type and depth -> Pillow's mode and the layout of a row. Of 16 bits a channel the upper 8 count."""
+"""Colour type and depth -> Pillow's mode and the layout of a row. Of 16 bits per channel the upper 8 count."""
 
 _LOWER_BYTES = "RGB;16L"
-"""The layout that takes the other byte of each channel of 16 bits."""
+"""The layout that takes the lower byte of each 16-bit channel."""
 
 _CHANNELS = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -55,7 +55,7 @@ _DISPOSE = ("keep", "clear", "restore")
 
 @dataclass
 class _Png:
-    """What the chunks say."""
+    """The content of the chunks."""
 
     width: int
     height: int
@@ -65,7 +65,7 @@ class _Png:
     palette: bytes = b""
     transparent: bytes = b""
     announced: bool = False
-    """Whether it says that it is an animation."""
+    """Whether the file says that it is an animation."""
     still: list[bytes] = field(default_factory=list)
     """The data of the image that every PNG has."""
     areas: list[Area] = field(default_factory=list)
@@ -78,7 +78,7 @@ class _Png:
 
 
 def open_png(content: bytes) -> Opened:
-    """Raises ValueError where the chunks that pixels need are missing or damaged."""
+    """Open a PNG. Raises ValueError if chunks that pixels need are missing or damaged."""
     png = _parse(content)
     size = png.width, png.height
     animated = png.announced and bool(png.areas)
@@ -94,7 +94,7 @@ def open_png(content: bytes) -> Opened:
         frames=len(png.areas) if animated else 1,
         cost=partial(_cost, png) if animated else None,
         orientation=orientation_of([*png.exif, *png.profiles], png.xmp),
-        # A profile of grey would need its own transform; browsers differ on it.
+        # A profile for grey would need its own transform, and browsers differ on it.
         profile=png.icc if png.colour not in (_GREY, _GREY_ALPHA) and not png.is_srgb else None,
     )
 
@@ -105,7 +105,7 @@ def _cost(png: _Png, index: int) -> int:
 
 def _parse(content: bytes) -> _Png:
     png: _Png | None = None
-    frame: list[bytes] | None = None  # the data of the animation's frame that is being read
+    frame: list[bytes] | None = None  # the data of the frame that is being read
     over = False  # whether no more frames count
     for kind, data, whole, sound in _chunks(content):
         needed = kind[:1].isupper() or kind == b"fdAT"
@@ -156,7 +156,7 @@ def _parse(content: bytes) -> _Png:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bool, bool]]:
-    """Kind, data, whether the data are all there, and whether their checksum is right, up to the end mark."""
+    """Each chunk up to the end chunk: kind, data, whether the data are complete, and whether the checksum is right."""
     at = len(SIGNATURE)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -182,12 +182,12 @@ def _header(data: bytes) -> _Png:
 
 
 def _area(data: bytes, png: _Png) -> Area | None:
-    """Nothing where the frame is no sound one: those before it count."""
+    """The area of a frame; None if the frame is invalid. Frames before an invalid one still count."""
     if len(data) != 26:
         return None
     _, width, height, x, y, _, _, dispose, blend = struct.unpack(">IIIIIHHBB", data)
     inside = 0 < width <= png.width - x and 0 < height <= png.height - y
-    # The first image of the file has the size of the canvas, whether it is a frame or not.
+    # The first image of the file must have the size of the canvas, whether it is a frame or not.
     whole = (x, y, width, height) == (0, 0, png.width, png.height)
     if not inside or dispose > 2 or blend > 1 or not (png.still or whole):
         return None
@@ -211,7 +211,7 @@ def _take_metadata(png: _Png, kind: bytes, data: bytes) -> None:
 
 
 def _inflated(data: bytes) -> bytes:
-    """At most so much as is read; what is damaged is nothing."""
+    """The decompressed data, at most :data:`MAX_METADATA` bytes; empty if they are damaged."""
     try:
         return zlib.decompressobj().decompress(data, MAX_METADATA)
     except zlib.error:
@@ -224,7 +224,7 @@ def _pixels(png: _Png, number: int) -> Pixels:
 
 
 def _decode(png: _Png, size: tuple[int, int], parts: list[bytes]) -> Image.Image:
-    """One frame by itself: L, LA, RGB or RGBA, its transparent colour turned into an alpha channel."""
+    """Decode one frame by itself, to L, LA, RGB or RGBA. A transparent colour becomes an alpha channel."""
     data = b"".join(parts)
     mode, layout = _MODES[png.colour, png.depth]
     image = _unpacked(png, size, data, mode, layout)
@@ -239,7 +239,7 @@ def _decode(png: _Png, size: tuple[int, int], parts: list[bytes]) -> Image.Image
         shown = Image.fromarray(levels)
         if len(png.transparent) >= 2:
             value = int.from_bytes(png.transparent[:2], "big")
-            # Pillow spreads 2 and 4 bits over 8.
+            # Pillow scales 2 and 4 bits to 8.
             sample = value if png.depth == 16 else value * 255 // top if value <= top else -1
             samples = grey if png.depth == 16 else levels
             shown.putalpha(Image.fromarray(np.where(samples == sample, 0, 255).astype(np.uint8)))
@@ -258,7 +258,7 @@ def _decode(png: _Png, size: tuple[int, int], parts: list[bytes]) -> Image.Image
 
 
 def _coloured(image: Image.Image, palette: bytes, alphas: bytes) -> Image.Image:
-    """A colour that the palette lacks is black, as in libpng."""
+    """Apply a palette. A colour that the palette lacks is black, as in libpng."""
     if not palette or len(palette) % 3:
         raise ValueError("no palette")
     table = np.zeros((256, 4), np.uint8)
@@ -270,7 +270,7 @@ def _coloured(image: Image.Image, palette: bytes, alphas: bytes) -> Image.Image:
 
 
 def _unpacked(png: _Png, size: tuple[int, int], data: bytes, mode: str, layout: str) -> Image.Image:
-    """Through Pillow's decoder, which takes missing rows for black ones and a missing checksum for missing rows."""
+    """Decode with Pillow. It would draw missing rows black, and take a missing checksum for missing rows."""
     if len(data) < 2 or data[0] & 15 != 8 or int.from_bytes(data[:2], "big") % 31:
         raise ValueError("no compressed data")
     count = _row_bytes(png, size)
@@ -281,7 +281,7 @@ def _unpacked(png: _Png, size: tuple[int, int], data: bytes, mode: str, layout: 
 
 
 def _row_bytes(png: _Png, size: tuple[int, int]) -> int:
-    """The bytes of all rows, each with the number of its filter."""
+    """Number of bytes of all rows. Each row begins with one byte for its filter."""
     bits = png.depth * _CHANNELS[png.colour]
     count = 0
     for x, y, step_x, step_y in _PASSES if png.interlaced else ((0, 0, 1, 1),):

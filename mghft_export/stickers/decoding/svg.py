@@ -1,4 +1,4 @@
-"""SVG drawings through resvg, which runs no scripts; what they refer to outside of themselves is left out."""
+"""Draw SVG files with resvg, which runs no scripts. References to other files are left out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mghft_export.stickers.decoding.opened import Opened
 
 _NUMBER = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(?:px|pt|pc|mm|cm|in|em|ex)?\s*\Z")
 _WITHIN = ("#", "data:image/")
-"""How references begin that lead nowhere else."""
+"""Prefixes of references that stay within the file."""
 
 
 def open_svg(content: bytes) -> Opened:
-    """Raises ElementTree.ParseError where it is no XML, and ValueError where it has no size."""
+    """Open a drawing. Raises ElementTree.ParseError if it is not XML, and ValueError if it has no size."""
     from resvg_py import svg_to_bytes
 
     root = ElementTree.fromstring(unpacked(content))
@@ -42,7 +42,7 @@ def open_svg(content: bytes) -> Opened:
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int]:
-    """That of ``width`` and ``height``, else of ``viewBox``, else the square of a browser that knows neither."""
+    """The size from ``width`` and ``height``, or else from ``viewBox``, or else a square, as in a browser."""
     sides = [_NUMBER.match(root.get(name, "")) for name in ("width", "height")]
     box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
     if all(sides):

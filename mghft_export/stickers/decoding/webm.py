@@ -1,4 +1,4 @@
-"""WebM videos through FFmpeg: VP8 and VP9, with transparency as Telegram's stickers have it, and AV1."""
+"""Decode WebM videos with FFmpeg: VP8 and VP9, with transparency as in Telegram's stickers, and AV1."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 from mghft_export.stickers.decoding.opened import NamelessError, Opened
 
 MAX_FRAMES = 10_000
-"""Telegram allows 3 seconds; this is more than five minutes."""
+"""Most frames of a video, which is more than five minutes. Telegram allows 3 seconds."""
 
 _DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "av1": "libdav1d"}
-"""FFmpeg's own decoders of VP8 and VP9 leave out the alpha channel."""
+"""Decoder of each codec. FFmpeg's own decoders of VP8 and VP9 leave out the alpha channel."""
 
 
 def open_webm(content: bytes) -> Opened:
-    """The first video track.
+    """Open the first video track.
 
     Raises:
-        NamelessError: it is coded otherwise.
+        NamelessError: it has another codec or too many frames.
         ValueError: it has no frame.
     """
     av.logging.set_level(av.logging.PANIC)

@@ -1,4 +1,4 @@
-"""WebP: Pillow's decoder is given the chunks that pixels need, in a container whose length is right."""
+"""WebP: Pillow's decoder gets only the chunks that pixels need, in a container with the right length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mghft_export.stickers.decoding.opened import Opened
 from mghft_export.stickers.decoding.orientation import orientation_of
 
 _PIXELS = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
-_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # of VP8X: profile, EXIF, XMP
+_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # VP8X flags of profile, EXIF and XMP
 
 
 def is_webp(content: bytes) -> bool:
@@ -19,7 +19,7 @@ def is_webp(content: bytes) -> bool:
 
 
 def open_webp(content: bytes) -> Opened:
-    """Raises whatever Pillow does where there is no sound header."""
+    """Open a WebP. Raises Pillow's errors if the header is damaged."""
     exif: list[bytes] = []
     xmp: list[bytes] = []
     kept: list[bytes] = []

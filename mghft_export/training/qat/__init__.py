@@ -1,1 +1,1 @@
-"""Quantisation-aware training: the products of the INT8 graphs, rounded in the forward pass of a fine-tuning."""
+"""Quantisation-aware training: fine-tuning with the products of the INT8 graphs rounded in the forward pass."""

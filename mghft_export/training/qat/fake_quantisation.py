@@ -1,4 +1,4 @@
-"""What QuantizeLinear and DequantizeLinear do to a tensor, with gradients.
+"""Does to a tensor what QuantizeLinear and DequantizeLinear do, with gradients.
 
 Rounding passes gradients straight through. The range of an activation is learned as its logarithm, so a step changes
 small and large ranges alike (arXiv 1903.08066), with the gradient of a learned step size (LSQ, arXiv 1902.08153).
@@ -14,7 +14,7 @@ from mghft_export.precision.qdq import LEVELS, quantise_weight, scale_of
 
 
 def fake_quantise(x: Tensor, log_range: Tensor) -> Tensor:
-    """An activation, symmetric per tensor, with the scale that the export makes of the range.
+    """Fake-quantise an activation, symmetric per tensor, with the scale that the export computes from the range.
 
     Args:
         log_range: natural logarithm of the largest magnitude that the range holds, a scalar.
@@ -29,10 +29,10 @@ def fake_quantise(x: Tensor, log_range: Tensor) -> Tensor:
 
 
 def fake_quantise_weight(weight: Tensor) -> Tensor:
-    """A weight [out, in], symmetric per output channel, as the `int8` graphs have it.
+    """Fake-quantise a weight [out, in], symmetric per output channel, as the `int8` graphs have it.
 
-    The export's own function rounds it, so that both keep neighbouring products within 16 bits alike. The weights of
-    `int8-fp16` graphs are rounded in finer steps than these.
+    It uses the export's own function, so both keep neighbouring products within 16 bits in the same way. The
+    `int8-fp16` graphs round their weights in finer steps.
     """
     levels, scale = quantise_weight(weight.detach().float().cpu().numpy(), 0)
     rounded = torch.from_numpy(levels * scale[:, None]).to(weight)
@@ -40,5 +40,5 @@ def fake_quantise_weight(weight: Tensor) -> Tensor:
 
 
 def _scale(largest: Tensor) -> Tensor:
-    """The export's own scales, by its own function: constants."""
+    """The scale from the export's own function, without a gradient."""
     return torch.from_numpy(np.asarray(scale_of(largest.detach().cpu().numpy()))).to(largest)

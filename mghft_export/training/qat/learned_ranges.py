@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class LearnedRanges(nn.Module):
-    """One vector of logarithms a branch, in float32.
+    """One vector of logarithms per branch, in float32.
 
     Args:
-        ranges: by branch and tensor of its graph, the largest magnitude to start with.
+        ranges: the largest magnitude to start with, by branch and by tensor name in the branch's graph.
     """
 
     def __init__(self, ranges: Mapping[str, Mapping[str, float]]) -> None:
@@ -21,7 +21,7 @@ class LearnedRanges(nn.Module):
             branch: {name: place for place, name in enumerate(found)} for branch, found in ranges.items()
         }
         for branch, found in ranges.items():
-            # A dead activation has range 0; its scale is the smallest one whatever it learns.
+            # A dead activation has range 0. Its scale is the smallest one, whatever the range learns.
             start = torch.tensor(list(found.values())).clamp(min=torch.finfo(torch.float32).tiny)
             self.register_parameter(branch, nn.Parameter(start.log()))
 
@@ -31,7 +31,7 @@ class LearnedRanges(nn.Module):
         return logs[self.places[branch][name]]
 
     def values(self) -> dict[str, dict[str, float]]:
-        """The ranges as they are now, as a recipe has them."""
+        """The current ranges, in the form that a recipe has them."""
         return {
             branch: dict(zip(places, self.get_parameter(branch).detach().exp().tolist(), strict=True))
             for branch, places in self.places.items()

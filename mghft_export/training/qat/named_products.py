@@ -1,4 +1,4 @@
-"""The products of a fused branch while it runs, by the names that they have in its graph."""
+"""Intercepts the products of a fused branch while it runs, and names them as its graph does."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class NamedProducts(TorchFunctionMode):
     """While active, hands each linear layer's activation and weight to `quantise` before they are multiplied.
 
     A layer is traced as a MatMul where it reads a sequence and as a Gemm where it reads rows, and each further call of
-    the same kind is numbered (:func:`~mghft_export.graph.edits.name_nodes`). Nothing is written to the layers, which
-    the branch shares with the model that is trained.
+    the same kind is numbered (:func:`~mghft_export.graph.edits.name_nodes`). The layers themselves do not change,
+    because the branch shares them with the model in training.
     """
 
     def __init__(self, branch: nn.Module, quantise: Quantiser) -> None:
         super().__init__()
-        self.branch = branch  # keeps the weights alive, so that no other tensor gets their identity
+        self.branch = branch  # keeps the weights alive, so that no other tensor gets their `id`
         self.quantise = quantise
         self.calls: Counter[str] = Counter()
         self.layers = {

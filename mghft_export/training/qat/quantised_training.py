@@ -1,8 +1,8 @@
-"""What a step of quantisation-aware training computes: the fused form, made anew of the model's parameters.
+"""The forward pass of quantisation-aware training: the fused form with rounded products.
 
-The INT8 graphs round what the fused form multiplies: folded weights and the activations between them. So the form is
-folded in every step, with gradients, and its products are rounded as the graphs round them. It has no dropout and no
-drop path.
+The INT8 graphs round the operands of the fused form's products: folded weights and the activations between them. So
+each step folds the model's parameters again, with gradients, and rounds the products as the graphs do. This form has no
+dropout and no drop path.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mghft_export.training.step import StepOutput, images_seen
 
 
 class QuantisedTraining(nn.Module):
-    """As :class:`~mghft_export.training.step.TrainingModel`, rounded.
+    """Like :class:`~mghft_export.training.step.TrainingModel`, with rounded products.
 
     Args:
-        ranges: of the activations of all `products`.
-        products: by branch and name, the activation that each quantised product reads; others stay float.
+        ranges: the ranges of the activations that `products` read.
+        products: by branch and name, the activation that each quantised product reads; other products stay float.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class QuantisedTraining(nn.Module):
         wrong_image: Tensor | None = None,
         blank: Tensor | None = None,
     ) -> StepOutput:
-        """The same arguments and outputs."""
+        """Takes the arguments and gives the outputs of `TrainingModel`."""
         config = self.model.config
         vision, fusion = FusedVision(self.model.vision_model), FusedFusion(self.model)
         if input_ids is not None and pooled_text is None:
@@ -66,7 +66,7 @@ class QuantisedTraining(nn.Module):
             seen = own if wrong_image is None else [tokens[images_seen(wrong_image)] for tokens in own]
             gathered = fusion.gather(*seen, text_features)
             logits = fusion.classify(gathered)
-            # For each of the four stages the latest class token, as the alignment loss reads it.
+            # The alignment loss reads, for each of the four stages, the class token of the latest selecting stage.
             latest = [sum(other <= stage for other in config.selecting_stages) - 1 for stage in range(4)]
             class_tokens = torch.stack([gathered.class_tokens[number] for number in latest], dim=1)
             output = StepOutput(logits, class_tokens, text_features)
@@ -79,7 +79,7 @@ class QuantisedTraining(nn.Module):
         return output
 
     def text_features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Token ids and mask [B, 4, L] int64 -> [B, 4, C], each distinct view once, without padding nobody reads."""
+        """Token ids and mask [B, 4, L] int64 -> [B, 4, C]; encodes each distinct view once, without unread padding."""
         model, config = self.model, self.model.config
         assert model.text_model is not None
         views = distinct_texts(config.views)
@@ -91,7 +91,7 @@ class QuantisedTraining(nn.Module):
         return features.unflatten(0, (-1, views)).expand(-1, 4, -1)
 
     def rounding(self, branch: str, module: nn.Module) -> contextlib.AbstractContextManager[object]:
-        """The products of a branch, rounded while it runs."""
+        """A context that rounds the products of a branch while it runs."""
         products = self.products.get(branch, {})
         met = self.met[branch] = set()
 
@@ -108,7 +108,7 @@ class QuantisedTraining(nn.Module):
 
 @torch.no_grad()
 def products_of(model: MGHFT) -> dict[str, set[str]]:
-    """Names of the products that training runs through, by branch; the text's only if the model has its encoder."""
+    """Names of the products that training runs through, by branch; the text branch's only if the model has one."""
     config = model.config
     network = QuantisedTraining(model, LearnedRanges({}), {})
     device = model.pos_embed.device

@@ -26,23 +26,27 @@ def quantised(model: MGHFT, plan: QatPlan) -> tuple[QuantisedTraining, LearnedRa
 
 
 def restore_ranges(ranges: LearnedRanges | None, saved: Mapping[str, Tensor], output: Path) -> None:
-    """Go on with the ranges of a saved run.
+    """Load the ranges of a saved run.
 
     Raises:
-        MGHFTError: it had none, or others.
+        MGHFTError: the saved run has no ranges, or those of other products.
     """
     own = {} if ranges is None else ranges.state_dict()
     if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in saved.items()}:
-        how = "with the --qat recipe that it had" if saved else "without --qat"
-        raise MGHFTError(f"{output} was started {how}; resume it so")
+        how = (
+            "with a --qat recipe; resume it with the same one"
+            if saved
+            else "without --qat; resume it without"
+        )
+        raise MGHFTError(f"{output} was started {how}")
     if ranges is not None:
         ranges.load_state_dict(dict(saved))
 
 
 def write_learned(output: Path, name: str, plan: QatPlan, ranges: LearnedRanges) -> None:
-    """Write `NAME.recipe.json`, with which `NAME.safetensors` is exported.
+    """Write `NAME.recipe.json`, the recipe for exporting `NAME.safetensors`.
 
-    The graphs of that export do not exist yet, so the recipe names the checkpoint instead.
+    The graphs of that export do not exist yet, so the recipe names the checkpoint instead of them.
     """
     learned = ranges.values()
     update = {

@@ -1,4 +1,4 @@
-"""What `--qat` needs before training: a recipe with ranges, the graphs they belong to, the checkpoint behind both."""
+"""Checks what `--qat` starts from: a recipe with ranges, the graphs that they belong to, and their checkpoint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mghft_export.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class QatPlan:
-    """What is rounded in training.
+    """The products that training rounds.
 
     Attributes:
-        recipe: as it was read.
+        recipe: the quantisation recipe as read from its file.
         products: by branch and name, the activation that each quantised product of the graphs reads.
     """
 
@@ -29,14 +29,14 @@ class QatPlan:
     products: dict[str, dict[str, str]]
 
     def learnable(self, met: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
-        """The products among those that training runs through."""
+        """The quantised products that training runs through."""
         return {
             branch: {name: read for name, read in found.items() if name in met.get(branch, ())}
             for branch, found in self.products.items()
         }
 
     def left_out(self, met: Mapping[str, set[str]]) -> list[str]:
-        """The others: float in training, in INT8 with the recipe's own ranges after the export."""
+        """The other quantised products: float in training, INT8 with the recipe's own ranges after the export."""
         return [
             f"{branch}: {name}"
             for branch, found in self.products.items()
@@ -45,7 +45,7 @@ class QatPlan:
         ]
 
     def start(self, products: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, float]]:
-        """The recipe's ranges of the activations that these products read."""
+        """The recipe's ranges for the activations that these products read."""
         return {
             branch: {name: self.recipe.ranges[branch][name] for name in dict.fromkeys(found.values())}
             for branch, found in products.items()
@@ -57,9 +57,9 @@ def read_plan(path: Path, checkpoint: Path | None, recipe: Recipe, processes: in
     """Read and check what a quantisation-aware training starts from.
 
     Args:
-        path: a recipe inside its bundle.
-        checkpoint: what the bundle was exported from.
-        recipe: of the training.
+        path: a quantisation recipe inside its bundle.
+        checkpoint: the checkpoint that the bundle was exported from.
+        recipe: the training recipe.
 
     Raises:
         MGHFTError: one of them is missing, does not belong to the others, or cannot be trained with.
@@ -88,14 +88,14 @@ def read_plan(path: Path, checkpoint: Path | None, recipe: Recipe, processes: in
         bundle = load_bundle(file.resolve().parent.parent)
     except BundleError as error:
         raise MGHFTError(
-            f"{file} is in no bundle, whose graphs its ranges are of; give a bundle's int8/{RECIPE}"
+            f"{file} is not in a bundle, so there are no graphs for its ranges; give a bundle's int8/{RECIPE}"
         ) from error
     if not quantisation.ranges or not belongs_to(quantisation, bundle.manifest):
-        raise MGHFTError(f"{file} has no ranges of the bundle it is in; export the bundle again")
+        raise MGHFTError(f"{file} has no ranges for the bundle that it is in; export the bundle again")
     if bundle.manifest.checkpoint.sha256 != sha256(checkpoint):
         raise MGHFTError(
-            f"{bundle.root} was exported from {bundle.manifest.checkpoint.name}, which {checkpoint} is not; "
-            "give that checkpoint with --from"
+            f"{bundle.root} was exported from {bundle.manifest.checkpoint.name}, not from {checkpoint}; "
+            "give the bundle's own checkpoint with --from"
         )
     if quantisation.smooth is not None:
         raise MGHFTError(
