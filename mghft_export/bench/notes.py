@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mghft_export.bench.left_out import NO_GPU
 from mghft_export.bench.records import ComparisonRecord, RowRecord
+from mghft_export.bench.subjects import NO_GPU
 
 FEW_NAMES = 3
 """Most rows that a note names; if there are more, it gives their number."""

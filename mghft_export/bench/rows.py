@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from mghft_export.bench.left_out import NO_GPU, NO_OPENVINO
 from mghft_export.bench.memory import free_bytes, too_large
-from mghft_export.bench.subjects import Copy, Gemm, Mode, Provider, Subject
+from mghft_export.bench.subjects import NO_GPU, NO_OPENVINO, Copy, Gemm, Mode, Provider, Subject
 from mghft_export.bench.worker import LeftOut, RowFailed
 from mghft_export.bundle import Bundle
 from mghft_export.config import MGHFTConfig

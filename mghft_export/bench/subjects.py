@@ -116,3 +116,8 @@ class Copy:
     def bytes(self) -> int:
         """Bytes read and written in one run."""
         return 2 * COPY_BYTES
+
+
+NO_GPU = "no GPU"
+NO_OPENVINO = "no OpenVINO: pip install 'mghft-export[openvino]'"
+"""How a reason begins why this machine cannot run a row: with what the machine lacks."""

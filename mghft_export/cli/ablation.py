@@ -12,11 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mghft_export.bundle import load_bundle
-from mghft_export.cli.drawn import DRAWN
-from mghft_export.cli.json_output import json_text
+from mghft_export.cli.output import DRAWN, json_text, say, warn_of_precision
 from mghft_export.cli.progress_bar import progress_bar
-from mghft_export.cli.sentences import say
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.evaluation.ablation import BLANK, MEAN, OWN, Ablation, AblationRow, ablate
 from mghft_export.evaluation.bootstrap import Interval
 from mghft_export.evaluation.relevance import can_judge, cannot_judge

@@ -26,7 +26,7 @@ from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.engine_option import trust_engine_option
 from mghft_export.cli.main import run
 from mghft_export.cli.model_options import model_options
-from mghft_export.cli.warnings import warn_of_precision
+from mghft_export.cli.output import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.files.atomic import replacing_file
 from mghft_export.optional_packages import optional_module

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.columns_option import comma_names
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.json_output import echo_json
-from mghft_export.cli.sentences import say, sentence
+from mghft_export.cli.output import echo_json, say, sentence
 from mghft_export.errors import MGHFTError
 from mghft_export.precision.calibration.calibration_set import CalibrationSet, load_calibration_set
 from mghft_export.precision.calibration.held_out import check_not_held_out

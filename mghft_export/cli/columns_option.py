@@ -1,4 +1,4 @@
-"""`--columns`: the names of a table's columns."""
+"""Options that list names: `--columns`, and names with commas between them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ columns_option = click.option(
     metavar="ROLE=NAME",
     help="Names of a table's columns, for example image=file,text=caption; roles: " + ", ".join(ROLES) + ".",
 )
+
+
+def comma_names(words: str | None) -> tuple[str, ...]:
+    """The names in `a, b`; an empty tuple for None or empty text."""
+    return tuple(name.strip() for name in (words or "").split(",") if name.strip())

@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.json_output import echo_json
-from mghft_export.cli.sentences import say, sentence
+from mghft_export.cli.output import echo_json, say, sentence
 from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import StickerSet, require_usable
 from mghft_export.stickers.datasets.dividing import (

@@ -10,11 +10,10 @@ import numpy as np
 from mghft_export.bundle import load_bundle
 from mghft_export.bundle.text_features import save_features
 from mghft_export.cli.columns_option import columns_option
+from mghft_export.cli.output import say, warn_of_precision
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.provider_option import provider_option
-from mghft_export.cli.sentences import say
 from mghft_export.cli.texts import warn_of_missing_views
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.text_file import read_texts

@@ -14,16 +14,13 @@ from rich.text import Text
 
 from mghft_export.bundle import load_bundle
 from mghft_export.cli.ablation import Selection, show_ablation
-from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.columns_option import comma_names
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.drawn import DRAWN
 from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
-from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.output import DRAWN, echo_json, say_note, warn_of_precision
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.provider_option import provider_option
-from mghft_export.cli.sentences import say_note
 from mghft_export.cli.text_weights_options import text_weights_options
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.comparison import Comparison, compare
 from mghft_export.evaluation.evaluated import evaluate_predictor

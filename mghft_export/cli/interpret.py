@@ -12,14 +12,14 @@ import click
 from click.core import ParameterSource
 from rich.progress import TextColumn
 
-from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.columns_option import comma_names
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.default_group import DefaultGroup
 from mghft_export.cli.image_options import background_option
 from mghft_export.cli.interpret_check import check
 from mghft_export.cli.interpret_merge import merge
 from mghft_export.cli.interpret_tables import print_result, usage_words
-from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.output import echo_json
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.ask import ATTEMPTS, Manner

@@ -9,11 +9,10 @@ import click
 from rich.text import Text
 
 from mghft_export.bundle import load_bundle
-from mghft_export.cli.comma_names import comma_names
+from mghft_export.cli.columns_option import comma_names
 from mghft_export.cli.interpret_tables import influence_table, report_tables
-from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.output import echo_json, warn_of_precision
 from mghft_export.cli.progress_bar import progress_bar
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.interpretation.checking import TextReport, check_texts
 from mghft_export.interpretation.influence import InfluenceReport, measure_influence
 from mghft_export.interpretation.rules import Rules

@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.output import echo_json
 from mghft_export.errors import InterpreterError
 from mghft_export.interpretation.corpus import dataset_items, find_images, printable, read_corpus
 from mghft_export.interpretation.merging import merge_journals

@@ -121,7 +121,7 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 def _say_error(error: object) -> None:
-    from mghft_export.cli.sentences import say_error
+    from mghft_export.cli.output import say_error
     from mghft_export.terminal import Terminal
 
     say_error(Terminal(stderr=True), error)

@@ -15,11 +15,10 @@ from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, TensorEntry
 from mghft_export.bundle.verifications import ReleasedVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.image_options import background_option
-from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.model_options import model_options
+from mghft_export.cli.output import echo_json, say, sentence
 from mghft_export.cli.progress_bar import steps
 from mghft_export.cli.quantization_options import QuantizationOptions
-from mghft_export.cli.sentences import say, sentence
 from mghft_export.cli.text_weights_options import text_weights_options
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.errors import MGHFTError

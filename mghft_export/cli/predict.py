@@ -20,12 +20,11 @@ from mghft_export.cli.columns_option import columns_option
 from mghft_export.cli.engine_option import refuse_with_engine, trust_engine_option
 from mghft_export.cli.image_options import frame_option, max_pixels_option, parse_colour
 from mghft_export.cli.interpreter_option import interpreted_texts, refuse_beside_interpreter
+from mghft_export.cli.output import say_error, say_note, warn_of_precision
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.provider_option import provider_option
-from mghft_export.cli.sentences import say_error, say_note
 from mghft_export.cli.texts import shared_text_note, texts_of_images, warn_of_missing_views
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.errors import StickerError
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.runtime.read_ahead import read_ahead

@@ -11,8 +11,8 @@ from mghft_export.bundle import BRANCHES, PRECISIONS, Bundle, load_bundle
 from mghft_export.bundle.quantization_recipe import write_recipe
 from mghft_export.bundle.verifications import Budget
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.model_options import model_options
+from mghft_export.cli.output import echo_json
 from mghft_export.cli.progress_bar import progress_bar, steps
 from mghft_export.cli.quantization_options import QuantizationOptions
 from mghft_export.errors import MGHFTError

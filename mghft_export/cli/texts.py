@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mghft_export.bundle import Manifest
-from mghft_export.cli.sentences import say_warning
+from mghft_export.cli.output import say_warning
 from mghft_export.errors import StickerError
 from mghft_export.stickers.text_file import find_by_name, read_texts
 from mghft_export.stickers.views import split_views

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.sentences import say
+from mghft_export.cli.output import say
 from mghft_export.cli.train_progress import Bar
 from mghft_export.model.text_weights import find_text_weights
 from mghft_export.terminal import Terminal

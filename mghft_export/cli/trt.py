@@ -16,12 +16,10 @@ from rich.table import Table
 
 from mghft_export.api.build_engines import add_missing, prepare_build
 from mghft_export.bundle.build_info import BuildFlags, BuildInfo
-from mghft_export.cli.json_output import echo_json
 from mghft_export.cli.model_options import model_options
+from mghft_export.cli.output import echo_json, say, say_warning, warn_of_precision
 from mghft_export.cli.progress_bar import steps
-from mghft_export.cli.sentences import say, say_warning
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.cli.warnings import warn_of_precision
 from mghft_export.engines.build import build_engines
 from mghft_export.engines.gpu import Gpu, NoGpu
 from mghft_export.engines.options import BuildOptions, parse_size, parse_targets

@@ -15,7 +15,7 @@ from mghft_export.bundle.verifications import (
     OutputChange,
     PrecisionVerification,
 )
-from mghft_export.cli.drawn import DRAWN
+from mghft_export.cli.output import DRAWN
 from mghft_export.evaluation.verification.budget import stickers_needed
 from mghft_export.evaluation.verification.neutral import PLACES
 from mghft_export.evaluation.verification.precision_warning import missed, unjudged

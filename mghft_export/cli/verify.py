@@ -14,9 +14,8 @@ from mghft_export.bundle import load_bundle
 from mghft_export.bundle.recorded_verifications import record_verification
 from mghft_export.bundle.verifications import PrecisionVerification
 from mghft_export.cli.dataset_options import Reading, dataset_options
-from mghft_export.cli.json_output import echo_json
+from mghft_export.cli.output import echo_json, say_note
 from mghft_export.cli.progress_bar import progress_bar
-from mghft_export.cli.sentences import say_note
 from mghft_export.cli.verification_tables import print_verifications
 from mghft_export.evaluation.verification.budget import default_budget
 from mghft_export.evaluation.verification.precisions import BATCH, verify_precisions

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mghft_export.bundle import Bundle, load_bundle
-from mghft_export.cli import warnings
+from mghft_export.cli import output as warnings
 from mghft_export.cli.predict import predict
 from mghft_export.evaluation.verification.precision_warning import saturation_warning
 

@@ -13,8 +13,7 @@ from PIL import Image
 from precision.coloured_data import coloured_dataset
 
 from mghft_export.errors import DataError
-from mghft_export.precision.calibration.sampling import sample_stickers, source_path
-from mghft_export.precision.calibration.stratified import Cell, allot
+from mghft_export.precision.calibration.sampling import Cell, allot, sample_stickers, source_path
 from mghft_export.stickers.dataset import load_dataset
 
 

@@ -1,3 +1,0 @@
-"""Words for what a bootstrap draws."""
-
-DRAWN = {"sticker": "stickers", "stem": "file stems", "topic": "topics"}
