@@ -227,7 +227,7 @@ def test_a_run_learns_resumes_and_its_recipe_is_exported(
     result = train(few, chosen, tmp_path / "whole", **common)
     assert result.left_out == ()
     train(few, chosen, tmp_path / "parts", stop_after=1, **common)
-    with pytest.raises(MGHFTError, match="started with the --qat"):
+    with pytest.raises(MGHFTError, match="started with a --qat"):
         train(few, chosen, tmp_path / "parts", resume=True, start=checkpoint)
     train(few, chosen, tmp_path / "parts", resume=True, **common)
     before, learned = read_recipe(given), read_recipe(tmp_path / "whole" / "last.recipe.json")
@@ -271,7 +271,7 @@ def test_what_does_not_fit_is_one_sentence(
         (given, checkpoint, recipe(precision="bf16"), 1, "only in float32"),
         (given, checkpoint, recipe(), 2, "one process"),
         (given, checkpoint, recipe(attention_variance_weight=0.1), 1, "does not know attention_variance"),
-        (lonely, checkpoint, recipe(), 1, "in no bundle"),
+        (lonely, checkpoint, recipe(), 1, "not in a bundle"),
         (given, other, recipe(), 1, "was exported from .*, not from"),
     ]:
         with pytest.raises(MGHFTError, match=message):
@@ -283,7 +283,7 @@ def test_what_does_not_fit_is_one_sentence(
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["quantization"] = {}
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(MGHFTError, match="no ranges of the bundle"):
+    with pytest.raises(MGHFTError, match="no ranges for the bundle"):
         read_plan(copy / "int8" / "recipe.json", checkpoint, recipe())
     changed = recipe(model={**recipe().model, "alpha": 1})
     with pytest.raises(MGHFTError, match="trained with alpha 2, the recipe has 1"):

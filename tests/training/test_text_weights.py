@@ -102,7 +102,7 @@ def test_a_checkpoint_names_only_packages(name: str) -> None:
 
 @pytest.mark.parametrize("file", ["../w", "/etc/passwd", "a/../../w", "..\\w", "C:w", "w\0", ""])
 def test_a_checkpoint_names_only_files_of_its_place(file: str) -> None:
-    with pytest.raises(CheckpointError, match="no file of its place"):
+    with pytest.raises(CheckpointError, match="must name a file inside its package"):
         parse_text_weights({"package": "a", "file": file})
 
 
