@@ -6,11 +6,11 @@ BUNDLE ?= mghft-bundle
 SMALL := calibration/stickers-small
 ALL := --no-verify --precision fp16 --precision int8
 DEMO := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png noto/2620.png twemoji/1F638.png noto/1F4A4.png twemoji/1F629.png noto/1F6F8.png
-# Without a text, the picture alone decides.
+# These stickers are judged without a text, by the picture alone.
 DEMO_PICTURES := fluent_flat/2755.png fluent_flat/1F92C.png twemoji/1FAB3.png twemoji/1F638.png twemoji/1F629.png
 
 ONNXRUNTIME = $(shell $(BIN)/python -c "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])")
-# Empty where the package is not installed; CMake then looks for OpenVINO itself.
+# Empty if the package is not installed. CMake then searches for OpenVINO itself.
 OPENVINO = $(shell $(BIN)/python -c "import importlib.util as u; found = u.find_spec('openvino'); print(found.submodule_search_locations[0] + '/cmake' if found else '')")
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 2000
@@ -30,7 +30,7 @@ demo: $(VENV)/.installed ## export a model, verify it, and run real stickers thr
 	  --text-file $(SMALL)/Annotations_mg/image-level/test.json
 	$(BIN)/mghft-export predict $(BUNDLE) $(addprefix $(SMALL)/Images/,$(DEMO_PICTURES))
 
-test: lint ## lint, types and all tests
+test: lint ## check style and types, and run all tests
 	cpp/prepare_debian.sh --try
 	$(BIN)/python -m pytest
 
@@ -40,7 +40,7 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leave the machine alone)
+bench: $(VENV)/.installed ## measure the README's numbers again (an hour; leave the machine alone)
 	$(BIN)/mghft-export onnx $(ALL) -o $(BUNDLE)
 	$(BIN)/mghft-export onnx --arch paper --random-weights $(ALL) -o $(BUNDLE)-paper
 	$(BIN)/python benchmarks/cpu.py $(BUNDLE)-paper
@@ -52,20 +52,20 @@ bench: $(VENV)/.installed ## the README's numbers, measured again (an hour; leav
 	$(BIN)/python benchmarks/peers/compare.py mini=$(BUNDLE) paper=$(BUNDLE)-paper
 	$(BIN)/python benchmarks/readme.py
 
-gpu: $(VENV)/.installed ## all that is worth knowing on an NVIDIA GPU, the most valuable first (half an hour)
+gpu: $(VENV)/.installed ## measure everything on an NVIDIA GPU, the most important first (half an hour)
 	$(BIN)/python benchmarks/gpu.py
 
-cpp: $(VENV)/.installed ## libmghft and mghft-run in build/cpp, and their tests
+cpp: $(VENV)/.installed ## build libmghft and mghft-run in build/cpp, and run their tests
 	cpp/prepare_debian.sh
 	cmake -S . -B build/cpp -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DOpenVINO_DIR=$(OPENVINO) -DMGHFT_WERROR=ON
 	cmake --build build/cpp --parallel
 	ctest --test-dir build/cpp --output-on-failure
 
-cpp-sanitize: $(VENV)/.installed ## the tests of the C++ part with AddressSanitizer and UndefinedBehaviorSanitizer
+cpp-sanitize: $(VENV)/.installed ## run the C++ tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	cpp/prepare_debian.sh
 	MGHFT_SANITIZE=address,undefined $(BIN)/python -m pytest tests/cpp
 
-fuzz: $(VENV)/.installed ## the parsers of both programs, on damaged files; for a nightly run
+fuzz: $(VENV)/.installed ## run the parsers of both programs on damaged files; for a nightly run
 	cpp/prepare_debian.sh clang libclang-rt-dev
 	CC=clang CXX=clang++ cmake -S . -B build/fuzz -DONNXRUNTIME_ROOT=$(ONNXRUNTIME) -DMGHFT_WERROR=ON -DMGHFT_FUZZ=ON -DMGHFT_TESTS=OFF \
 	  -DMGHFT_CUDA=OFF -DMGHFT_OPENVINO=OFF -DMGHFT_SANITIZE=address,undefined

@@ -80,9 +80,8 @@ def fine_tuned(data: Path, folder: Path, changes: list[str], qat: Path | None) -
 def int8_bundle(checkpoint: Path, folder: Path, recipe: QuantizationRecipe) -> Bundle:
     """A checkpoint's bundle with INT8; if the recipe has ranges, they are used instead of a calibration."""
     if not (folder / "int8").exists():
-        bundle, _ = export_bundle(
-            checkpoint_source(checkpoint, None, {}, CHECKPOINTS_WORD), folder, ExportOptions()
-        )
+        source, _ = checkpoint_source(checkpoint, None, {}, CHECKPOINTS_WORD)
+        bundle, _ = export_bundle(source, folder, ExportOptions())
         add_precisions(bundle, ["int8"], PrecisionOptions(recipe=recipe, stickers=None), print)
     return load_bundle(folder)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Unpacks ONNX Runtime's C++ headers beside the build, without root: Debian has them since release 13 (trixie), and the
-# Python package, whose shared library they go with, has none. Newer libraries keep what older headers ask for.
-# They come from the mirror that this machine's own release comes from.
+# Unpacks ONNX Runtime's C++ headers beside the build, without root. The build links to the shared library of the Python
+# package, which has no headers. Debian has them since release 13 (trixie). Older headers work with newer libraries.
+# The headers come from the Debian mirror that this machine uses.
 #
 #   cpp/get_onnxruntime_headers.sh [FOLDER]
 set -euo pipefail

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the C++ part is built with, on Debian 12 and later. Root installs packages; others are told which.
+# Installs the packages that the C++ build needs, on Debian 12 and later. Only root can install them; for other users
+# the script prints the command.
 #
-#   cpp/prepare_debian.sh [PACKAGE...]   fails where something is missing that cannot be installed
-#   cpp/prepare_debian.sh --try          says so and succeeds: the tests of the C++ part are skipped then
+#   cpp/prepare_debian.sh [PACKAGE...]   fails if a package is missing and cannot be installed
+#   cpp/prepare_debian.sh --try          prints what is missing and succeeds; the C++ tests are then skipped
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(cmake doctest-dev g++ libavif-dev libcli11-dev libjpeg-dev liblcms2-dev libpng-dev libssl-dev
@@ -27,7 +28,7 @@ for package in "${packages[@]}"; do
 done
 if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || give_up "install with: sudo apt-get install --no-install-recommends ${missing[*]}"
-  apt-get -qq update || true # a source that is out of reach need not be the one that has the packages
+  apt-get -qq update || true # the packages may come from another source than the one that failed
   DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}" > /dev/null \
     || give_up "apt-get could not install ${missing[*]}"
 fi

@@ -3,8 +3,8 @@
 #   docker build -f docker/jetson.Dockerfile -t mghft-jetson .
 #   docker run --rm --runtime nvidia -v "$PWD/bundle:/bundle" -v mghft-cache:/cache mghft-jetson trt /bundle --fp16
 #
-# The C++ runner alone, without Python (docs/cpp.md); built on a Jetson whose Docker has nvidia as its default runtime,
-# which brings libraries that TensorRT's are linked to, with ONNX Runtime's release unpacked beside:
+# The C++ runner alone, without Python (docs/cpp.md). Build it on a Jetson. Docker's default runtime must be nvidia: it
+# brings libraries that TensorRT's are linked to. Unpack ONNX Runtime's release in this folder first:
 #
 #   docker build -f docker/jetson.Dockerfile --target cpp --build-arg ONNXRUNTIME=onnxruntime-linux-aarch64 -t mghft-run .
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0 AS cpp
@@ -33,7 +33,7 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3-pip python3-venv \
  && rm -rf /var/lib/apt/lists/*
 
-# TensorRT's Python package comes with JetPack; the one on PyPI is for other machines.
+# JetPack brings TensorRT's Python package. The one on PyPI is for other machines.
 RUN python3 -m venv --system-site-packages /opt/mghft
 
 COPY pyproject.toml README.md LICENSE /src/
@@ -42,7 +42,7 @@ COPY calibration/default /src/calibration/default
 RUN /opt/mghft/bin/pip install --no-cache-dir --upgrade pip \
  && /opt/mghft/bin/pip install --no-cache-dir /src "cuda-bindings==12.8.*" "polygraphy>=0.53.4"
 
-# The timing cache, kept between containers.
+# The volume keeps TensorRT's timing cache from one container to the next.
 ENV XDG_CACHE_HOME=/cache
 VOLUME /cache
 

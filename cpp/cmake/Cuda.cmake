@@ -1,4 +1,4 @@
-# The CUDA kernel for preprocessing: mghft_cuda, where nvcc is found.
+# Builds mghft_cuda, the CUDA kernel for preprocessing, if nvcc is found.
 include(CheckLanguage)
 set(mghft_has_cuda OFF)
 if(NOT MGHFT_CUDA)
@@ -12,14 +12,14 @@ if(NOT CMAKE_CUDA_COMPILER OR NOT CUDAToolkit_FOUND)
   return()
 endif()
 
-# Common GPUs from Turing on, as far as this nvcc knows them; later ones compile the last one's PTX when they load it.
+# Common GPUs from Turing on that this nvcc knows. Later GPUs compile the PTX of the last one when they load it.
 set(architectures ${MGHFT_CUDA_ARCHITECTURES})
 if(NOT architectures)
   set(architectures 75 80 86 87 89 90)
   if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 13.0)
     list(APPEND architectures 100 110 120)
   elseif(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
-    list(APPEND architectures 100 101 120)  # 101 is Jetson Thor, which is 110 from CUDA 13 on
+    list(APPEND architectures 100 101 120)  # Jetson Thor is 101 here and 110 from CUDA 13 on
   endif()
   list(TRANSFORM architectures APPEND -real)
   list(POP_BACK architectures last)
@@ -31,7 +31,7 @@ enable_language(CUDA)
 set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 add_library(mghft_cuda STATIC cuda/device_preprocess.cu)
-# The functions that CPU and GPU share are constexpr; GPU products and sums must be rounded as the CPU's.
+# CPU and GPU share constexpr functions. The GPU must round products and sums as the CPU does.
 target_compile_options(mghft_cuda PRIVATE --expt-relaxed-constexpr --fmad=false -Xcompiler=-Wall,-Wextra)
 target_include_directories(mghft_cuda PUBLIC include src cuda)
 target_link_libraries(mghft_cuda PUBLIC CUDA::cudart_static)

@@ -1,10 +1,10 @@
-# ONNX Runtime's C++ headers and shared library: ONNXRuntime::ONNXRuntime.
+# Finds ONNX Runtime's C++ headers and shared library, and makes the target ONNXRuntime::ONNXRuntime.
 #
 # Headers and library may be in different places:
-#   ONNXRUNTIME_ROOT         a release archive, or the folder of the Python package (site-packages/onnxruntime), which
-#                            has a library without headers
-#   ONNXRUNTIME_INCLUDE_DIR  the folder with onnxruntime_cxx_api.h, such as cpp/get_onnxruntime_headers.sh makes
-# Without them the system's (Debian: libonnxruntime-dev) is taken.
+#   ONNXRUNTIME_ROOT         a release archive, or the folder of the Python package (site-packages/onnxruntime); the
+#                            package has a library and no headers
+#   ONNXRUNTIME_INCLUDE_DIR  the folder with onnxruntime_cxx_api.h, for example from cpp/get_onnxruntime_headers.sh
+# Without them the system's ONNX Runtime is used (Debian: libonnxruntime-dev).
 set(ONNXRUNTIME_ROOT "" CACHE PATH "A release archive or the Python package of ONNX Runtime")
 
 find_path(ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
@@ -13,8 +13,9 @@ find_path(ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
 
 find_library(ONNXRUNTIME_LIBRARY onnxruntime HINTS ${ONNXRUNTIME_ROOT} PATH_SUFFIXES lib lib64 capi)
 if(NOT ONNXRUNTIME_LIBRARY AND ONNXRUNTIME_ROOT)
-  # The Python package has the library under its full name alone, libonnxruntime.so.1.20.1, and the loader looks for
-  # libonnxruntime.so.1. Its providers are linked beside it, where it looks for them.
+  # The Python package has the library only under its full name, for example libonnxruntime.so.1.20.1, but the loader
+  # looks for libonnxruntime.so.1. So a link gets this name. ONNX Runtime looks for its providers in the same folder, so
+  # they are linked there, too.
   file(GLOB found ${ONNXRUNTIME_ROOT}/capi/libonnxruntime.so.*)
   if(found)
     set(links ${CMAKE_BINARY_DIR}/onnxruntime)

@@ -1,5 +1,5 @@
-# TensorRT's headers and library: TensorRT::nvinfer. TensorRT_ROOT says where an archive of TensorRT is unpacked; JetPack
-# and NVIDIA's Debian packages are found without it.
+# Finds TensorRT's headers and library, and makes the target TensorRT::nvinfer. TensorRT_ROOT is the folder of an
+# unpacked archive of TensorRT. JetPack and NVIDIA's Debian packages are found without it.
 find_path(TensorRT_INCLUDE_DIR NvInfer.h HINTS ${TensorRT_ROOT} ENV TensorRT_ROOT PATH_SUFFIXES include)
 find_library(TensorRT_LIBRARY nvinfer HINTS ${TensorRT_ROOT} ENV TensorRT_ROOT PATH_SUFFIXES lib lib64)
 

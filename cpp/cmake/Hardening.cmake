@@ -1,8 +1,8 @@
-# What makes a fault in a parser hard to use: images and bundles come from strangers.
+# Makes bugs in parsers hard to exploit, because images and bundles come from strangers.
 include(CheckPIESupported)
 check_pie_supported()
 
-# Sets hardening flags on an interface target. Sanitizers and fuzzers find faults in their own way.
+# Sets hardening flags on an interface target. Builds with sanitizers or fuzzers do without: those find bugs themselves.
 function(harden target)
   target_compile_options(${target} INTERFACE -fstack-protector-strong)
   target_compile_definitions(${target} INTERFACE _GLIBCXX_ASSERTIONS)

@@ -1,4 +1,4 @@
-# Library, program, headers, and what find_package(mghft) reads.
+# Installs the library, the program, the headers, and the files that find_package(mghft) reads.
 set_target_properties(mghft PROPERTIES INSTALL_RPATH "$ORIGIN")
 install(TARGETS mghft EXPORT mghftTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -9,11 +9,11 @@ if(TARGET mghft-run)
 endif()
 install(DIRECTORY include/mghft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# A library of ONNX Runtime that the loader does not find by itself is installed beside libmghft, under the name that
-# libmghft asks for: libonnxruntime.so.1 for libonnxruntime.so.1.20.1, whatever link it was found by.
+# If the loader does not find ONNX Runtime's library by itself, the library is installed beside libmghft. It gets the
+# name that libmghft asks for: libonnxruntime.so.1 for libonnxruntime.so.1.20.1, whatever link it was found by.
 #
-# What runs graphs on a GPU is looked for beside that library. It has hundreds of megabytes, so it is installed where it
-# is asked for alone: cmake --install BUILD --component providers
+# ONNX Runtime looks for its GPU providers beside that library. They take hundreds of megabytes, so they are only
+# installed on request: cmake --install BUILD --component providers
 if(ONNXRUNTIME_ROOT)
   get_filename_component(library ${ONNXRUNTIME_LIBRARY} REALPATH)
   get_filename_component(name ${library} NAME)
@@ -26,7 +26,7 @@ if(ONNXRUNTIME_ROOT)
   endif()
 endif()
 
-# OpenVINO looks for its part for the CPU and its reader of ONNX beside its library, so they go together.
+# OpenVINO looks for its CPU plugin and its ONNX reader beside its library, so all are installed in one folder.
 if(openvino_library)
   get_filename_component(folder ${openvino_library} DIRECTORY)
   if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)

@@ -1,4 +1,4 @@
-# OpenVINO as another provider of graphs, where it is found.
+# Adds OpenVINO as a provider that runs graphs, if it is found.
 set(openvino_library "")
 if(NOT MGHFT_OPENVINO)
   summary_add("OpenVINO" "left out: MGHFT_OPENVINO is off")
@@ -10,7 +10,7 @@ if(NOT OpenVINO_FOUND)
   return()
 endif()
 if("${OpenVINO_GLIBCXX_USE_CXX11_ABI}" STREQUAL "0")
-  # It would turn all of libmghft, and whoever uses it, to the names of strings that compilers had before 2015.
+  # This OpenVINO would force the string type from before 2015 on libmghft and on every program that uses it.
   remove_definitions(-D_GLIBCXX_USE_CXX11_ABI=0)
   summary_add("OpenVINO" "left out: ${OpenVINO_DIR} was built with the old C++ ABI")
   return()

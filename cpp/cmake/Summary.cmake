@@ -1,4 +1,4 @@
-# What was built and what was left out, said at the end of the configuration.
+# Prints at the end of the configuration what is built and what is left out.
 set_property(GLOBAL PROPERTY mghft_summary "")
 
 function(summary_add part state)

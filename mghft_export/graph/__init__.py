@@ -1,1 +1,1 @@
-"""ONNX files without torch: edited, described, checked and counted."""
+"""Edit, describe and check ONNX files and count their arithmetic, without torch."""

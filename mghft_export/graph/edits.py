@@ -1,4 +1,4 @@
-"""Edits on a traced ONNX graph: names that say where a node belongs, one reader per softmax, narrow gathers.
+"""Edit a traced ONNX graph: name nodes after their modules, give each softmax one reader, narrow the gathers.
 
 Every edit keeps the function that the graph computes.
 """
@@ -16,14 +16,14 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 SCOPES = "pkg.torch.onnx.name_scopes"
-"""Metadata in which torch's exporter keeps the modules a node was traced in."""
+"""Key of the metadata in which torch's exporter keeps the modules that a node was traced in."""
 
 REATTENTION = "reattention"
-"""The module whose nodes must not share the attention's softmax, and stay in float32 in every precision."""
+"""Name of the re-attention module. Its nodes must not share the attention's softmax and stay in float32."""
 
 
 def edited(model: onnx.ModelProto, *edits: Callable[[ir.Model], object]) -> onnx.ModelProto:
-    """A model after some edits, in their order; the model that is given stays as it is."""
+    """A copy of a model, after some edits in this order and :func:`clean`."""
     changed = ir.from_proto(model)
     for edit in edits:
         edit(changed)
@@ -32,31 +32,31 @@ def edited(model: onnx.ModelProto, *edits: Callable[[ir.Model], object]) -> onnx
 
 
 def to_proto(model: ir.Model) -> onnx.ModelProto:
-    """A model to be stored, without the shapes of inner values: readers infer them anew."""
+    """A model to be stored. It has no shapes of inner values, because readers infer them."""
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]
     return proto
 
 
 def clean(model: ir.Model) -> None:
-    """Remove what nothing reads, and put each node behind what it reads."""
+    """Remove unused nodes, and sort nodes so that each comes after the nodes that it reads."""
     common.RemoveUnusedNodesPass()(model)
     model.graph.sort()
 
 
 def tidy(model: ir.Model) -> None:
-    """All edits of a traced graph, in place, in the order that they need."""
+    """Apply all edits to a traced graph, in place, in the order that they need."""
     fold_weight_transposes(model.graph)
     name_nodes(model.graph)
     separate_softmaxes(model.graph)
     narrow_gathers(model.graph)
     clean(model)
     name_values(model.graph)
-    common.ClearMetadataAndDocStringPass()(model)  # stack traces with the paths of whoever exported
+    common.ClearMetadataAndDocStringPass()(model)  # removes stack traces with the exporter's paths
 
 
 def fold_weight_transposes(graph: ir.Graph) -> None:
-    """Transpose weights once, here (the exporter folds only the small ones)."""
+    """Transpose weights here, once, instead of in each run. The exporter does it only for small weights."""
     for node in [node for node in graph if node.op_type == "Transpose"]:
         weight = ir.convenience.get_const_tensor(input_of(node, 0))
         if weight is None:
@@ -72,7 +72,7 @@ def name_nodes(graph: ir.Graph) -> None:
     taken: Counter[str] = Counter()
     for node in graph:
         scope = _scope(node)
-        if scope is None:  # made by the exporter's optimiser: it belongs where its input was made
+        if scope is None:  # a node of the exporter's optimiser belongs to the module that made its input
             scope = next((scope_of[value] for value in node.inputs if value in scope_of), "")
         for output in node.outputs:
             scope_of[output] = scope
@@ -92,16 +92,16 @@ def _unique(name: str, taken: Counter[str]) -> str:
 
 
 def separate_softmaxes(graph: ir.Graph) -> None:
-    """Give the re-attention softmaxes of its own, recomputed from the same query and key.
+    """Give the re-attention its own softmaxes, recomputed from the same query and key.
 
-    The exporter merges equal subgraphs, and a softmax with a second reader keeps TensorRT from fusing its attention.
-    A runtime that gains from sharing (ONNX Runtime on a CPU) merges them again when it loads the graph.
+    The exporter merges equal subgraphs. A softmax with a second reader would keep TensorRT from fusing its attention.
+    ONNX Runtime on a CPU, where sharing is faster, merges the softmaxes again when it loads the graph.
     """
     copies: dict[ir.Value, ir.Value] = {}
     added: list[ir.Node] = []
 
     def copied(value: ir.Value | None, scope: str) -> ir.Value | None:
-        """The value recomputed by copies of the nodes between query, key and softmax."""
+        """The same value, made by copies of the nodes from query and key to the softmax."""
         node = None if value is None else value.producer()
         if (
             value is None
@@ -138,14 +138,14 @@ def separate_softmaxes(graph: ir.Graph) -> None:
 
 
 def _is_weight_product(node: ir.Node) -> bool:
-    """Whether a MatMul multiplies with a constant, as linear layers do."""
+    """Whether a node is a MatMul with a constant, as in linear layers."""
     return node.op_type == "MatMul" and any(
         value is not None and value.producer() is None for value in node.inputs
     )
 
 
 def _is_last_swap(node: ir.Node) -> bool:
-    """Whether a Transpose swaps the last two dimensions: the key's, as opposed to the split into heads."""
+    """Whether a Transpose swaps the last two dimensions, as the key's does. The split into heads does not."""
     perm = list(node.attributes.get_ints("perm", ()))
     swapped = list(range(len(perm)))
     swapped[-2:] = swapped[-2:][::-1]
@@ -153,7 +153,7 @@ def _is_last_swap(node: ir.Node) -> bool:
 
 
 def narrow_gathers(graph: ir.Graph) -> None:
-    """GatherElements along tokens with an index repeated over the channels -> GatherND of whole rows.
+    """Replace GatherElements along tokens, with an index repeated over the channels, by GatherND of whole rows.
 
     GatherElements would write the index once per channel: 512 x 64 indices for 512 rows.
     """
@@ -190,14 +190,14 @@ def name_values(graph: ir.Graph) -> None:
 
 
 def add_constant(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:
-    """A new initializer of a graph."""
+    """Add an initializer to a graph and return it."""
     value = ir.val(name, const_value=ir.tensor(array, name=name))
     graph.register_initializer(value)
     return value
 
 
 def input_of(node: ir.Node, number: int) -> ir.Value:
-    """An input that a node must have."""
+    """An input of a node; the node must have it."""
     value = node.inputs[number]
     assert value is not None
     return value

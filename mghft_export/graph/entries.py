@@ -1,4 +1,4 @@
-"""What a manifest says about an ONNX file."""
+"""Describe ONNX files for the manifest of a bundle."""
 
 from __future__ import annotations
 

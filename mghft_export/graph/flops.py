@@ -1,4 +1,4 @@
-"""Arithmetic of an ONNX graph, counted from its matrix products and convolutions (a multiply-add is two)."""
+"""Count the arithmetic of an ONNX graph: its matrix products and convolutions. A multiply-add counts as two."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mghft_export.errors import ExportError
 
 
 def count_flops(path: Path, dimensions: Mapping[str, int]) -> int:
-    """Floating-point operations of one run: all of :func:`product_flops`.
+    """Floating-point operations of one run: the sum of :func:`product_flops`.
 
     Raises:
         ExportError: a product's shape cannot be inferred.
@@ -22,14 +22,14 @@ def count_flops(path: Path, dimensions: Mapping[str, int]) -> int:
 
 
 def product_flops(path: Path, dimensions: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Floating-point operations of each product, by the name of its node.
+    """Floating-point operations of each product, with the name of its node.
 
-    Products of ONNX's MatMul, Gemm and Conv only: what a GEMM rate can be compared with. A product that repeats an
-    earlier one is left out, as runtimes compute it once.
+    Only the operators MatMul, Gemm and Conv are counted, so the result can be compared with a GEMM rate. A product that
+    repeats an earlier one is left out, because runtimes compute it once.
 
     Args:
         path: the ONNX file.
-        dimensions: a size for each dynamic dimension, as `{"batch": 1, "length": 512}`.
+        dimensions: a size for each dynamic dimension, for example `{"batch": 1, "length": 512}`.
 
     Raises:
         ExportError: a product's shape cannot be inferred.
@@ -42,7 +42,7 @@ def product_flops(path: Path, dimensions: Mapping[str, int]) -> list[tuple[str, 
             size if isinstance(size, int) else dimensions[str(size.value)] for size in value.shape
         )
     for value in graph.outputs:
-        value.shape = None  # the dynamic one, which the inference would keep
+        value.shape = None  # the inference would keep the dynamic shape
     CommonSubexpressionEliminationPass()(model)
     ShapeInferencePass(data_prop=True)(model)
     return [(str(node.name), _flops(node)) for node in graph if node.op_type in {"MatMul", "Gemm", "Conv"}]
@@ -62,7 +62,7 @@ def _flops(node: ir.Node) -> int:
 
 
 def _shape(value: ir.Value | None) -> tuple[int, ...]:
-    """Empty where it is not known."""
+    """The shape of a value; empty if it is not known."""
     if value is None or value.shape is None or not value.shape.is_static():
         return ()
     return value.shape.numpy()

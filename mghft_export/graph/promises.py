@@ -1,4 +1,4 @@
-"""What every exported graph must be, checked on the file that ships."""
+"""Check that an exported file keeps what this project promises of every graph."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ CONTROL_FLOW = {"Loop", "If", "Scan"}
 
 
 def check_graph(path: Path, *, attentions: int) -> None:
-    """Check a file with the ONNX checker and full shape inference, and for what this project promises.
+    """Check a file with the ONNX checker and full shape inference, then check the promises of this project.
+
+    The graph has no control flow, its batch dimension is dynamic, and TensorRT can fuse its attentions.
 
     Args:
         path: the ONNX file.
-        attentions: attention products (query, key, softmax, value) that the graph must have, fusable.
+        attentions: how many fusable attentions (query, key, softmax, value) the graph must have.
 
     Raises:
-        ExportError: names the first promise that does not hold, and where.
+        ExportError: a check failed. The message names the first that did.
     """
     try:
         onnx.checker.check_model(str(path), full_check=True)
@@ -42,7 +44,7 @@ def check_graph(path: Path, *, attentions: int) -> None:
 
 
 def fusable_attentions(graph: ir.Graph) -> list[ir.Node]:
-    """The softmaxes between two products that the value product alone reads: what TensorRT fuses."""
+    """The softmaxes that TensorRT can fuse: a product makes the scores, and only the product with value reads them."""
     found = []
     for node in graph:
         if node.op_type != "Softmax" or REATTENTION in str(node.name):
@@ -54,14 +56,14 @@ def fusable_attentions(graph: ir.Graph) -> list[ir.Node]:
 
 
 def score_product(softmax: ir.Node) -> ir.Node | None:
-    """The product of query and key whose scores, scaled and masked, a softmax reads; None where there is none."""
+    """The product of query and key that makes the scores of a softmax; None if there is none."""
     node = _maker(softmax)
-    while node is not None and node.op_type in {"Mul", "Add"}:  # a scale and an additive mask in between
+    while node is not None and node.op_type in {"Mul", "Add"}:  # a scale and an additive mask come in between
         node = _maker(node)
     return node if node is not None and node.op_type == "MatMul" else None
 
 
 def _maker(node: ir.Node) -> ir.Node | None:
-    """Who makes the first input that is computed."""
+    """The node that makes the first input that is not a constant or an input of the graph."""
     makers = (value.producer() for value in node.inputs if value is not None)
     return next((maker for maker in makers if maker is not None), None)

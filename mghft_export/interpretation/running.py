@@ -96,7 +96,7 @@ async def run(
         if unanswered >= STOP_AFTER:
             raise InterpreterError(
                 f"{backend.model} left {unanswered} stickers in succession unanswered "
-                f"(the last: {outcome.record.failure}); check its server and run the same command again "
+                f"(the last: {outcome.record.failure}); check that it can answer and run the same command again "
                 "with --retry-failed, nothing is lost"
             )
 

@@ -1,1 +1,1 @@
-"""From float32 graphs to FP16 and INT8 ones: precision is a property of the ONNX file, chosen here and nowhere else."""
+"""Convert float32 graphs to FP16 and INT8 ones. Choose precision at export, not at build."""

@@ -1,4 +1,4 @@
-"""A bundle's float32 graphs become graphs of other precisions, beside them in the bundle."""
+"""Convert a bundle's float32 graphs to other precisions and add the new graphs to the bundle."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def add_precisions(
     on_stickers: OnStickers = no_report,
     texts: TextCache | None = None,
 ) -> Bundle:
-    """Add graphs to a bundle, replacing those of the same precisions; the manifest is written last.
+    """Add graphs to a bundle. They replace older graphs of the same precisions. The manifest is written last.
 
-    What another process adds to the bundle meanwhile stays.
+    If another process adds to the bundle in the meantime, its work is kept.
 
     Args:
-        on_step: called with what starts.
-        on_stickers: called with how many calibration stickers of that are done, and how many there are.
-        texts: features of texts, shared with others that encode them.
+        on_step: called with the name of each step when the step starts.
+        on_stickers: called with how many calibration stickers of this step are done, and how many there are.
+        texts: text features that are known already, shared with other callers.
 
     Raises:
-        MGHFTError: the calibration set cannot be used, the recipe is of another model, or the disk is full. The bundle
-            is as it was then.
+        MGHFTError: the calibration set cannot be used, the recipe belongs to another model, or the disk is full. The
+            bundle is unchanged in these cases.
     """
     options = options or PrecisionOptions()
     work = Calibration(bundle, options, on_step, on_stickers, texts)
@@ -64,7 +64,7 @@ def add_precisions(
     quantization: dict[str, QuantizationEntry] = {}
     magnitudes = work.magnitudes() if "fp16" in precisions else None
     with ExitStack() as to_the_end, ExitStack() as stack:
-        # Left in the opposite order: the folders are renamed first, and the manifest that describes them last.
+        # Contexts end in reverse order: the folders are renamed first, then the manifest that describes them.
         manifest = stack.enter_context(replacing_file(bundle.root / MANIFEST))
         for precision in precisions:
             folder = stack.enter_context(replacing_folder(bundle.root / precision))
@@ -99,7 +99,7 @@ def add_precisions(
 
 
 def _moved(entry: FileEntry, folder: str) -> FileEntry:
-    """A file that will be in a folder of the bundle."""
+    """The entry of a file as it is once its folder has its place in the bundle."""
     return entry.model_copy(update={"path": f"{folder}/{entry.path}"})
 
 
@@ -130,7 +130,7 @@ def _write(
             made = to_fp16(made) if half else edited(made, store_constants_in_half)
     if precision == "int8" and (wrong := saturating_products(made.graph)):
         raise ExportError(
-            f"{path.name}: {wrong[0]} can leave 16 bits on a CPU without VNNI; this is a fault of ours"
+            f"{path.name}: sums of {wrong[0]} can exceed 16 bits on a CPU without VNNI; this is a bug of mghft-export"
         )
     onnx.save(made, path)
     check_graph(path, attentions=attentions)

@@ -1,4 +1,4 @@
-"""The calibration set that a bundle was made with, found again: by its hash, where it was."""
+"""Find the calibration set that a bundle was made with: at its recorded path, recognised by its hash."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from mghft_export.precision.calibration.default_set import default_calibration_s
 
 @dataclass(frozen=True)
 class FoundSet:
-    """A set to use where none is given.
+    """A calibration set to use.
 
     Attributes:
-        name: of the set and why it is this one, for people.
-        is_its_own: the bundle was calibrated with it.
+        root: its folder.
+        name: its name for people, with the reason for this choice if nobody asked for the set.
+        is_its_own: whether the bundle was calibrated with it.
     """
 
     root: Path
@@ -33,7 +34,7 @@ def given_set(root: Path) -> FoundSet:
 
 
 def set_entry(calibration: CalibrationSet) -> dict[str, str]:
-    """How a recipe and a manifest name a set; of one that does not come along also where it is."""
+    """The entry by which a recipe and a manifest name a set. It has a path unless the set is the default one."""
     entry = {"name": calibration.root.resolve().name, "sha256": calibration.set_hash}
     if calibration.set_hash != _default_hash():
         entry["path"] = str(calibration.root.resolve())
@@ -43,16 +44,16 @@ def set_entry(calibration: CalibrationSet) -> dict[str, str]:
 def calibrated_set(
     manifest: Manifest, precisions: Sequence[str] | None = None, *, instead: str = "name one"
 ) -> FoundSet:
-    """The set that a bundle was calibrated with, or, saying why, the one that comes with the package.
+    """The set that a bundle was calibrated with. If it is not found, the default set, with a name that says why.
 
     Args:
-        precisions: whose set; of all by default. FP16 has none of its own, but the set on which its overflows were
-            looked for.
-        instead: what a person can do where there are several, for the error.
+        precisions: look for the set of these precisions; of all by default. FP16 is not calibrated. Its set is the one
+            on which the conversion looked for values too large for FP16.
+        instead: advice for the error if there are several sets.
 
     Raises:
-        MGHFTError: there are several.
-        DataError: the set that comes along is not installed.
+        MGHFTError: the precisions were calibrated with different sets.
+        DataError: the default set is needed and is not installed.
     """
     entries = _entries(manifest, precisions)
     if len(entries) > 1:
@@ -79,7 +80,7 @@ def calibrated_set(
 
 
 def _entries(manifest: Manifest, precisions: Sequence[str] | None) -> list[tuple[str, dict[str, str]]]:
-    """Different sets, each with one of the precisions that were made with it."""
+    """The different sets of these precisions, as pairs: one precision that was made with the set, and its entry."""
     found: dict[str, tuple[str, dict[str, str]]] = {}
     for precision, made in manifest.quantization.items():
         if (precisions is None or precision in precisions) and "sha256" in made.calibration_set:
@@ -91,7 +92,7 @@ def _entries(manifest: Manifest, precisions: Sequence[str] | None) -> list[tuple
 
 
 def _default_hash() -> str | None:
-    """None where the package was installed without its set."""
+    """Hash of the default set; None if the package was installed without it."""
     try:
         return _hash_of(default_calibration_set())
     except DataError:
@@ -99,7 +100,7 @@ def _default_hash() -> str | None:
 
 
 def _hash_of(root: Path) -> str | None:
-    """Of the set in a folder; None where there is none that can be read."""
+    """Hash of the set in a folder; None if there is no set that can be read."""
     try:
         return read_manifest(root).set_hash
     except DataError:

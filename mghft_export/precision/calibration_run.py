@@ -1,4 +1,4 @@
-"""Calibration stickers run through a bundle: ranges for INT8, magnitudes for FP16."""
+"""Run calibration stickers through a bundle to find ranges for INT8 and magnitudes for FP16."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ BOUNDED = {
     *("Concat", "Expand", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Slice", "Softmax"),
     *("Split", "Squeeze", "Transpose", "Unsqueeze"),
 }
-"""Operators whose outputs are no larger than their inputs, or than 1."""
+"""Operators with outputs that are no larger than their inputs, or no larger than 1."""
 
 DEFAULT_STICKERS = 32
-"""INT8 is as accurate with the ranges of so many as with those of 160 (docs/precision.md). Sets are in random order."""
+"""INT8 is as accurate with ranges from 32 stickers as from 160 (docs/precision.md). Sets are in random order."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class PrecisionOptions:
     """How to convert.
 
     Attributes:
-        calibration: stickers; the set that comes with the package by default.
-        recipe: how to quantise. With ranges in it, it is replayed: nothing is calibrated.
-        half_io: FP16 graphs with FP16 inputs and outputs.
-        stickers: at most so many of the calibration set, the first ones; None for all.
-        cache: where what was seen on stickers is kept.
+        calibration: the calibration set; None for the one that comes with the package.
+        recipe: how to quantise. If it has ranges, they are used as they are, and nothing is calibrated.
+        half_io: whether FP16 graphs have FP16 inputs and outputs.
+        stickers: how many stickers of the calibration set are used, from its start; None for all.
+        cache: the folder that keeps statistics of stickers for the next conversion.
     """
 
     calibration: Path | None = None
@@ -75,12 +75,14 @@ class PrecisionOptions:
 
 
 class Calibration:
-    """The stickers of a conversion and what was seen on them, each once and only if it is needed.
+    """The stickers of a conversion and the statistics of a bundle's graphs on them.
+
+    Statistics are computed once, and only if they are needed.
 
     Args:
-        on_step: called with what starts.
-        on_stickers: called with how many stickers of that are done.
-        texts: features of texts, shared with others that encode them.
+        on_step: called with the name of each step when the step starts.
+        on_stickers: called with how many stickers of this step are done, and how many there are.
+        texts: text features that are known already, shared with other callers.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Calibration:
 
     @property
     def set(self) -> CalibrationSet:
-        """The calibration set, checked."""
+        """The calibration set, after its images and classes were checked."""
         if self._set is None:
             root = self.options.calibration or default_calibration_set()
             self._set = load_calibration_set(root, self.bundle.manifest.class_names)
@@ -107,11 +109,11 @@ class Calibration:
 
     @property
     def stickers(self) -> tuple[Sticker, ...]:
-        """Those of the set that are used."""
+        """The stickers of the set that are used."""
         return self.set.stickers[: self.options.stickers]
 
     def magnitudes(self) -> dict[str, Any]:
-        """Of the float tensors: how many were looked at, on how many stickers, and those that come near FP16's end."""
+        """For the manifest: how many float tensors were checked, on how many stickers, and which are large for FP16."""
         models = {branch: onnx.load(self.bundle.graph(branch)) for branch in BRANCHES}
         tensors = {branch: _computed_floats(model) for branch, model in models.items()}
         doing = "looking for values too large for FP16 in"
@@ -128,7 +130,11 @@ class Calibration:
         }
 
     def recipe(self) -> QuantizationRecipe:
-        """The options' recipe, with ranges."""
+        """The recipe of the options, with ranges. They are found by calibration unless the recipe has them.
+
+        Raises:
+            MGHFTError: the recipe has ranges and was made for another model.
+        """
         given = self.options.recipe
         if given.ranges:
             if not belongs_to(given, self.bundle.manifest):
@@ -146,10 +152,10 @@ class Calibration:
     def ranges(
         self, recipe: QuantizationRecipe, stickers: Sequence[Sticker] | None = None
     ) -> dict[str, dict[str, float]]:
-        """By branch, ranges of the activations of its products.
+        """For each branch of the recipe, the ranges of its products' activations.
 
         Args:
-            stickers: of the calibration set; all that are used by default.
+            stickers: stickers of the calibration set; by default all that are used (:attr:`stickers`).
         """
         chosen = self.stickers if stickers is None else stickers
         quantised = recipe.fusion_inputs == "quantized" and "fusion" in recipe.branches
@@ -160,7 +166,7 @@ class Calibration:
         return {branch: ranges[branch] for branch in recipe.branches}
 
     def smoothed(self, branch: str, recipe: QuantizationRecipe) -> onnx.ModelProto:
-        """The float32 graph after the scale migration that the recipe asks for."""
+        """The float32 graph of a branch, smoothed if the recipe asks for it."""
         if branch not in self._smoothed:
             model = onnx.load(self.bundle.graph(branch))
             norms = smoothable_norms(model.graph, weight_products(model.graph))
@@ -201,12 +207,12 @@ class Calibration:
         stickers: Sequence[Sticker],
         quantised: Mapping[str, onnx.ModelProto] | None = None,
     ) -> dict[str, Any]:
-        """By branch and tensor what was seen: from the cache, or in one pass of the stickers and kept.
+        """Statistics by branch and tensor. One pass over the stickers makes and caches those that are missing.
 
         Args:
-            what: a key of :data:`KINDS`.
-            doing: for people, before the branches' names.
-            quantised: graphs whose outputs the fusion branch reads, in place of the float32 ones.
+            what: the kind of statistics, a key of :data:`KINDS`.
+            doing: the start of the step's name. The branches' names follow it.
+            quantised: graphs by branch that run instead of the float32 ones, to make the fusion branch's inputs.
         """
         if not stickers:
             raise MGHFTError("there are no calibration stickers; give a set with at least one")
@@ -248,7 +254,7 @@ class Calibration:
         stickers: Sequence[Sticker],
         quantised: Mapping[str, onnx.ModelProto],
     ) -> dict[str, Any]:
-        """All that is seen depends on: the graph, the stickers, the tensors, and what the branch reads."""
+        """Everything that statistics depend on: the graph, the stickers, the tensors, and what the branch reads."""
         manifest = self.bundle.manifest
         inputs = self._float_hashes() | {name: _hash(graph) for name, graph in quantised.items()}
         return {
@@ -262,7 +268,7 @@ class Calibration:
         }
 
     def _pipeline(self, quantised: Mapping[str, onnx.ModelProto]) -> Pipeline:
-        """Float32, but for quantised branches."""
+        """A pipeline of the float32 graphs, except for the branches in `quantised`."""
         if self._float is None:
             self._float = Pipeline(self.bundle, texts=self._texts)
         if not quantised:
@@ -274,7 +280,7 @@ class Calibration:
     def _quantised(
         self, recipe: QuantizationRecipe, ranges: Mapping[str, Mapping[str, float]]
     ) -> dict[str, onnx.ModelProto]:
-        """The branches that have ranges, in INT8."""
+        """INT8 graphs of the branches that have ranges."""
         return {
             branch: to_int8(
                 self.smoothed(branch, recipe), found, float_layers=recipe.float_layers.get(branch, ())
@@ -302,11 +308,11 @@ KINDS: dict[
     "maxima": (observe_maxima, maxima_to_arrays, maxima_from_arrays),
     "channel maxima": (observe_channel_maxima, maxima_to_arrays, maxima_from_arrays),
 }
-"""What can be seen: how it is observed, and how it is kept and read again."""
+"""Kinds of statistics: the function that observes them, and two that turn them into arrays for the cache and back."""
 
 
 def _computed_floats(model: onnx.ModelProto) -> list[str]:
-    """The float tensors that are computed, not only moved or bounded."""
+    """Names of the float tensors that are computed. Tensors that are only moved or bounded are left out."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     bounded = {name for node in graph.node if node.op_type in BOUNDED for name in node.output}
     return [

@@ -1,4 +1,7 @@
-"""Large float constants stored in FP16: half the file, and a cast that every runtime does once, when it loads."""
+"""Store large float constants in FP16.
+
+They take half the space. Every runtime casts them to float32 once, when it loads the graph.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import onnx_ir as ir
 from mghft_export.graph.edits import add_constant
 
 LARGE = 16384
-"""Number of elements from which a constant is worth a cast."""
+"""A constant is worth a cast if it has at least this many elements."""
 
 
 def store_constants_in_half(model: ir.Model) -> None:
-    """Store embedding and position tables in FP16, in place, which rounds them (relative error 5e-4).
+    """Store embedding and position tables in FP16, in place. This rounds them (relative error 5e-4).
 
     Raises:
         ValueError: a constant is too large for FP16.

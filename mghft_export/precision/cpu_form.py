@@ -1,9 +1,9 @@
-"""The INT8 graph in the form that ONNX Runtime runs fastest on a CPU.
+"""Change an INT8 graph to the form that ONNX Runtime runs fastest on a CPU.
 
-With 8-bit products the rest of a feed-forward block becomes what is waited for: its hidden tensors do not fit the
-cache, and the exact GELU costs as much as the products around it. So GELU becomes its tanh approximation (at most
-5e-4 away, a fraction of what 8 bits cost), and long sequences go through the block in slices of tokens. Both are
-measured in docs/precision.md. The form for TensorRT keeps whole sequences and the exact GELU.
+Once the products are 8-bit, the rest of a feed-forward block is the bottleneck: its hidden tensors do not fit the
+cache, and the exact GELU takes as long as the products around it. So GELU becomes its tanh approximation, with an error
+of at most 5e-4, a fraction of the error of 8 bits. Long sequences go through the block in slices of tokens.
+docs/precision.md has measurements of both. The form for TensorRT keeps whole sequences and the exact GELU.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from onnx_ir.passes.common import ShapeInferencePass
 from mghft_export.graph.edits import add_constant, clean, input_of
 
 TOKENS = 1024
-"""Longest slice of a sequence."""
+"""Length of the longest slice of a sequence."""
 
 
 @dataclass(frozen=True)
 class FeedForward:
-    """quantise -> product -> bias -> GELU -> quantise -> product -> bias, and nothing else reads what is between."""
+    """quantise -> product -> bias -> GELU -> quantise -> product -> bias. No other node reads the values in between."""
 
     nodes: tuple[ir.Node, ...]
 
     @property
     def source(self) -> ir.Value:
-        """What the first node reads."""
+        """The value that the first node reads."""
         value = self.nodes[0].inputs[0]
         assert value is not None
         return value
 
 
 def approximate_gelu(model: ir.Model) -> int:
-    """x * (erf(x / sqrt 2) + 1) / 2, as the exporter writes it, becomes one Gelu operator with tanh; returns how many.
+    """Replace each x * (erf(x / sqrt 2) + 1) / 2 of the exporter by one Gelu operator with tanh; return how many.
 
-    The biases before become rows: ONNX Runtime would merge a flat one with the GELU into an older, slower operator.
+    The bias before a GELU becomes a row, [1, 1, C]: ONNX Runtime would merge a flat bias with the GELU into an older,
+    slower operator.
     """
     graph = model.graph
     found = [node for node in graph if node.op_type == "Erf"]
@@ -46,7 +47,7 @@ def approximate_gelu(model: ir.Model) -> int:
         scaled = input_of(erf, 0).producer()
         assert scaled is not None
         source, result = input_of(scaled, 0), erf.outputs[0]
-        # The last of the elementwise nodes that only belong to the formula makes its result.
+        # The elementwise nodes that follow belong to the formula. The last of them makes its result.
         while (following := _only_reader(result, {"Add", "Mul"})) and _belongs(following, result, source):
             result = following.outputs[0]
         gelu = ir.node("Gelu", [source], {"approximate": "tanh"}, name=str(erf.name).replace("Erf", "Gelu"))
@@ -60,7 +61,7 @@ def approximate_gelu(model: ir.Model) -> int:
 
 
 def _belongs(node: ir.Node, inner: ir.Value, source: ir.Value) -> bool:
-    """Whether a node of the formula's tail: its other input is a constant, the formula's input, or half of that."""
+    """Whether a node belongs to the formula: the other input is a number, the formula's input, or half of it."""
     other = next((value for value in node.inputs if value is not inner), None)
     if other is None:
         return False
@@ -80,7 +81,7 @@ def _make_row_of_bias(bias: ir.Node | None) -> None:
 
 
 def slice_feed_forwards(model: ir.Model, tokens: int = TOKENS) -> int:
-    """Run feed-forward blocks on sequences longer than `tokens` slice after slice, in place; returns how many."""
+    """Make feed-forward blocks run sequences longer than `tokens` in slices, in place; return how many blocks."""
     graph = model.graph
     ShapeInferencePass()(model)
     blocks = [(item, length) for item in _feed_forwards(graph) if (length := _length(item.source)) > tokens]
@@ -104,7 +105,7 @@ def slice_feed_forwards(model: ir.Model, tokens: int = TOKENS) -> int:
 
 
 def _copy(graph: ir.Graph, block: FeedForward, source: ir.Value, number: int) -> ir.Value:
-    """The block once more, on one slice."""
+    """Copy the block for one slice; return the result of the copy."""
     instead: dict[ir.Value | None, ir.Value | None] = {block.source: source}
     for node in block.nodes:
         copy = ir.Node(
@@ -129,7 +130,7 @@ def _feed_forwards(graph: ir.Graph) -> list[FeedForward]:
         if before is None or after is None:
             continue
         nodes = (*before[::-1], gelu, *after)
-        # What is quantised once for this block and others as well cannot be moved into the slices.
+        # A value that other nodes read, too, cannot move into the slices.
         if all(len(node.outputs[0].uses()) == 1 for node in nodes[:-1]):
             found.append(FeedForward(nodes))
     return found
@@ -160,12 +161,12 @@ def _downwards(node: ir.Node, operators: tuple[str, ...]) -> list[ir.Node] | Non
 
 
 def _only_reader(value: ir.Value, operators: Set[str]) -> ir.Node | None:
-    """The node that reads a value, where there is one only and it is of these operators."""
+    """The node that reads a value, if it is the only reader and has one of these operators."""
     readers = [node for node, _ in value.uses()]
     return readers[0] if len(readers) == 1 and readers[0].op_type in operators else None
 
 
 def _length(value: ir.Value) -> int:
-    """Of a sequence [B, N, C]; 0 where it is not known."""
+    """The length N of a sequence [B, N, C]; 0 if it is not known."""
     length = value.shape[1] if value.shape is not None and value.shape.rank() == 3 else 0
     return length if isinstance(length, int) else 0

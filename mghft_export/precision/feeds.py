@@ -1,4 +1,4 @@
-"""Calibration stickers run through a bundle's branches, each of them once."""
+"""Run calibration stickers through a bundle's branches, each sticker once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mghft_export.stickers.tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 8
-"""Stickers whose texts are encoded together for the fusion branch."""
+"""How many stickers' texts are encoded together for the fusion branch."""
 
 OnStickers = Callable[[int, int], None]
-"""Called after a run with how many stickers are done and how many there are."""
+"""Called after each run with the number of stickers that are done and the number of all."""
 
 
 def no_report(done: int, total: int) -> None:
-    """For those that show no progress."""
+    """Show no progress."""
 
 
 def run_texts(
@@ -32,7 +32,7 @@ def run_texts(
 ) -> None:
     """Run the texts of stickers through a text branch, each distinct text once.
 
-    They have their real lengths, padded only where the model pools padding.
+    Texts keep their real lengths. They are padded only if the model's pooling includes padding.
     """
     pad_to = padded_length(config.pooling, config.text_length)
     seen: set[tuple[str, ...]] = set()
@@ -56,7 +56,8 @@ def run_images(
     """Run stickers one by one through a vision branch.
 
     Args:
-        fusion: runs on what the vision branch gives, and on what the pipeline's text branch makes of the texts.
+        fusion: the fusion branch. It reads the outputs of `vision` and the text features of the pipeline. None leaves
+            it out.
     """
     background = pipeline.inputs.image.background
     for start in range(0, len(stickers), TEXTS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""A float32 graph in FP16, but for what needs float32."""
+"""Convert a float32 graph to FP16, except for the nodes that need float32."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from onnxconverter_common import float16
 from mghft_export.graph.edits import REATTENTION, edited
 
 LARGE = 1e4
-"""Magnitudes above this are reported: FP16 ends at 65504, and other stickers may go further."""
+"""Magnitudes above this are reported. FP16 ends at 65504, and other stickers may give larger values."""
 
 
 def to_fp16(model: onnx.ModelProto, *, half_io: bool = False) -> onnx.ModelProto:
-    """Convert a graph; the re-attention stays in float32 behind casts.
+    """Convert a graph to FP16; the re-attention stays in float32, between casts.
 
-    That keeps the selection of tokens, which hangs on small differences of scores, and keeps the recomputed softmaxes
-    apart from the attention's own, which TensorRT can only then fuse.
+    The re-attention selects tokens, and small differences of scores decide which. Float32 keeps this selection. It
+    also lets TensorRT fuse the attention, because it separates the recomputed softmaxes from the attention's own.
 
     Args:
-        model: left as it is.
-        half_io: inputs and outputs in FP16 too; else they stay in float32.
+        model: a float32 graph, which is not changed.
+        half_io: convert inputs and outputs to FP16, too. Otherwise they stay in float32.
     """
     island = [node.name for node in model.graph.node if REATTENTION in node.name]
     copy = onnx.ModelProto()
@@ -39,10 +39,10 @@ def to_fp16(model: onnx.ModelProto, *, half_io: bool = False) -> onnx.ModelProto
 
 
 def _finish_half(graph: ir.Graph, original: set[str]) -> None:
-    """Change to FP16 what the converter leaves as it is.
+    """Convert to FP16 what the converter leaves in float32.
 
-    These are casts to float32 that the graph had before, as of attention masks, and the constants that meet the result
-    of one in an operator.
+    The converter leaves casts to float32 that the graph had before, for example those of attention masks. It also
+    leaves constants that meet the result of one of these casts in an operator.
 
     Args:
         original: names of the nodes that compute in FP16 now.
@@ -63,6 +63,6 @@ def _finish_half(graph: ir.Graph, original: set[str]) -> None:
 
 
 def too_large(magnitudes: Mapping[str, float], limit: float = LARGE) -> dict[str, float]:
-    """The tensors above a limit, largest first."""
+    """The tensors with magnitudes above a limit, largest first."""
     found = {name: value for name, value in magnitudes.items() if value > limit}
     return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -1,7 +1,7 @@
-"""A histogram of a tensor's values that is filled as they come, in memory that does not grow.
+"""Count a tensor's values in a histogram as they come, in memory that does not grow.
 
-Its bins have the width of a power of two, so when a larger value comes, pairs of bins are merged, and every count stays
-exact: the result does not hang on the order or the grouping of what was added.
+The width of a bin is a power of two. When a larger value comes, pairs of bins are merged, and every count stays exact.
+So the result does not depend on the order or the grouping of the values.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from mghft_export.errors import MGHFTError
 from mghft_export.runtime.session import Array
 
 HALF = 8192
-"""Bins of either sign. Between half and all of them are used, so that a bin is at most 1/4096 of the largest value."""
+"""Number of bins for each sign. At least half are used, so a bin is at most 1/4096 of the largest value wide."""
 SMALLEST_EXPONENT = -100
-"""Values below 2**-100 share the bins next to zero; a finer width would overflow float32 in its reciprocal."""
+"""The bins cover at least -2**-100 to 2**-100: the reciprocal of a much smaller width would overflow float32."""
 CHUNK = 2**15
-"""Values that are sorted into bins at once: what they need beside them stays in a core's cache."""
+"""Number of values that are sorted into bins at once. The scratch arrays for so many stay in a core's cache."""
 
 
 class Histogram:
@@ -27,8 +27,9 @@ class Histogram:
 
     Attributes:
         exponent: the bins cover -2**exponent to 2**exponent.
-        counts: of the bins, from the most negative one: [2 * HALF]. Bin i covers (i - HALF) to (i - HALF + 1) widths.
-        largest: magnitude seen, exactly.
+        counts: how many values each bin has, from the most negative bin: [2 * HALF]. Bin i covers (i - HALF) to
+            (i - HALF + 1) widths.
+        largest: the largest magnitude seen, exactly.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Histogram:
 
     @property
     def width(self) -> float:
-        """Of a bin."""
+        """The width of a bin."""
         return 2.0**self.exponent / HALF
 
     def add(self, values: Array) -> None:
@@ -53,7 +54,7 @@ class Histogram:
         if not math.isfinite(largest):
             raise MGHFTError(f"a value is {'infinite' if math.isinf(largest) else 'not a number'}")
         self.largest = max(self.largest, largest)
-        # frexp gives m * 2**e with m below 1, so the largest value is inside.
+        # frexp gives m * 2**e with m below 1, so the bins then cover the largest value.
         while self.exponent < math.frexp(self.largest)[1]:
             self._double()
         scale = np.float32(1 / self.width)
@@ -68,7 +69,7 @@ class Histogram:
             self.counts += np.bincount(bins, minlength=2 * HALF)
 
     def _double(self) -> None:
-        """Cover twice as much: two bins become one."""
+        """Cover twice the range: two bins become one."""
         self.exponent += 1
         if not self.counts.any():
             return
@@ -77,14 +78,14 @@ class Histogram:
         self.counts[HALF // 2 : HALF // 2 + HALF] = merged
 
     def magnitudes(self) -> npt.NDArray[np.int64]:
-        """Counts of magnitudes in bins of one width from 0 up: [HALF]."""
+        """Counts of magnitudes, in bins of the same width from 0 up: [HALF]."""
         counts: npt.NDArray[np.int64] = self.counts[HALF:] + self.counts[:HALF][::-1]
         return counts
 
     def quantile(self, share: float) -> float:
-        """The magnitude that this share of all values does not exceed, to the width of a bin.
+        """The magnitude that this share of all values does not exceed, accurate to the width of a bin.
 
-        Within a bin values are taken as spread evenly.
+        Values are assumed to be spread evenly within a bin.
         """
         below = np.cumsum(self.magnitudes())
         wanted = share * below[-1]
@@ -95,7 +96,7 @@ class Histogram:
         return min((index + part) * self.width, self.largest)
 
     def coarse(self, least: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Counts and edges of fewer, whole bins from -largest to largest: of either sign `least` to twice as many."""
+        """Counts and edges of merged bins from -largest to largest: `least` to twice as many for each sign."""
         used = math.floor(self.largest / self.width) + 1
         merge = 1
         while used > 2 * least * merge:

@@ -1,4 +1,4 @@
-"""A float32 graph in INT8: constant-weight products between Q/DQ nodes, everything else as it was."""
+"""Quantise a float32 graph to INT8: products with constant weights read Q/DQ nodes, all other nodes stay float."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mghft_export.precision.products import weight_products
 from mghft_export.precision.qdq import insert_qdq
 
 OPSET = 20
-"""From 19 the scales of Q/DQ may be FP16, and 20 has Gelu."""
+"""Scales of Q/DQ may be FP16 from opset 19 on, and Gelu exists from opset 20 on."""
 
 Form = Literal["plain", "cpu", "half"]
 """`plain`: float32 around the Q/DQ. `cpu`: the same, arranged for ONNX Runtime on a CPU. `half`: FP16, for GPUs.
 
-The first two have weights that CPUs without VNNI multiply without saturating (:mod:`.saturation`); GPUs need no such
-thing, and their weights use all 8 bits."""
+The weights of `plain` and `cpu` are limited so that CPUs without VNNI do not saturate (:mod:`.saturation`). GPUs do not
+need this, so the weights of `half` use all 8 bits."""
 
 
 def to_int8(
@@ -37,12 +37,12 @@ def to_int8(
     """Quantise a graph.
 
     Args:
-        model: float32, smoothed or not; left as it is.
-        ranges: largest magnitude of each product's activation, on this graph.
-        float_layers: names of products that stay as they are.
+        model: a float32 graph, smoothed or not. It is not changed.
+        ranges: the largest magnitude of each product's activation, measured on this graph.
+        float_layers: names of products that are not quantised.
 
     Raises:
-        MGHFTError: there is no product with such a name, or no range for an activation.
+        MGHFTError: `float_layers` names a product that the graph does not have, or an activation has no range.
     """
     quantised = onnx.ModelProto()
     quantised.CopyFrom(model)

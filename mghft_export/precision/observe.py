@@ -1,4 +1,4 @@
-"""A graph that is run so that its inner tensors are seen."""
+"""Run a graph and look at its inner tensors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.session import Array
 
 Feeds = Mapping[str, Array]
-"""What one run of a graph reads, by input name."""
+"""The inputs of one run of a graph, by name."""
 Run = Callable[[Feeds], dict[str, Array]]
-"""Runs a branch: inputs in, the graph's own outputs out."""
+"""A function that runs a branch: it takes inputs and returns the graph's own outputs."""
 
 
 def observed(model: onnx.ModelProto, tensors: Sequence[str], look: Callable[[str, Array], None]) -> Run:
-    """Run a graph and show its tensors, one run after another.
+    """Return a function that runs a graph and passes the values of its tensors to `look`.
 
     Args:
-        model: float32; left as it is.
-        tensors: inner values, inputs or outputs of the graph.
-        look: called with a tensor's name and values, for each tensor and run.
+        model: a float32 graph, which is not changed.
+        tensors: names of inner values, inputs or outputs of the graph.
+        look: called after each run with the name and the values of each tensor.
     """
     inputs = {item.name for item in model.graph.input}
     outputs = [item.name for item in model.graph.output]
@@ -47,7 +47,7 @@ def observed(model: onnx.ModelProto, tensors: Sequence[str], look: Callable[[str
 def observe_histograms(
     model: onnx.ModelProto, tensors: Sequence[str], branch: str
 ) -> tuple[Run, dict[str, Histogram]]:
-    """A run that fills a histogram of each tensor.
+    """Return a function that runs a graph, and a histogram of each tensor that the runs fill.
 
     Running raises:
         MGHFTError: a tensor is infinite or not a number.
@@ -66,7 +66,9 @@ def observe_histograms(
 def observe_channel_maxima(
     model: onnx.ModelProto, tensors: Sequence[str], branch: str
 ) -> tuple[Run, dict[str, Array]]:
-    """A run that takes the largest magnitude of each channel, the last dimension of each tensor.
+    """Return a function that runs a graph, and the largest magnitude of each channel of each tensor so far.
+
+    Channels are the last dimension.
 
     Running raises:
         MGHFTError: a tensor is infinite or not a number.
@@ -86,12 +88,12 @@ def observe_channel_maxima(
 def observe_maxima(
     model: onnx.ModelProto, tensors: Sequence[str], branch: str
 ) -> tuple[Run, dict[str, Array]]:
-    """A run that takes the largest magnitude of each tensor, a scalar.
+    """Return a function that runs a graph, and the largest magnitude of each tensor so far, a scalar.
 
-    The graph itself reduces the tensors, so any number of them needs no memory.
+    The graph itself reduces the tensors, so memory does not grow with their number.
 
     Running raises:
-        MGHFTError: a tensor is infinite, or an output of the graph not a number.
+        MGHFTError: a tensor is infinite, or an output of the graph is not a number.
     """
     reduced = onnx.ModelProto()
     reduced.CopyFrom(model)
@@ -115,7 +117,7 @@ def observe_maxima(
     def checked(feeds: Feeds) -> dict[str, Array]:
         values = run(feeds)
         for name, array in values.items():
-            # ONNX Runtime's reductions may pass over what is not a number, but it does not vanish on the way.
+            # ONNX Runtime's reductions may skip a NaN, but the NaN reaches the graph's outputs.
             if not np.isfinite(array).all():
                 raise _not_finite(name, branch)
         return values

@@ -1,4 +1,4 @@
-"""How a bundle's missing precisions are made: as its others were."""
+"""Add a missing precision to a bundle in the same way in which its other precisions were made."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from mghft_export.precision.calibration_run import PrecisionOptions
 
 
 def own_options(bundle: Bundle, precision: str) -> tuple[PrecisionOptions, str]:
-    """Options that add a precision to a bundle, and where they come from, for people.
+    """Options that add a precision to a bundle, and a phrase for people that says where the options come from.
 
-    INT8 takes the recipe and the ranges of the other form of INT8, where the bundle has it. All else takes the
-    calibration set that the bundle was made with or, saying why, the one that comes along.
+    If the bundle has the other form of INT8, the options have its recipe and its ranges. The calibration set is the one
+    that the bundle was made with. If that is not found, it is the default set, and the phrase says why.
 
     Raises:
-        MGHFTError: the recipe needs its calibration set, and that is not there any more.
+        MGHFTError: the bundle was calibrated with different sets, or the recipe needs its calibration set and that is
+            not there any more.
         BundleError: the recipe was changed after the export.
     """
     found = calibrated_set(bundle.manifest, instead="export it again with one")
@@ -28,7 +29,7 @@ def own_options(bundle: Bundle, precision: str) -> tuple[PrecisionOptions, str]:
     stickers = int(recipe.calibration_set.get("stickers", 0)) or None
     if recipe.smooth is not None and not found.is_its_own:
         raise MGHFTError(
-            f"the {other} recipe of {bundle.root} smooths the channels that it saw on its calibration set, and that is "
+            f"the {other} recipe of {bundle.root} uses --smooth, which needs the bundle's calibration set, and that is "
             f"not there any more; export the bundle again with --precision {precision} --calibration SET"
         )
     options = PrecisionOptions(calibration=found.root, recipe=recipe, stickers=stickers)

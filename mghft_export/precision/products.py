@@ -1,4 +1,4 @@
-"""The products with constant weights: linear layers, and convolutions that the export wrote as linear layers."""
+"""Find products with constant weights: linear layers, and convolutions that the export wrote as linear layers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class WeightProduct:
     """One MatMul or Gemm of an activation with a constant matrix.
 
     Attributes:
-        name: of the node.
-        activation: the tensor that is multiplied.
-        weight: the initializer.
-        channel_axis: of the weight: the dimension of the output channels.
+        name: the name of the node.
+        activation: the name of the tensor that is multiplied.
+        weight: the name of the initializer.
+        channel_axis: the dimension of the weight that holds the output channels.
     """
 
     name: str
@@ -27,7 +27,7 @@ class WeightProduct:
 
 
 def weight_products(graph: onnx.GraphProto) -> tuple[WeightProduct, ...]:
-    """All of a graph in its order; the re-attention, which stays in float32 everywhere, has none."""
+    """All weight products of a graph, in its order. Those of the re-attention, which stays in float32, are left out."""
     matrices = {item.name for item in graph.initializer if len(item.dims) == 2}
     found = []
     for node in graph.node:

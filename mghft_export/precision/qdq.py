@@ -1,8 +1,8 @@
-"""Explicit quantisation: QuantizeLinear and DequantizeLinear around the inputs of products with constant weights.
+"""Quantise explicitly: put QuantizeLinear and DequantizeLinear before the inputs of products with constant weights.
 
-Weights are symmetric per output channel, activations symmetric per tensor, and a product's output stays as it is: so
-attention products, residual additions, norms, softmax and GELU see no quantised value, and a tensor that several
-products read is quantised once.
+Weights are quantised symmetrically per output channel, activations symmetrically per tensor. A product's output is not
+quantised, so attention products, residual additions, norms, softmax and GELU read no quantised value. A tensor that
+several products read is quantised once.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mghft_export.precision.products import WeightProduct
 from mghft_export.precision.saturation import PAIR_LIMIT, limit_pairs, pair_sums
 
 LEVELS = 127
-"""Largest magnitude of a symmetric 8-bit value: -128 is not used."""
+"""Largest magnitude of a symmetric 8-bit value; -128 is not used."""
 
 SMALLEST_SCALE = 2.0**-14
-"""FP16's smallest normal number: below it a scale would lose digits in the FP16 form of the graph."""
+"""FP16's smallest normal number. A smaller scale would lose digits in the FP16 form of the graph."""
 
 
 def insert_qdq(
@@ -35,14 +35,14 @@ def insert_qdq(
     """Quantise products, in place.
 
     Args:
-        products: of this graph (:func:`~mghft_export.precision.products.weight_products`), those to quantise.
-        ranges: largest magnitude of each product's activation.
-        sums_in_16_bits: as of :func:`quantise_weight`.
+        products: the products to quantise, from :func:`~mghft_export.precision.products.weight_products` of this graph.
+        ranges: the largest magnitude of each product's activation.
+        sums_in_16_bits: passed on to :func:`quantise_weight`.
     """
     graph = model.graph
     nodes = {node.name: node for node in graph}
     dequantised: dict[ir.Value, ir.Value] = {}
-    # First all activations, then all weights: files keep the order in which constants were added.
+    # All activations come before all weights, because files keep the order in which constants were added.
     for product in products:
         activation = nodes[product.name].inputs[0]
         if activation is not None and activation not in dequantised:
@@ -62,11 +62,11 @@ def insert_qdq(
 def quantise_weight(
     weight: npt.NDArray[np.float32], axis: int, *, sums_in_16_bits: bool = True
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Symmetric int8 and the scale of each channel along `axis`: weight ~ quantised * scale.
+    """Symmetric int8 weights, and the scale of each channel along `axis`: weight ~ quantised * scale.
 
     Args:
-        sums_in_16_bits: keep two neighbouring products within 16 bits (:mod:`.saturation`), for CPUs without VNNI.
-            Where the largest pair of a channel needs it, the channel's scale is larger than its largest weight needs.
+        sums_in_16_bits: keep the sum of two neighbouring products within 16 bits (:mod:`.saturation`), for CPUs without
+            VNNI. In some channels the largest pair then needs a larger scale than the largest weight does.
     """
     largest = np.abs(weight).max(axis=1 - axis)
     if sums_in_16_bits:
@@ -80,7 +80,7 @@ def quantise_weight(
 
 
 def scale_of(largest: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Scales whose 127th multiple holds a magnitude, rounded so that FP16 has them exactly."""
+    """Scales for these largest magnitudes, about 1/127 of each, rounded to values that FP16 holds exactly."""
     scale = np.maximum(np.asarray(largest, dtype=np.float64) / LEVELS, SMALLEST_SCALE)
     return scale.astype(np.float16).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""How large an INT8 range should be, from a histogram of the values that it has to hold."""
+"""Choose an INT8 range from a histogram of the values that it has to hold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mghft_export.bundle.quantization_recipe import Calibrator
 from mghft_export.precision.histogram import Histogram
 
 ENTROPY_BINS = 1024
-"""Of either sign, at least, that the entropy is computed over, as ONNX Runtime's own calibrators often have."""
+"""The entropy is computed over at least this many bins for each sign, as ONNX Runtime's calibrators often have."""
 QUANTISED_BINS = 128
-"""ONNX Runtime's default, into which the entropy calibrator merges them."""
+"""The entropy calibrator merges the bins into this many, ONNX Runtime's default."""
 LITTLE = 1e-4
-"""What an empty bin counts for, as in ONNX Runtime's `smooth_distribution`."""
+"""The count that an empty bin gets, as in ONNX Runtime's `smooth_distribution`."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -22,9 +22,10 @@ def range_of(histogram: Histogram, calibrator: Calibrator, percentile: float = 9
     """The largest magnitude that an INT8 range should hold.
 
     Args:
-        calibrator: `max` takes the largest magnitude seen; `entropy` the one that loses least information by
-            Kullback and Leibler's measure; `percentile` the one that this share of the magnitudes stays below.
-        percentile: in percent.
+        calibrator: `max` takes the largest magnitude seen. `entropy` takes the magnitude that loses least information
+            by the Kullback-Leibler divergence. `percentile` takes the magnitude that `percentile` of the values do not
+            exceed.
+        percentile: a share of the values, in percent. Only the calibrator of that name uses it.
     """
     if calibrator == "max" or histogram.largest == 0:
         return histogram.largest
@@ -36,8 +37,9 @@ def range_of(histogram: Histogram, calibrator: Calibrator, percentile: float = 9
 def _entropy_threshold(histogram: Histogram) -> float:
     """The search of ONNX Runtime's `HistogramCollector.get_entropy_threshold`, without its loops over single bins.
 
-    Every threshold is tried: values beyond it are counted in the outermost bins (p), the bins are merged into 128 and
-    spread again over those that hold something (q), and the smallest divergence of q from p wins.
+    It tries every threshold. Values beyond the threshold count in the outermost bins; this gives p. The bins are merged
+    into 128, and each count is spread again over the bins that were not empty; this gives q. The threshold with the
+    smallest divergence of q from p wins.
     """
     counts, edges = histogram.coarse(ENTROPY_BINS)
     middle, total = len(counts) // 2, int(counts.sum())
@@ -62,7 +64,7 @@ def _entropy_threshold(histogram: Histogram) -> float:
 
 
 def _divergence(reference: Counts, quantised: Counts) -> float:
-    """Kullback and Leibler's, of distributions whose empty bins get a little of what the others hold."""
+    """The Kullback-Leibler divergence, after empty bins got a little of the other bins' counts."""
     p, q = _without_zeros(reference), _without_zeros(quantised)
     if p is None or q is None:
         return float("inf")
@@ -71,10 +73,10 @@ def _divergence(reference: Counts, quantised: Counts) -> float:
 
 
 def _without_zeros(counts: Counts) -> npt.NDArray[np.float32] | None:
-    """None where all are 0."""
+    """Counts in which empty bins got a little of the other bins' counts; None if all bins are empty."""
     filled = counts != 0
     number = int(filled.sum())
     if not number:
         return None
-    # In float32 as there: of thresholds that are nearly as good, rounding decides.
+    # float32 as in ONNX Runtime: if two thresholds are nearly as good, rounding decides between them.
     return np.where(filled, counts - LITTLE * (len(counts) - number) / number, LITTLE).astype(np.float32)

@@ -1,9 +1,10 @@
-"""Weights whose products never leave 16 bits, so that every CPU computes what the INT8 graph says.
+"""Keep sums of INT8 products within 16 bits, so that every CPU computes what the INT8 graph says.
 
-Without VNNI an x86 CPU multiplies unsigned activations with signed weights by an instruction (VPMADDUBSW) that adds two
+An x86 CPU without VNNI multiplies unsigned activations with signed weights by the instruction VPMADDUBSW. It adds two
 neighbouring products in a 16-bit register, and that register saturates. ONNX Runtime shifts signed activations by 128,
-so they go up to 255: the sum of two neighbours is safe if the weights of the pair, as far as they have the same sign,
-add up to at most 128 (255 * 128 = 32640; the register ends at 32767). Weights of opposite signs are always safe.
+so they go up to 255. If both weights of a pair have the same sign, the sum of their products is safe as long as the
+weights add up to at most 128 (255 * 128 = 32640; the register ends at 32767). Weights of opposite signs are always
+safe.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import onnx
 from onnx import numpy_helper
 
 PAIR_LIMIT = 128
-"""Largest magnitude of the sum of two neighbouring 8-bit weights of the same sign."""
+"""Largest allowed magnitude of the sum of two neighbouring 8-bit weights of the same sign."""
 
 Matrix = npt.NDArray[Any]
 
 
 def pairs(weight: Matrix, axis: int) -> Matrix:
-    """Neighbours along the summed dimension, [pairs, 2, channels]; an odd last one is paired with zero.
+    """Pair neighbouring weights along the summed dimension: [pairs, 2, channels].
+
+    If the number of rows is odd, the last row is paired with zeros.
 
     Args:
-        weight: of a product, two-dimensional.
-        axis: of the output channels.
+        weight: the weight of a product, two-dimensional.
+        axis: the dimension of the output channels.
     """
     rows = weight if axis == 1 else weight.T
     padded = np.pad(rows, ((0, len(rows) % 2), (0, 0)))
@@ -35,7 +38,7 @@ def pairs(weight: Matrix, axis: int) -> Matrix:
 
 
 def pair_sums(weight: Matrix, axis: int) -> Matrix:
-    """For each output channel the largest magnitude of a sum of two neighbours of the same sign, or of one of them."""
+    """For each output channel, the largest magnitude of one weight or of the sum of two neighbours of the same sign."""
     grouped = pairs(weight, axis)
     positive = np.maximum(grouped, 0).sum(axis=1, dtype=np.float64)
     negative = np.minimum(grouped, 0).sum(axis=1, dtype=np.float64)
@@ -44,14 +47,15 @@ def pair_sums(weight: Matrix, axis: int) -> Matrix:
 
 
 def limit_pairs(levels: Matrix, exact: Matrix, axis: int) -> Matrix:
-    """Rounded weights with every pair within the limit.
+    """Return rounded weights with every pair within the limit.
 
-    The scale leaves room for the exact weights, so a pair is too large only where both were rounded up. The one that
-    was rounded up by more goes down by one.
+    The scale leaves room for the exact weights, so a pair is too large only if both weights were rounded up. In that
+    case the weight that was rounded up by more loses one level.
 
     Args:
-        levels: whole numbers of `exact`, which is in units of the scale.
-        axis: of the output channels.
+        levels: `exact`, rounded to whole numbers.
+        exact: the weights in units of the scale.
+        axis: the dimension of the output channels.
     """
     grouped = pairs(levels, axis).copy()
     rounded_up = np.abs(grouped) - np.abs(pairs(exact, axis))

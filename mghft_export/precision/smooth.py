@@ -1,4 +1,4 @@
-"""Outliers of activations moved into the weights before quantisation (SmoothQuant, arXiv 2211.10438)."""
+"""Move outliers of activations into the weights before quantisation (SmoothQuant, arXiv 2211.10438)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from mghft_export.precision.products import WeightProduct
 
 FloatArray = npt.NDArray[np.float32]
 SMALLEST = 1e-5
-"""Factors are not made smaller than this part of the largest: dead channels have a maximum of 0."""
+"""A channel is dead, and keeps its scale, if its maximum is at most this part of the largest channel's."""
 
 
 @dataclass(frozen=True)
 class SmoothableNorm:
-    """A LayerNormalization that only products read and that shares no parameter with another.
+    """A LayerNormalization that shares no parameter with another node. Only products with constant weights read it.
 
-    So its scale and shift can take a factor from the products' weights.
+    So a factor can move from its scale and shift into the products' weights.
+
+    Attributes:
+        output: the name of its output.
+        scale: the name of its scale.
+        shift: the name of its shift.
+        products: the products that read it.
     """
 
     output: str
@@ -32,10 +38,11 @@ class SmoothableNorm:
 
 
 def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) -> tuple[SmoothableNorm, ...]:
-    """The norms of a graph whose output nothing but these products reads.
+    """The norms of a graph that only these products read, and that share no parameter.
 
-    Norms before a spatial reduction are read by reshapes as well, and BERT's also by residual additions: not these. Nor
-    the first norm of stage 4's last block, which is applied to several parts of its tokens.
+    These norms are left out: norms before a spatial reduction, because reshapes read them, too; BERT's norms, because
+    residual additions read them, too; and the first norm of stage 4's last block, because it is applied to several
+    parts of the block's tokens.
     """
     values = ir.serde.deserialize_graph(graph)
     found = []
@@ -56,7 +63,7 @@ def smoothable_norms(graph: onnx.GraphProto, products: Sequence[WeightProduct]) 
 
 
 def _readers(value: ir.Value | None) -> list[str]:
-    """Names of the nodes that read a value, once for each input."""
+    """Names of the nodes that read a value. A node that reads it twice is named twice."""
     return [] if value is None else sorted(str(node.name) for node, _ in value.uses())
 
 
@@ -66,11 +73,14 @@ def smooth(
     maxima: Mapping[str, FloatArray],
     alpha: float,
 ) -> None:
-    """Divide each norm's channels by a factor and multiply the weights' rows with it, in place; the function stays.
+    """Divide each norm's channels by a factor and multiply the weights' rows by it, in place.
+
+    The graph still computes the same function.
 
     Args:
-        maxima: of the norms' outputs, by channel (:func:`~mghft_export.precision.observe.observe_channel_maxima`).
-        alpha: how much of the difficulty moves from activations to weights: 0 nothing, 1 all.
+        maxima: the largest magnitude of each channel of each norm's output
+            (:func:`~mghft_export.precision.observe.observe_channel_maxima`).
+        alpha: how much of the outliers moves from activations to weights: 0 nothing, 1 all.
     """
     values = {item.name: item for item in model.graph.initializer}
 
@@ -91,7 +101,7 @@ def smooth(
 
 
 def smoothing_factor(activation: FloatArray, weight: FloatArray, alpha: float) -> FloatArray:
-    """max|x|^alpha / max|w|^(1 - alpha) of each channel, 1 where a channel is dead."""
+    """max|x|^alpha / max|w|^(1 - alpha) of each channel; 1 for a dead channel."""
     alive = (activation > SMALLEST * activation.max()) & (weight > SMALLEST * weight.max())
     safe_activation = np.where(alive, activation, 1).astype(np.float64)
     safe_weight = np.where(alive, weight, 1).astype(np.float64)

@@ -1,6 +1,7 @@
-"""What calibration stickers gave, kept for the next conversion: arrays by the hash of all that they depend on.
+"""Keep the statistics of calibration stickers for the next conversion.
 
-Histograms are kept, not ranges, so another calibrator or percentile needs no new pass over the stickers.
+A file holds arrays; its name is the hash of everything that they depend on. It keeps histograms instead of ranges, so
+another calibrator or percentile needs no new pass over the stickers.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from mghft_export.precision.histogram import HALF, SMALLEST_EXPONENT, Histogram
 from mghft_export.runtime.session import Array
 
 KEY = "key"
-"""Of the JSON in a file that says what its arrays belong to."""
+"""Name of the array with the JSON that says what the file's arrays depend on."""
 LARGEST_EXPONENT = 128
-"""Of float32."""
+"""A histogram of float32 values never has a larger exponent."""
 
 
 def cached_arrays(folder: Path, key: Mapping[str, Any]) -> dict[str, Array] | None:
-    """Arrays that were kept under exactly this key; None where there are none or the file is damaged."""
+    """The arrays that were kept under exactly this key; None if there are none or the file is damaged."""
     try:
         with np.load(_file(folder, key), allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
@@ -37,14 +38,14 @@ def cached_arrays(folder: Path, key: Mapping[str, Any]) -> dict[str, Array] | No
 
 
 def write_cached_arrays(folder: Path, key: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Keep arrays for the next time."""
+    """Keep arrays for the next conversion."""
     with replacing_file(_file(folder, key)) as partial, partial.open("wb") as stream:
         named: dict[str, Any] = {KEY: np.array(_text(key)), **arrays}
         np.savez_compressed(stream, **named)
 
 
 def histograms_to_arrays(histograms: Mapping[str, Histogram]) -> dict[str, Array]:
-    """All histograms, one a row."""
+    """Arrays that hold all histograms, one per row."""
     counts = np.stack([item.counts for item in histograms.values()])
     return {
         "counts": counts.astype(np.min_scalar_type(int(counts.max()))),
@@ -56,7 +57,7 @@ def histograms_to_arrays(histograms: Mapping[str, Histogram]) -> dict[str, Array
 def histograms_from_arrays(
     arrays: Mapping[str, Array], tensors: Sequence[str]
 ) -> dict[str, Histogram] | None:
-    """What :func:`histograms_to_arrays` was given; None where the arrays cannot be that."""
+    """The histograms that :func:`histograms_to_arrays` turned into these arrays; None if the arrays are not valid."""
     shapes = {"counts": (len(tensors), 2 * HALF), "exponents": (len(tensors),), "largest": (len(tensors),)}
     if {name: array.shape for name, array in arrays.items()} != shapes:
         return None
@@ -75,12 +76,12 @@ def histograms_from_arrays(
 
 
 def maxima_to_arrays(maxima: Mapping[str, Array]) -> dict[str, Array]:
-    """Numbered, since a tensor's name is none for a file."""
+    """The maxima by number instead of by tensor, because a tensor's name need not be valid as a file name."""
     return {str(number): array for number, array in enumerate(maxima.values())}
 
 
 def maxima_from_arrays(arrays: Mapping[str, Array], tensors: Sequence[str]) -> dict[str, Array] | None:
-    """What :func:`maxima_to_arrays` was given; None where the arrays cannot be that."""
+    """The maxima that :func:`maxima_to_arrays` turned into these arrays; None if the arrays are not valid."""
     found = {name: arrays.get(str(number)) for number, name in enumerate(tensors)}
     if len(arrays) != len(tensors):
         return None

@@ -11,9 +11,10 @@ from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.class_folders import is_class_folders, read_class_folders
 from mghft_export.stickers.datasets.met_meme import is_met_meme, read_met_meme
 from mghft_export.stickers.datasets.plain_folder import is_folder, read_folder
+from mghft_export.stickers.datasets.problems import Problem, ProblemKind, summarise
 from mghft_export.stickers.datasets.row_checks import check
 from mghft_export.stickers.datasets.ser30k import is_ser30k, read_ser30k
-from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Problem, ProblemKind, summarise
+from mghft_export.stickers.datasets.table import SPLITS, WHOLE
 
 Layout = Literal["ser30k", "met-meme", "folder", "class-folders"]
 Format = Literal["auto", "ser30k", "met-meme", "folder", "class-folders"]

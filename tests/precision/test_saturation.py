@@ -100,7 +100,7 @@ def test_a_graph_that_saturates_is_never_written(int8_bundle, tmp_path, monkeypa
     monkeypatch.setattr(build, "to_int8", full_range)
     before = int8_bundle.graph("vision", "int8").read_bytes()
     options = PrecisionOptions(recipe=QuantizationRecipe(calibrator="max"), stickers=1, cache=tmp_path)
-    with pytest.raises(ExportError, match="can leave 16 bits"):
+    with pytest.raises(ExportError, match="can exceed 16 bits"):
         add_precisions(int8_bundle, ["int8"], options)
     assert int8_bundle.graph("vision", "int8").read_bytes() == before
 

@@ -13,7 +13,7 @@ from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import StickerSet, load_dataset, scan_dataset
 from mghft_export.stickers.datasets.labels import MET_MEME_CLASSES, SER30K_CLASSES
 from mghft_export.stickers.datasets.overview import describe
-from mghft_export.stickers.datasets.table import MAX_EXAMPLES, ProblemKind
+from mghft_export.stickers.datasets.problems import MAX_EXAMPLES, ProblemKind
 from mghft_export.stickers.views import VIEWS
 
 TEXT = " ".join(f"#The sticker's {view} is this." for view in VIEWS)

@@ -1,1 +1,1 @@
-"""Calibration sets: folders of stickers on which INT8 ranges are found; drawn, written and read."""
+"""Draw, write and read calibration sets: folders of stickers from which INT8 ranges are found."""

@@ -1,9 +1,10 @@
-"""The calibration set: one folder with stickers as they are, not tensors, so that it serves any precision and size.
+"""Read calibration sets. A set is one folder of stickers, not of tensors, so it serves any precision and image size.
 
     manifest.json            data set, split, seed, classes, counts; hash, text, label and topic of every sticker
     images/<topic>/<file>    the files of the data set, unchanged
 
-A set is drawn from train alone (:mod:`.sampling`), can be looked at, and works wherever it is copied to.
+A set is drawn from the train split alone (:mod:`.sampling`). People can look at it, and it works wherever it is
+copied to.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ class CalibrationSet:
 
     @property
     def set_hash(self) -> str:
-        """SHA-256 of the images, texts and labels in their order: sets with the same one calibrate alike."""
+        """SHA-256 of the images, texts and labels in their order. Sets with the same hash give the same calibration."""
         return self.manifest.set_hash
 
     @property
     def bytes(self) -> int:
-        """Of all images together."""
+        """The size of all images together."""
         return sum(entry.bytes for entry in self.manifest.stickers)
 
 
 def load_calibration_set(root: Path, class_names: Sequence[str] | None = None) -> CalibrationSet:
-    """Open a calibration set; the manifest is validated, and every image must be there, unchanged and readable.
+    """Open a calibration set and check it: its manifest, and that every image is there, unchanged and readable.
 
     Args:
-        class_names: of the model to calibrate, where the set's must be the same.
+        class_names: the class names of the model to calibrate. If they are given, the set must have the same.
 
     Raises:
-        DataError: it is no calibration set, is damaged, empty or of another version, was changed after the
+        DataError: the folder is no calibration set, is damaged, empty or of another version, was changed after the
             sampling, or has other classes than the model.
     """
     manifest = read_manifest(root)
@@ -70,7 +71,7 @@ def load_calibration_set(root: Path, class_names: Sequence[str] | None = None) -
 
 
 def _require_same_classes(root: Path, own: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Case does not count; a model without class names of its own only needs as many."""
+    """Case does not count. A model without class names of its own only needs the same number of classes."""
     unnamed = wanted == tuple(f"class {number + 1}" for number in range(len(own)))
     if not unnamed and [name.casefold() for name in own] != [name.casefold() for name in wanted]:
         raise DataError(

@@ -1,4 +1,4 @@
-"""The calibration set that comes with the project, for when there is no data of one's own."""
+"""Find the calibration set that comes with the project, for users without data of their own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mghft_export.errors import DataError
 _PACKAGE = Path(str(resources.files("mghft_export")))
 
 PLACES = (_PACKAGE / "assets" / "calibration", _PACKAGE.parent / "calibration" / "default")
-"""In the installed package, and in the repository."""
+"""Where the set is in the installed package, and in the repository."""
 
 
 def default_calibration_set() -> Path:
     """The folder of 160 emoji stickers, drawn by ``calibration/draw_default_set.py``.
 
-    They show the vision and text branches realistic inputs; stickers of the model's own train split are better.
+    They are realistic inputs for the vision and text branches. Stickers of the model's own train split are better.
 
     Raises:
-        DataError: the package was installed without it.
+        DataError: the package was installed without the set.
     """
     for place in PLACES:
         if (place / MANIFEST).is_file():

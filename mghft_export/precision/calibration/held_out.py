@@ -1,4 +1,4 @@
-"""No sticker of val or test may take part in a calibration, under whatever name."""
+"""Keep stickers of val and test out of calibration sets, even under another name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class HeldOut:
     """The stickers of val and test; each is described by its split and path."""
 
     by_content: Mapping[str, str]
-    """By the SHA-256 of the image file."""
+    """Descriptions by the SHA-256 of the image file."""
     by_name: Mapping[tuple[str, str], str]
-    """By topic and file name, which a sticker keeps when its file is converted; without a topic, names mean nothing."""
+    """Descriptions by topic and file name, which stay when a file is converted. Only stickers with a topic are here."""
 
     def find(self, content: str, topic: str, name: str) -> str | None:
-        """The sticker with this image file, or else with this topic and name."""
+        """The description of the sticker with this image file or, if there is none, with this topic and name."""
         return self.by_content.get(content) or self.by_name.get((topic, name))
 
 
@@ -32,7 +32,7 @@ def held_out_stickers(dataset: StickerSet) -> HeldOut:
     """Read all images of val and test.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: an image cannot be read.
     """
     by_content: dict[str, str] = {}
     by_name: dict[tuple[str, str], str] = {}
@@ -49,7 +49,7 @@ def image_hash(path: Path) -> str:
     """SHA-256 of an image file.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     try:
         return sha256(path)
@@ -58,11 +58,11 @@ def image_hash(path: Path) -> str:
 
 
 def check_not_held_out(calibration: CalibrationSet, dataset: StickerSet) -> None:
-    """Refuse to calibrate on stickers that a data set keeps for measuring.
+    """Refuse to calibrate on stickers that a data set keeps for evaluation.
 
     Raises:
-        DataError: names the first sticker of the set that is in the data set's val or test split, or an image
-            of these cannot be read.
+        DataError: a sticker of the set is in the data set's val or test split (the message names the first), or an
+            image of these splits cannot be read.
     """
     held_out = held_out_stickers(dataset)
     for entry in calibration.manifest.stickers:

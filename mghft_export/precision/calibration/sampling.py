@@ -1,4 +1,4 @@
-"""Drawing the stickers of a calibration set from a data set's train split."""
+"""Draw the stickers of a calibration set from a data set's train split."""
 
 from __future__ import annotations
 
@@ -26,26 +26,28 @@ class Sample:
     stickers: tuple[Sticker, ...]
     seed: int
     asked: int
-    """How many there should be; fewer where train has no more."""
+    """How many stickers were asked for. `stickers` has fewer if train has fewer."""
     left_out: tuple[str, ...]
-    """Why stickers of train were passed over, a sentence each."""
+    """Why stickers of train were passed over, one sentence for each."""
 
 
 def sample_stickers(
     dataset: StickerSet, size: int, *, seed: int = 0, topics: Sequence[str] = (), skip_bad: bool = False
 ) -> Sample:
-    """Draw stickers from train, in proportion to its classes and topics (:func:`.stratified.allot`).
+    """Draw stickers from train, in proportion to its classes and topics (:func:`allot`).
 
-    The same data set, in whatever place and order, and the same seed give the same stickers.
+    The same data set and seed give the same stickers. Neither the place of the data set nor the order of its rows
+    matters.
 
     Args:
-        size: how many; all there are where there are fewer.
-        topics: only from these; from all if empty.
-        skip_bad: draw others instead of stickers that cannot be used.
+        size: how many stickers to draw. If there are fewer, all are taken.
+        topics: draw only from these topics; from all if empty.
+        skip_bad: draw other stickers in place of those that cannot be used.
 
     Raises:
-        DataError: there is no train split or no such topic; or a drawn sticker has no text, has an image that
-            cannot be read or is in val or test as well, and ``skip_bad`` is not set; or all stickers are like that.
+        DataError: ``size`` is below 1; there is no train split, or a topic does not exist; a drawn sticker cannot be
+            used and ``skip_bad`` is not set; or no sticker can be used. A sticker cannot be used if it has no text, if
+            the name of its file is not UTF-8, if its image cannot be read, or if it is in val or test as well.
     """
     if size < 1:
         raise DataError("a calibration set needs a sticker; ask for one or more with --size")
@@ -73,12 +75,12 @@ def sample_stickers(
 
 
 def source_path(sticker: Sticker, root: Path) -> str:
-    """Where a sticker's image is in its data set, with slashes."""
+    """The path of a sticker's image, relative to its data set, with forward slashes."""
     return Path(os.path.relpath(sticker.image, root)).as_posix()
 
 
 def _draw(pool: Sequence[Sticker], size: int, root: Path, seed: int) -> list[Sticker]:
-    """The first of each cell after a shuffle by hashes, which depends on no order of rows and no version of Python."""
+    """Shuffle by hashes and take the first stickers of each cell. Row order and Python version do not matter."""
 
     def lot(sticker: Sticker) -> bytes:
         words = f"{seed} {source_path(sticker, root)}"
@@ -92,13 +94,13 @@ def _draw(pool: Sequence[Sticker], size: int, root: Path, seed: int) -> list[Sti
 
 
 def _fault(sticker: Sticker, held_out: HeldOut) -> str | None:
-    """Why a sticker cannot be used, if so."""
+    """Why a sticker cannot be used; None if it can be used."""
     if not sticker.text.strip():
         return f"{sticker.image} has no text; take annotations with texts"
     try:
         sticker.image.name.encode()
     except UnicodeEncodeError:
-        return f"the name of {sticker.image} is not UTF-8, which a manifest is; rename the file"
+        return f"the name of {sticker.image} is not UTF-8, as the manifest needs it; rename the file"
     try:
         open_sticker(sticker.image)
         content = image_hash(sticker.image)
@@ -115,17 +117,17 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def allot(cells: Mapping[Cell, int], size: int) -> dict[Cell, int]:
-    """Divide ``size`` among cells in proportion to their stickers, with one at least for each.
+    """Divide ``size`` among cells in proportion to their stickers. Each cell gets at least one.
 
-    Where there are more cells than ``size``, every class has its share, and within it as many topics as it goes
-    have one sticker, the largest first; a class goes empty only where there are more classes than ``size``.
-    Cells and classes with equal claims are served in the order of ``cells``.
+    If there are more cells than ``size``, each class gets its share of ``size``, and the topics of a class get one
+    sticker each, the largest topics first. A class gets nothing only if there are more classes than ``size``. Cells and
+    classes with equal claims are served in the order of ``cells``.
 
     Args:
-        cells: stickers that each has, one at least.
+        cells: how many stickers each cell has, at least one.
 
     Returns:
-        How many to take of each; all together ``size``, or all there are.
+        How many stickers to take from each cell: ``size`` in all, or all stickers if there are fewer.
     """
     by_class: dict[int, dict[Cell, int]] = defaultdict(dict)
     for cell, count in cells.items():
@@ -141,9 +143,9 @@ def allot(cells: Mapping[Cell, int], size: int) -> dict[Cell, int]:
 
 
 def _apportion(counts: Mapping[Key, int], least: Mapping[Key, int], seats: int) -> dict[Key, int]:
-    """Sainte-Laguë's method, after everybody has got ``least``.
+    """Divide seats by Sainte-Laguë's method, after each key got its ``least``.
 
-    Nobody gets more than ``counts``: who has all claims less than 1/2, anybody else more.
+    No key gets more than its ``counts``: a key that has all its seats claims less than 1/2, any other key claims more.
     """
     given = dict.fromkeys(counts, 0)
     keys = list(counts)

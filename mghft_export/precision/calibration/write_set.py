@@ -1,4 +1,4 @@
-"""A sample becomes a calibration set on disk."""
+"""Write a sample to disk as a calibration set."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from mghft_export.precision.calibration.sampling import Sample, source_path
 from mghft_export.stickers.dataset import Sticker
 
 NO_TOPIC = "no-topic"
-"""The folder of stickers without a topic."""
+"""Name of the folder for stickers without a topic."""
 
 
 def write_calibration_set(sample: Sample, output: Path, *, name: str | None = None) -> CalibrationSet:
-    """Copy a sample's images into a folder, with a manifest; a calibration set that is there is replaced.
+    """Copy a sample's images into a folder and write a manifest. This replaces an older calibration set at ``output``.
 
     Args:
-        name: of the data set; its folder's where not given.
+        name: the name of the data set; by default the name of its folder.
 
     Raises:
-        DataError: there is something else at ``output``.
-        MGHFTError: it cannot be written.
+        DataError: ``output`` has something in it that is not a calibration set.
+        MGHFTError: the set cannot be written.
     """
     _refuse_to_replace_other_things(output)
     dataset = sample.dataset
@@ -64,7 +64,7 @@ def write_calibration_set(sample: Sample, output: Path, *, name: str | None = No
 
 
 def _places(stickers: Sequence[Sticker]) -> list[str]:
-    """``images/<topic>/<file>`` for each, told apart on file systems that ignore case, too."""
+    """A path ``images/<topic>/<file>`` for each sticker. No two differ only in case, which some file systems ignore."""
     places: dict[str, str] = {}
     for sticker in stickers:
         # A topic may be any string: "..", "a/b", or longer than a file name may be.

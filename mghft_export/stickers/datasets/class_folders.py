@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.plain_folder import IMAGE_FOLDERS, SPLIT_NAMES, labels_of_rows
-from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Finding, ProblemKind, Row, Table
+from mghft_export.stickers.datasets.problems import Finding, ProblemKind
+from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Row, Table
 from mghft_export.stickers.image_files import images_below
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, StrictStr, ValidationError
 
 from mghft_export.errors import DataError
 from mghft_export.files.foreign_json import parse_json
-from mghft_export.stickers.datasets.table import Finding, ProblemKind
+from mghft_export.stickers.datasets.problems import Finding, ProblemKind
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 

@@ -14,7 +14,8 @@ from pydantic import AliasChoices, BaseModel, Field, StrictInt
 from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.files import String, csv_rows, parse, read_json
 from mghft_export.stickers.datasets.labels import MET_MEME_CLASSES, labels_of_root
-from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Finding, Row, Table
+from mghft_export.stickers.datasets.problems import Finding
+from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Row, Table
 
 LANGUAGES = {"E": "english", "C": "chinese"}
 IMAGE_FOLDERS = ("Images", "images")

@@ -11,7 +11,8 @@ from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.files import String, parse
 from mghft_export.stickers.datasets.labels import Labels, apply_map, read_classes
 from mghft_export.stickers.datasets.names import distinct_names, normal_name
-from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Finding, ProblemKind, Row, Table
+from mghft_export.stickers.datasets.problems import Finding, ProblemKind
+from mghft_export.stickers.datasets.table import SPLITS, WHOLE, Row, Table
 from mghft_export.stickers.datasets.table_files import TABLES, Roles, read_table
 
 CLASSES_FILE = "classes.json"

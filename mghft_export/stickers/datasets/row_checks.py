@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from mghft_export.stickers.datasets.table import SPLITS, Finding, ProblemKind, Row, Table
+from mghft_export.stickers.datasets.problems import Finding, ProblemKind
+from mghft_export.stickers.datasets.table import SPLITS, Row, Table
 
 
 @dataclass(frozen=True)

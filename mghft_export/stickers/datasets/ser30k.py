@@ -10,7 +10,8 @@ from pydantic import BaseModel, StrictInt
 from mghft_export.errors import DataError
 from mghft_export.stickers.datasets.files import String, parse, read_json
 from mghft_export.stickers.datasets.labels import SER30K_CLASSES, labels_of_root
-from mghft_export.stickers.datasets.table import SPLITS, Finding, Row, Table
+from mghft_export.stickers.datasets.problems import Finding
+from mghft_export.stickers.datasets.table import SPLITS, Row, Table
 
 MULTI_VIEW = "Annotations_mg"
 PLAIN = "Annotations"
