@@ -19,8 +19,8 @@ from mghft_export.bundle import load_bundle
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.feeds import run_images
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.precision.observe import observe_histograms
-from mghft_export.precision.products import weight_products
 from mghft_export.precision.ranges import range_of
 from mghft_export.runtime.pipeline import Pipeline
 

@@ -27,7 +27,7 @@ from mghft_export.files.cache_folder import cache_folder
 from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, load_dataset
 from mghft_export.stickers.image import open_sticker
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.pooled_texts import frozen_text_features
 from mghft_export.training.recipe import load_recipe
 

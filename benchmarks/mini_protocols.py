@@ -28,7 +28,7 @@ from mghft_export.model.checkpoint import load_state, read_safetensors
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import from_place
 from mghft_export.stickers.dataset import Sticker, StickerSet, load_dataset
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training.data import StickerData
 from mghft_export.training.loop import train
 from mghft_export.training.pooled_texts import frozen_text_features

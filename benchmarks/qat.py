@@ -39,11 +39,11 @@ from mghft_export.files.hashing import sha256
 from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, default_checkpoint_path
 from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.stickers.dataset import load_dataset
-from mghft_export.training.keeping import STATE_FILE
 from mghft_export.training.loop import train
 from mghft_export.training.recipe import load_recipe
+from mghft_export.training.saving import STATE_FILE
 
 RESULTS = Path(__file__).parent / "results" / "qat.json"
 NO_DROPOUT = ["model.drop_path=0.0", "model.fusion_dropout=0.0"]

@@ -28,7 +28,7 @@ from mghft_export.engines.options import BuildOptions
 from mghft_export.engines.plan import plan_engines
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
-from mghft_export.stickers.tokens import load_tokenizer
+from mghft_export.stickers.text_tokens import load_tokenizer
 from mghft_export.stickers.views import view_texts
 
 RESULTS = Path(__file__).parent / "results" / "text_masking.json"

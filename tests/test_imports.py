@@ -15,7 +15,7 @@ def test_core_never_imports_torch():
 import sys
 import mghft_export.cli.main, mghft_export.cli.predict, mghft_export.cli.encode_text, mghft_export.cli.data
 import mghft_export.cli.verify, mghft_export.runtime.engine_branches
-import mghft_export.bundle, mghft_export.config, mghft_export.graph.promises, mghft_export.graph.edits
+import mghft_export.bundle, mghft_export.config, mghft_export.graph.graph_checks, mghft_export.graph.edits
 heavy = {"torch", "transformers", "timm", "torchvision", "sklearn", "matplotlib"} & set(sys.modules)
 heavy |= {"cuda", "tensorrt", "tensorrt_rtx", "polygraphy"} & set(sys.modules)
 print(sorted(heavy))

@@ -9,13 +9,13 @@ from mghft_export.bundle import Bundle
 from mghft_export.evaluation.evaluated import evaluate_predictor
 from mghft_export.evaluation.predictors import open_predictor
 from mghft_export.evaluation.report import Evaluated
-from mghft_export.stickers.choosing import (
+from mghft_export.stickers.dataset import StickerSet, load_dataset
+from mghft_export.stickers.sticker_choice import (
     Resample,
     choose_split,
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.stickers.dataset import StickerSet, load_dataset
 
 
 def evaluate(

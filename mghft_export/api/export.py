@@ -24,7 +24,7 @@ from mghft_export.precision.add_graphs import add_precisions
 from mghft_export.precision.calibration_run import PrecisionOptions
 from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.stickers.dataset import StickerSet, load_dataset
-from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.stickers.text_tokens import default_tokenizer_path
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mghft_export.precision.calibration.default_set import default_calibration_s
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.text_tokens import encode, padded_length
 from mghft_export.stickers.views import distinct_texts, view_texts
 
 ROTATION = 4

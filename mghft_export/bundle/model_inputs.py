@@ -17,7 +17,7 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.stickers.colour import hex_colour
 from mghft_export.stickers.preprocess import ImagePreprocessing
-from mghft_export.stickers.tokens import load_tokenizer
+from mghft_export.stickers.text_tokens import load_tokenizer
 from mghft_export.stickers.views import VIEWS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenizers import Tokenizer
 
 from mghft_export.bundle import Bundle
-from mghft_export.stickers.tokens import parse_tokenizer
+from mghft_export.stickers.text_tokens import parse_tokenizer
 
 
 def bundle_tokenizer(bundle: Bundle) -> Tokenizer:

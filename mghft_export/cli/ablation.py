@@ -17,11 +17,11 @@ from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.evaluation.ablation import BLANK, MEAN, OWN, Ablation, AblationRow, ablate
 from mghft_export.evaluation.bootstrap import Interval
 from mghft_export.evaluation.relevance import can_judge, cannot_judge
-from mghft_export.evaluation.verification.budget import INT8
+from mghft_export.evaluation.verification.accuracy_budget import INT8
 from mghft_export.files.atomic import replacing_file
 from mghft_export.runtime.pipeline import Pipeline
-from mghft_export.stickers.choosing import Resample, require_same_classes
 from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.sticker_choice import Resample, require_same_classes
 from mghft_export.terminal import Terminal
 
 ABLATION = "ablation.json"

@@ -14,16 +14,16 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.output import echo_json, say, sentence
 from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import StickerSet, require_usable
-from mghft_export.stickers.datasets.dividing import (
+from mghft_export.stickers.datasets.overview import BERT_TOKENS, DatasetStatistics, Lengths, describe
+from mghft_export.stickers.datasets.readiness import readiness, small_set_note
+from mghft_export.stickers.datasets.splitting import (
     divide,
     parse_fractions,
     stickers_to_divide,
     write_division,
 )
-from mghft_export.stickers.datasets.overview import BERT_TOKENS, DatasetStatistics, Lengths, describe
-from mghft_export.stickers.datasets.readiness import readiness, small_set_note
 from mghft_export.stickers.datasets.table import WHOLE
-from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.stickers.text_tokens import default_tokenizer_path
 from mghft_export.terminal import Terminal
 
 

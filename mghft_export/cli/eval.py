@@ -30,14 +30,14 @@ from mghft_export.evaluation.report import Evaluated, Evaluation, prepare_folder
 from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.optional_packages import optional_module
 from mghft_export.runtime.graph_session import PROVIDERS
-from mghft_export.stickers.choosing import (
+from mghft_export.stickers.dataset import Sticker
+from mghft_export.stickers.datasets.readiness import small_set_note
+from mghft_export.stickers.sticker_choice import (
     Resample,
     choose_split,
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.stickers.dataset import Sticker
-from mghft_export.stickers.datasets.readiness import small_set_note
 from mghft_export.terminal import Terminal
 
 MOST_LISTED = 20

@@ -20,7 +20,7 @@ from mghft_export.evaluation.report import prepare_folder
 from mghft_export.files.atomic import replacing_file
 from mghft_export.optional_packages import optional_module
 from mghft_export.precision.add_graphs import add_precisions
-from mghft_export.precision.calibrated_set import calibrated_set, given_set
+from mghft_export.precision.bundle_calibration_set import calibrated_set, given_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.sensitivity.effects import groups_of, measure_groups, measure_layers
 from mghft_export.sensitivity.layers import find_layers, text_size

@@ -16,8 +16,8 @@ from mghft_export.bundle.verifications import (
     PrecisionVerification,
 )
 from mghft_export.cli.output import DRAWN
-from mghft_export.evaluation.verification.budget import stickers_needed
-from mghft_export.evaluation.verification.neutral import PLACES
+from mghft_export.evaluation.verification.accuracy_budget import stickers_needed
+from mghft_export.evaluation.verification.neutral_inputs import PLACES
 from mghft_export.evaluation.verification.precision_warning import missed, unjudged
 
 SHORT = {PLACES["vision"]: "mean text", PLACES["text"]: "blank image"}

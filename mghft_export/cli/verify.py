@@ -17,12 +17,12 @@ from mghft_export.cli.dataset_options import Reading, dataset_options
 from mghft_export.cli.output import echo_json, say_note
 from mghft_export.cli.progress_bar import progress_bar
 from mghft_export.cli.verification_tables import print_verifications
-from mghft_export.evaluation.verification.budget import default_budget
+from mghft_export.evaluation.verification.accuracy_budget import default_budget
 from mghft_export.evaluation.verification.precisions import BATCH, verify_precisions
 from mghft_export.evaluation.verification.verification_stickers import VerificationStickers
 from mghft_export.runtime.graph_session import PROVIDERS
-from mghft_export.stickers.choosing import Resample
 from mghft_export.stickers.datasets.readiness import small_set_note
+from mghft_export.stickers.sticker_choice import Resample
 from mghft_export.terminal import Terminal
 
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
 from mghft_export.engines.engine_layers import Layer
-from mghft_export.graph.promises import fusable_attentions, score_product
+from mghft_export.graph.graph_checks import fusable_attentions, score_product
 
 LARGEST_HEAD = 256
 """Most channels of a head that fused kernels exist for (found with TensorRT-RTX 1.7.1: 256 fuses, 512 does not). In the

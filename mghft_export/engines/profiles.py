@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mghft_export.bundle import GraphEntry, Manifest
 from mghft_export.engines.min_opt_max import DEFAULT_BATCH, MinOptMax
 from mghft_export.errors import EngineError
-from mghft_export.stickers.tokens import padded_length
+from mghft_export.stickers.text_tokens import padded_length
 from mghft_export.stickers.views import distinct_texts
 
 BATCH, LENGTH = "batch", "length"

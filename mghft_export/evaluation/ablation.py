@@ -23,9 +23,9 @@ from mghft_export.evaluation.predictions import require_text
 from mghft_export.evaluation.replacements import blank_image, noise_image, random_order, single_view
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Array
-from mghft_export.stickers.choosing import Resample, bootstrap_groups
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.sticker_choice import Resample, bootstrap_groups
 from mghft_export.stickers.views import VIEWS
 
 OWN, BLANK, ANOTHER, NOISE, MEAN = "own", "blank", "another's", "noise", "mean features"

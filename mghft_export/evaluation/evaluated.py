@@ -8,8 +8,8 @@ from mghft_export.evaluation.metrics import measure
 from mghft_export.evaluation.predictions import predict_stickers
 from mghft_export.evaluation.predictors import Predictor
 from mghft_export.evaluation.report import Evaluated
-from mghft_export.stickers.choosing import Resample, bootstrap_groups
 from mghft_export.stickers.dataset import Sticker
+from mghft_export.stickers.sticker_choice import Resample, bootstrap_groups
 
 
 def evaluate_predictor(

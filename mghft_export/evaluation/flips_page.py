@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from mghft_export.evaluation.comparison import Comparison, Flip, Guess
-from mghft_export.stickers.choosing import image_name
 from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.sticker_choice import image_name
 
 THUMBNAIL = 192
 """Longest side of an image in pixels: 96 points on a screen with two pixels per point."""

@@ -19,7 +19,7 @@ from mghft_export.evaluation.predictions import Predictions, Throughput
 from mghft_export.evaluation.predictors import Predictor
 from mghft_export.files.atomic import replacing_file
 from mghft_export.optional_packages import optional_module
-from mghft_export.stickers.choosing import Resample, image_name
+from mghft_export.stickers.sticker_choice import Resample, image_name
 
 METRICS, CONFUSION, PREDICTIONS, FLIPS = "metrics.json", "confusion.png", "predictions.jsonl", "flips.html"
 

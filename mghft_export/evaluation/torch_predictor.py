@@ -13,7 +13,7 @@ from mghft_export.model.checkpoint_choice import CHECKPOINTS_WORD, TextChoice
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.runtime.torch_session import torch_branches
-from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.stickers.text_tokens import default_tokenizer_path
 
 
 def checkpoint_predictor(

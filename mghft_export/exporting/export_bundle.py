@@ -29,7 +29,7 @@ from mghft_export.fused.branch_modules import fusion_branch, single_graph, text_
 from mghft_export.fused.mghft import FusedMGHFT, fuse
 from mghft_export.graph.entries import graph_entry
 from mghft_export.model.mghft import MGHFT
-from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.stickers.text_tokens import default_tokenizer_path
 
 NO_TEXT = "no_text.npz"
 """The file with the features of a sticker without text, in the bundle of a model that has learned them."""

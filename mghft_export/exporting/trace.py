@@ -14,7 +14,7 @@ import torch
 from mghft_export.errors import ExportError
 from mghft_export.fused.branch_modules import BATCH, LENGTH, Branch
 from mghft_export.graph.edits import tidy, to_proto
-from mghft_export.graph.promises import check_graph
+from mghft_export.graph.graph_checks import check_graph
 
 DEFAULT_OPSET = 18
 """From opset 17 LayerNormalization is one operator; every TensorRT from 10.3 reads opset 18."""
@@ -24,7 +24,8 @@ def export_branch(branch: Branch, path: Path, *, opset: int = DEFAULT_OPSET) -> 
     """Trace one branch, name its nodes, write and check the file.
 
     Raises:
-        ExportError: torch cannot trace the branch, or the graph breaks a promise (:mod:`mghft_export.graph.promises`).
+        ExportError: torch cannot trace the branch, or the graph breaks a promise
+            (:mod:`mghft_export.graph.graph_checks`).
     """
     sizes = {BATCH: torch.export.Dim(BATCH, min=1)}
     if branch.longest is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mghft_export.config import MGHFTConfig
 from mghft_export.fused import folding
 from mghft_export.fused.operators import attend, gelu, merge_heads, split_heads
-from mghft_export.model import reattention
+from mghft_export.model import token_selection as reattention
 from mghft_export.model.pyramid import Attention, Block, PatchEmbed, Pyramid
 
 

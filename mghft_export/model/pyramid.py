@@ -14,7 +14,7 @@ from timm.layers import DropPath, trunc_normal_
 from torch import Tensor, nn
 
 from mghft_export.config import PATCH_STRIDES, MGHFTConfig
-from mghft_export.model import reattention
+from mghft_export.model import token_selection as reattention
 
 Reattention = Literal["as_released", "row_only"]
 """How the local re-attention is computed: the released N x N chain, or only the row of it that is read."""

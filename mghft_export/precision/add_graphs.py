@@ -25,11 +25,11 @@ from mghft_export.files.atomic import replacing_file, replacing_folder
 from mghft_export.files.exclusive import exclusive
 from mghft_export.graph.edits import edited
 from mghft_export.graph.entries import graph_entry
-from mghft_export.graph.promises import check_graph, fusable_attentions
+from mghft_export.graph.graph_checks import check_graph, fusable_attentions
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
-from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.feeds import OnStickers, no_report
 from mghft_export.precision.fp16 import to_fp16
+from mghft_export.precision.half_constants import store_constants_in_half
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.saturation import saturating_products
 from mghft_export.runtime.text_cache import TextCache

@@ -15,20 +15,20 @@ from mghft_export.bundle.quantization_recipe import QuantizationRecipe, belongs_
 from mghft_export.config import MGHFTConfig
 from mghft_export.errors import MGHFTError
 from mghft_export.files.cache_folder import cache_folder
-from mghft_export.precision.calibrated_set import set_entry
+from mghft_export.precision.bundle_calibration_set import set_entry
 from mghft_export.precision.calibration.calibration_set import CalibrationSet, load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.feeds import OnStickers, no_report, run_images, run_texts
 from mghft_export.precision.fp16 import too_large
 from mghft_export.precision.histogram import Histogram
 from mghft_export.precision.int8 import to_int8
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.precision.observe import (
     Run,
     observe_channel_maxima,
     observe_histograms,
     observe_maxima,
 )
-from mghft_export.precision.products import weight_products
 from mghft_export.precision.ranges import range_of
 from mghft_export.precision.smooth import smooth, smoothable_norms
 from mghft_export.precision.statistics_cache import (

@@ -9,7 +9,7 @@ from mghft_export.precision.observe import Run
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import Sticker
 from mghft_export.stickers.image import open_sticker
-from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.text_tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 8

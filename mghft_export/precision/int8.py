@@ -11,10 +11,10 @@ from onnx import version_converter
 
 from mghft_export.errors import MGHFTError
 from mghft_export.graph.edits import clean, edited
-from mghft_export.precision.compact import store_constants_in_half
 from mghft_export.precision.cpu_form import approximate_gelu, slice_feed_forwards
 from mghft_export.precision.fp16 import to_fp16
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.half_constants import store_constants_in_half
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.precision.qdq import insert_qdq
 
 OPSET = 20

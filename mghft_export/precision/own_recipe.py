@@ -5,7 +5,7 @@ from __future__ import annotations
 from mghft_export.bundle import Bundle
 from mghft_export.bundle.quantization_recipe import parse_recipe
 from mghft_export.errors import MGHFTError
-from mghft_export.precision.calibrated_set import calibrated_set
+from mghft_export.precision.bundle_calibration_set import calibrated_set
 from mghft_export.precision.calibration_run import PrecisionOptions
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from mghft_export.graph.edits import add_constant
-from mghft_export.precision.products import WeightProduct
+from mghft_export.precision.matrix_products import WeightProduct
 from mghft_export.precision.saturation import PAIR_LIMIT, limit_pairs, pair_sums
 
 LEVELS = 127
@@ -35,7 +35,8 @@ def insert_qdq(
     """Quantise products, in place.
 
     Args:
-        products: the products to quantise, from :func:`~mghft_export.precision.products.weight_products` of this graph.
+        products: the products to quantise. :func:`~mghft_export.precision.matrix_products.weight_products` lists those of
+            this graph.
         ranges: the largest magnitude of each product's activation.
         sums_in_16_bits: passed on to :func:`quantise_weight`.
     """

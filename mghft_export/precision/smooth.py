@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx import numpy_helper
 
-from mghft_export.precision.products import WeightProduct
+from mghft_export.precision.matrix_products import WeightProduct
 
 FloatArray = npt.NDArray[np.float32]
 SMALLEST = 1e-5

@@ -19,7 +19,7 @@ from mghft_export.runtime.profile_choice import common_sizes, split_batch, text_
 from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
-from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.text_tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 TEXTS_AT_ONCE = 32

@@ -10,9 +10,9 @@ import onnx
 from mghft_export.bundle import Bundle
 from mghft_export.bundle.tokenizer import bundle_tokenizer
 from mghft_export.graph.flops import product_flops
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.stickers.dataset import Sticker
-from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.text_tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 KINDS = {

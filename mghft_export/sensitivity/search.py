@@ -12,7 +12,7 @@ from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.bundle.verifications import Budget
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.bootstrap import confusion_matrix, macro_f1
-from mghft_export.evaluation.verification.budget import ROUNDING
+from mghft_export.evaluation.verification.accuracy_budget import ROUNDING
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.sensitivity.effect import Effect, effect_of
 from mghft_export.sensitivity.effects import by_branch

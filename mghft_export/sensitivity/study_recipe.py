@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mghft_export.bundle import BRANCHES
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.errors import MGHFTError
-from mghft_export.precision.calibrated_set import set_entry
+from mghft_export.precision.bundle_calibration_set import set_entry
 from mghft_export.precision.calibration_run import Calibration
 from mghft_export.sensitivity.study_stickers import EVERY
 from mghft_export.stickers.dataset import Sticker

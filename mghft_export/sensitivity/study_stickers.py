@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mghft_export.errors import DataError
 from mghft_export.precision.calibration.calibration_set import CalibrationSet
 from mghft_export.precision.calibration.held_out import check_not_held_out, image_hash
-from mghft_export.stickers.choosing import require_same_classes
 from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.sticker_choice import require_same_classes
 
 EVERY = 4
 """Every fourth sticker of a calibration set is measured on, and the others give the ranges."""

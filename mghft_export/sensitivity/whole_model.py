@@ -16,9 +16,9 @@ import onnx
 from mghft_export.bundle.quantization_recipe import QuantizationRecipe
 from mghft_export.graph.edits import edited
 from mghft_export.precision.calibration_run import Calibration
-from mghft_export.precision.compact import store_constants_in_half
+from mghft_export.precision.half_constants import store_constants_in_half
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Session

@@ -12,16 +12,16 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from mghft_export.errors import StickerError
+from mghft_export.stickers.decoding.decoded import NamelessError, Opened
 from mghft_export.stickers.decoding.gif import SIGNATURES as GIF_SIGNATURES
 from mghft_export.stickers.decoding.gif import open_gif
-from mghft_export.stickers.decoding.helper import open_in_helper
+from mghft_export.stickers.decoding.helper_process import open_in_helper
 from mghft_export.stickers.decoding.icc_profile import in_srgb
 from mghft_export.stickers.decoding.jpeg import SIGNATURE as JPEG_SIGNATURE
 from mghft_export.stickers.decoding.jpeg import open_jpeg
 from mghft_export.stickers.decoding.messengers import kind_of, missing
-from mghft_export.stickers.decoding.opened import NamelessError, Opened
 from mghft_export.stickers.decoding.orientation import upright
-from mghft_export.stickers.decoding.plain import open_avif, open_bmp, open_pnm, open_tiff
+from mghft_export.stickers.decoding.pillow_formats import open_avif, open_bmp, open_pnm, open_tiff
 from mghft_export.stickers.decoding.png import SIGNATURE as PNG_SIGNATURE
 from mghft_export.stickers.decoding.png import open_png
 from mghft_export.stickers.decoding.webp import is_webp, open_webp

@@ -22,7 +22,7 @@ from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.image import open_sticker
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.text_tokens import encode
 from mghft_export.stickers.views import view_texts
 from mghft_export.training.line_art import line_art
 from mghft_export.training.random_state import derive, seeded

@@ -12,10 +12,10 @@ import torch
 from mghft_export.errors import MGHFTError
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.training.epoch import Reporter, not_finite, run_epoch
-from mghft_export.training.keeping import STATE_FILE, History, keep_checkpoints, keep_state, read_saved
 from mghft_export.training.qat.start import read_plan
 from mghft_export.training.random_state import seed_everything
 from mghft_export.training.recipe import Recipe
+from mghft_export.training.saving import STATE_FILE, History, keep_checkpoints, keep_state, read_saved
 from mghft_export.training.setup import make_accelerator, prepare_run
 from mghft_export.training.validation import evaluate
 

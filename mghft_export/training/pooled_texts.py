@@ -18,7 +18,7 @@ from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
 from mghft_export.model.text import build_text_encoder, encode_views
 from mghft_export.model.text_weights import TextWeights, find_text_weights, load_text_weights
-from mghft_export.stickers.tokens import encode, padded_length
+from mghft_export.stickers.text_tokens import encode, padded_length
 from mghft_export.stickers.views import view_texts
 
 BATCH = 16

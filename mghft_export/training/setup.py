@@ -28,7 +28,7 @@ from mghft_export.model.checkpoint_choice import TextChoice
 from mghft_export.model.mghft import MGHFT
 from mghft_export.model.text_weights import PREFIX, TextWeights, from_place, load_text_weights, pinned
 from mghft_export.stickers.dataset import Sticker, StickerSet
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 from mghft_export.training.data import EpochBatches, Item, StickerData, choose, collate, tokenize
 from mghft_export.training.losses import class_weights

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mghft_export.cli.data import data
 from mghft_export.errors import DataError
-from mghft_export.stickers.tokens import default_tokenizer_path
+from mghft_export.stickers.text_tokens import default_tokenizer_path
 
 SMALL = Path(__file__).parents[2] / "calibration" / "stickers-small"
 

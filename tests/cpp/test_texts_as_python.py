@@ -9,7 +9,7 @@ import pytest
 from cpp.conftest import call
 from tokenizers import Tokenizer, models
 
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.stickers.views import split_views
 
 STRINGS = 10_000

@@ -17,7 +17,8 @@ from decoding.messenger_files import heic, jxl, lottie, svg, tgs, webm, without_
 from PIL import Image
 
 from mghft_export.errors import StickerError
-from mghft_export.stickers.decoding import helper, messengers
+from mghft_export.stickers.decoding import helper_process as helper
+from mghft_export.stickers.decoding import messengers
 from mghft_export.stickers.image import frame_count, open_sticker
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

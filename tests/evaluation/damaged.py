@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from mghft_export.bundle import Bundle, load_bundle, write_manifest
 from mghft_export.graph.entries import graph_entry
-from mghft_export.precision.products import WeightProduct, weight_products
+from mghft_export.precision.matrix_products import WeightProduct, weight_products
 
 Damage = Callable[[onnx.GraphProto, list[WeightProduct]], None]
 """What it does to a graph, and the products of the float32 one."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mghft_export.bundle.verifications import Budget
-from mghft_export.evaluation.verification.budget import default_budget, stickers_needed, within_budget
+from mghft_export.evaluation.verification.accuracy_budget import (
+    default_budget,
+    stickers_needed,
+    within_budget,
+)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from mghft_export.bench.subjects import Subject
 from mghft_export.bundle import Bundle, load_bundle
 from mghft_export.bundle.recorded_verifications import record_verification
 from mghft_export.bundle.verifications import PrecisionVerification
-from mghft_export.evaluation.verification.budget import default_budget
+from mghft_export.evaluation.verification.accuracy_budget import default_budget
 from mghft_export.evaluation.verification.precision_warning import missed, precision_warning
 from mghft_export.evaluation.verification.precisions import verify_precisions
 from mghft_export.evaluation.verification.verification_stickers import calibration_stickers

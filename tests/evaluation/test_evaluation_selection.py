@@ -12,13 +12,13 @@ from PIL import Image
 from mghft_export.errors import DataError, MGHFTError, StickerError
 from mghft_export.evaluation.predictions import predict_stickers
 from mghft_export.evaluation.predictors import Predictor
-from mghft_export.stickers.choosing import (
+from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.sticker_choice import (
     bootstrap_groups,
     choose_split,
     choose_stickers,
     require_same_classes,
 )
-from mghft_export.stickers.dataset import Sticker, StickerSet
 
 CLASSES = ("anger", "fear", "joy")
 

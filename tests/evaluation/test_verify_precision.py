@@ -19,7 +19,12 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.errors import BundleError, DataError, MGHFTError
 from mghft_export.evaluation.divergence import divergences
 from mghft_export.evaluation.replacements import blank_image
-from mghft_export.evaluation.verification.limits import FLOAT, QUANTISED, branch_limits, selection_limit
+from mghft_export.evaluation.verification.branch_limits import (
+    FLOAT,
+    QUANTISED,
+    branch_limits,
+    selection_limit,
+)
 from mghft_export.evaluation.verification.observed_branches import open_branches
 from mghft_export.evaluation.verification.precision_warning import judgement_note, precision_warning
 from mghft_export.evaluation.verification.precisions import all_held, verify_precisions

@@ -17,7 +17,7 @@ from mghft_export.errors import ExportError  # noqa: E402
 from mghft_export.exporting import trace  # noqa: E402
 from mghft_export.fused.branch_modules import single_graph, text_branch  # noqa: E402
 from mghft_export.fused.mghft import fuse  # noqa: E402
-from mghft_export.graph.promises import check_graph, fusable_attentions  # noqa: E402
+from mghft_export.graph.graph_checks import check_graph, fusable_attentions  # noqa: E402
 from mghft_export.model.mghft import as_released  # noqa: E402
 from mghft_export.runtime.onnx_session import OnnxSession  # noqa: E402
 

@@ -16,7 +16,7 @@ from mghft_export.config import LEAST_TEXT_LENGTH, MGHFTConfig  # noqa: E402
 from mghft_export.errors import ExportError, MGHFTError, StickerError  # noqa: E402
 from mghft_export.exporting import trace_process  # noqa: E402
 from mghft_export.stickers.colour import hex_colour  # noqa: E402
-from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer  # noqa: E402
+from mghft_export.stickers.text_tokens import default_tokenizer_path, encode, load_tokenizer  # noqa: E402
 
 
 class Branch:

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mghft_export.model import reattention  # noqa: E402
+from mghft_export.model import token_selection as reattention  # noqa: E402
 
 
 def stage(blocks, queries, keys, heads=2, batch=3, dim=8):

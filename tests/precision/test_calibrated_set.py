@@ -11,7 +11,7 @@ import pytest
 from mghft_export.bundle import Manifest, QuantizationEntry, load_bundle
 from mghft_export.errors import MGHFTError
 from mghft_export.evaluation.verification.verification_stickers import calibration_stickers
-from mghft_export.precision.calibrated_set import calibrated_set, set_entry
+from mghft_export.precision.bundle_calibration_set import calibrated_set, set_entry
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration.sampling import sample_stickers

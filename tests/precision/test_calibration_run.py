@@ -12,8 +12,8 @@ from mghft_export.config import MGHFTConfig
 from mghft_export.precision import calibration_run, feeds
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.feeds import run_images, run_texts
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.precision.observe import observed
-from mghft_export.precision.products import weight_products
 from mghft_export.runtime.pipeline import Pipeline
 
 STICKERS = 5

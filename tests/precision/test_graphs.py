@@ -12,11 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from mghft_export.bundle import BRANCHES, load_bundle
 from mghft_export.errors import MGHFTError
 from mghft_export.graph.edits import REATTENTION, edited
-from mghft_export.graph.promises import fusable_attentions
+from mghft_export.graph.graph_checks import fusable_attentions
 from mghft_export.precision.cpu_form import approximate_gelu, slice_feed_forwards
 from mghft_export.precision.fp16 import to_fp16, too_large
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.precision.qdq import LEVELS, insert_qdq, quantise_weight, scale_of
 from mghft_export.precision.smooth import smooth, smoothable_norms
 

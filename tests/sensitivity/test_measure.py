@@ -16,7 +16,7 @@ from mghft_export.precision.calibration.calibration_set import load_calibration_
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.precision.calibration_run import Calibration, PrecisionOptions
 from mghft_export.precision.int8 import to_int8
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.sensitivity.effect import effect_of

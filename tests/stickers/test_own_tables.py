@@ -14,8 +14,8 @@ from mghft_export.cli.data import data
 from mghft_export.cli.main import cli, run
 from mghft_export.errors import DataError
 from mghft_export.stickers.dataset import Sticker, load_dataset, scan_dataset
-from mghft_export.stickers.datasets.dividing import divide, parse_fractions, write_division
 from mghft_export.stickers.datasets.readiness import readiness, small_set_note
+from mghft_export.stickers.datasets.splitting import divide, parse_fractions, write_division
 
 ROWS = (("a.png", "hooray", "Joy"), ("b.png", "oh no", " sadness"), ("c.png", "ha", "joy"))
 

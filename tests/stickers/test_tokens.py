@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from mghft_export.errors import MGHFTError, StickerError
-from mghft_export.stickers.tokens import default_tokenizer_path, encode, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, encode, load_tokenizer
 
 CLS, SEP = 101, 102
 

@@ -34,7 +34,7 @@ from mghft_export.interpretation.answer import parse_answer
 from mghft_export.model.checkpoint import METADATA, build_model, load_checkpoint, save_checkpoint
 from mghft_export.precision.calibration.default_set import default_calibration_set
 from mghft_export.stickers.text_file import read_texts
-from mghft_export.stickers.tokens import default_tokenizer_path, parse_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, parse_tokenizer
 
 EXAMPLES = int(os.environ.get("MGHFT_FUZZ_EXAMPLES", "100"))
 ROOT = Path(__file__).parents[2]

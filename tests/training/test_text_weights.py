@@ -24,7 +24,7 @@ from mghft_export.model.text_weights import (
     parse_text_weights,
     pinned,
 )
-from mghft_export.stickers.tokens import default_tokenizer_path, load_tokenizer
+from mghft_export.stickers.text_tokens import default_tokenizer_path, load_tokenizer
 from mghft_export.training import pooled_texts as text_cache
 from mghft_export.training.pooled_texts import cache_key, frozen_text_features
 

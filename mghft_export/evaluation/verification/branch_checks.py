@@ -12,10 +12,10 @@ from mghft_export.bundle.verifications import BranchVerification, Budget, Output
 from mghft_export.config import MGHFTConfig
 from mghft_export.evaluation.divergence import divergences
 from mghft_export.evaluation.relevance import can_judge
-from mghft_export.evaluation.verification.budget import within_budget
+from mghft_export.evaluation.verification.accuracy_budget import within_budget
+from mghft_export.evaluation.verification.branch_limits import Limits, branch_limits, selection_limit
 from mghft_export.evaluation.verification.collected import Collected
-from mghft_export.evaluation.verification.limits import Limits, branch_limits, selection_limit
-from mghft_export.evaluation.verification.neutral import PLACES
+from mghft_export.evaluation.verification.neutral_inputs import PLACES
 from mghft_export.runtime.pipeline import FloatArray
 
 NOTHING = 1e-9

@@ -34,7 +34,7 @@ class Collected:
         """Add stickers, and compare their outputs.
 
         Args:
-            alone: logits by branch, from :func:`~mghft_export.evaluation.verification.neutral.branches_alone`.
+            alone: logits by branch, from :func:`~mghft_export.evaluation.verification.neutral_inputs.branches_alone`.
 
         Raises:
             MGHFTError: a logit is not a finite number.

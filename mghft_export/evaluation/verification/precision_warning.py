@@ -9,7 +9,7 @@ from mghft_export.bundle.recorded_verifications import is_stale, recorded_verifi
 from mghft_export.bundle.verifications import PrecisionVerification
 from mghft_export.cpu_features import has_vnni, is_x86
 from mghft_export.evaluation.relevance import cannot_judge
-from mghft_export.evaluation.verification.budget import ROUNDING
+from mghft_export.evaluation.verification.accuracy_budget import ROUNDING
 
 MOST_NAMED = 2
 """Most missed limits of a branch in one message; the manifest has all."""

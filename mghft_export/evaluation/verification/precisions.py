@@ -12,17 +12,17 @@ from mghft_export.bundle.recorded_verifications import graph_hashes
 from mghft_export.bundle.verifications import Budget, OutputChange, PrecisionVerification
 from mghft_export.errors import DataError, StickerError
 from mghft_export.evaluation.predictions import open_with_text
+from mghft_export.evaluation.verification.accuracy_budget import default_budget, within_budget
 from mghft_export.evaluation.verification.branch_checks import check_branches
-from mghft_export.evaluation.verification.budget import default_budget, within_budget
 from mghft_export.evaluation.verification.collected import Collected
 from mghft_export.evaluation.verification.measure_changes import flips_by_kind, measure_changes
-from mghft_export.evaluation.verification.neutral import branches_alone, neutral_of
+from mghft_export.evaluation.verification.neutral_inputs import branches_alone, neutral_of
 from mghft_export.evaluation.verification.observed_branches import open_branches
 from mghft_export.evaluation.verification.verification_stickers import VerificationStickers
 from mghft_export.runtime.pipeline import FloatArray
 from mghft_export.runtime.text_cache import TextCache
-from mghft_export.stickers.choosing import Resample, bootstrap_groups
 from mghft_export.stickers.dataset import Sticker
+from mghft_export.stickers.sticker_choice import Resample, bootstrap_groups
 
 BATCH = 8
 

@@ -19,7 +19,7 @@ from mghft_export.model.text_weights import PREFIX
 from mghft_export.runtime.pipeline import Pipeline
 from mghft_export.stickers.dataset import StickerSet
 from mghft_export.stickers.image import open_sticker
-from mghft_export.stickers.tokens import encode
+from mghft_export.stickers.text_tokens import encode
 from mghft_export.stickers.views import distinct_texts, view_texts
 
 BATCHES = (1, 3)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mghft_export.bundle import Manifest
-from mghft_export.precision.calibrated_set import calibrated_set
+from mghft_export.precision.bundle_calibration_set import calibrated_set
 from mghft_export.precision.calibration.calibration_set import load_calibration_set
-from mghft_export.stickers.choosing import choose_split, choose_stickers, require_same_classes
 from mghft_export.stickers.dataset import Sticker, StickerSet
+from mghft_export.stickers.sticker_choice import choose_split, choose_stickers, require_same_classes
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def calibration_stickers(
 ) -> VerificationStickers:
     """Stickers of the calibration set that precisions were made with; only the first `limit` if that is given.
 
-    :func:`~mghft_export.precision.calibrated_set.calibrated_set` finds it.
+    :func:`~mghft_export.precision.bundle_calibration_set.calibrated_set` finds it.
 
     Raises:
         DataError: the set cannot be used, or its classes differ from the model's.

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from mghft_export.errors import DataError, MGHFTError
 from mghft_export.precision.calibration.held_out import HeldOut, held_out_stickers, image_hash
-from mghft_export.stickers.choosing import choose_stickers
 from mghft_export.stickers.dataset import Sticker, StickerSet
 from mghft_export.stickers.image import open_sticker
+from mghft_export.stickers.sticker_choice import choose_stickers
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mghft_export.stickers.dataset import StickerSet
-from mghft_export.stickers.tokens import encode, load_tokenizer
+from mghft_export.stickers.text_tokens import encode, load_tokenizer
 from mghft_export.stickers.views import VIEWS, split_views
 
 BERT_TOKENS = 512

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mghft_export.stickers.decoding.canvas import Area, Pixels, composed, pixels_to
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.decoded import Opened
 
 SIGNATURES = b"GIF87a", b"GIF89a"
 

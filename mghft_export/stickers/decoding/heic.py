@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.decoded import Opened
 
 
 def open_heic(content: bytes) -> Opened:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from PIL import Image, JpegImagePlugin
 
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.decoded import Opened
 from mghft_export.stickers.decoding.orientation import EXIF_PREFIX, orientation_of
 
 SIGNATURE = b"\xff\xd8\xff"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mghft_export.stickers.decoding.opened import Opened
-from mghft_export.stickers.decoding.plain import UnknownRangeError
+from mghft_export.stickers.decoding.decoded import Opened
+from mghft_export.stickers.decoding.pillow_formats import UnknownRangeError
 
 
 def open_jxl(content: bytes) -> Opened:

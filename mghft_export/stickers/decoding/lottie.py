@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from mghft_export.files.foreign_json import parse_json
+from mghft_export.stickers.decoding.decoded import NamelessError, Opened
 from mghft_export.stickers.decoding.messengers import unpacked
-from mghft_export.stickers.decoding.opened import NamelessError, Opened
 
 SIDE = 512
 """Pixels of a drawing's longer side: the size of a Telegram sticker."""

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mghft_export.stickers.decoding.canvas import Area, Pixels, composed, pixels_to
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.decoded import Opened
 from mghft_export.stickers.decoding.orientation import orientation_of, raw_profile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

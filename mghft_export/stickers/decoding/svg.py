@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
+from mghft_export.stickers.decoding.decoded import Opened
 from mghft_export.stickers.decoding.lottie import scaled
 from mghft_export.stickers.decoding.messengers import unpacked
-from mghft_export.stickers.decoding.opened import Opened
 
 _NUMBER = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(?:px|pt|pc|mm|cm|in|em|ex)?\s*\Z")
 _WITHIN = ("#", "data:image/")

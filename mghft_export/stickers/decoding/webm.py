@@ -9,7 +9,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
-from mghft_export.stickers.decoding.opened import NamelessError, Opened
+from mghft_export.stickers.decoding.decoded import NamelessError, Opened
 
 MAX_FRAMES = 10_000
 """Most frames of a video, which is more than five minutes. Telegram allows 3 seconds."""

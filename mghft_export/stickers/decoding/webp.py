@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from PIL import Image, WebPImagePlugin
 
-from mghft_export.stickers.decoding.opened import Opened
+from mghft_export.stickers.decoding.decoded import Opened
 from mghft_export.stickers.decoding.orientation import orientation_of
 
 _PIXELS = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")

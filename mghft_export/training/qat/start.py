@@ -12,7 +12,7 @@ from mghft_export.bundle import load_bundle
 from mghft_export.bundle.quantization_recipe import RECIPE, QuantizationRecipe, belongs_to, read_recipe
 from mghft_export.errors import BundleError, MGHFTError
 from mghft_export.files.hashing import sha256
-from mghft_export.precision.products import weight_products
+from mghft_export.precision.matrix_products import weight_products
 from mghft_export.training.recipe import Recipe
 
 

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from mghft_export.stickers.decoding.opened import NamelessError, Opened
+from mghft_export.stickers.decoding.decoded import NamelessError, Opened
 
 MAX_SECONDS = 20
 """Most seconds for the header, and again for each frame."""

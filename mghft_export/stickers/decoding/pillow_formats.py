@@ -10,7 +10,7 @@ from functools import cache, partial
 
 from PIL import BmpImagePlugin, Image, ImageFile, PpmImagePlugin, TiffImagePlugin, _imaging
 
-from mghft_export.stickers.decoding.opened import NamelessError, Opened
+from mghft_export.stickers.decoding.decoded import NamelessError, Opened
 from mghft_export.stickers.decoding.orientation import orientation_of
 
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
