@@ -35,8 +35,8 @@ def insert_qdq(
     """Quantise products, in place.
 
     Args:
-        products: the products to quantise. :func:`~mghft_export.precision.matrix_products.weight_products` lists those of
-            this graph.
+        products: the products to quantise;
+            :func:`~mghft_export.precision.matrix_products.weight_products` lists those of this graph.
         ranges: the largest magnitude of each product's activation.
         sums_in_16_bits: passed on to :func:`quantise_weight`.
     """
