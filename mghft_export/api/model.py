@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -147,6 +147,81 @@ class Model:
                 predictions += self._opened().classify(pixels, texts[part] if rows is None else rows[part])
         return predictions[0] if single else predictions
 
+    def predict_each(
+        self,
+        images: Images,
+        text: Sequence[str | None] | None = None,
+        *,
+        features: Sequence[npt.ArrayLike | None] | None = None,
+        frame: str | int = "middle",
+        batch: int = BATCH,
+    ) -> list[Prediction | StickerError]:
+        """Classify stickers that do not depend on each other: a bad one gets its error, and the others their classes.
+
+        A server can put the requests of many clients into one call.
+
+        Args:
+            images: as in :meth:`predict`.
+            text: one text for each sticker, or None for a sticker with features or without a text.
+            features: one row [4, C] of :meth:`encode_texts` for each sticker, or None for a sticker with a text.
+            frame: frame of an animation: `first`, `middle`, or a number from 0.
+            batch: stickers per batch.
+
+        Returns:
+            One entry for each image, in their order.
+
+        Raises:
+            StickerError: the numbers of images, texts and features differ, or the batch is below 1.
+        """
+        if batch < 1:
+            raise StickerError(f"a batch of {batch} cannot be run; give 1 or more")
+        many = list(images)
+        texts = _as_many(text, len(many), "text", "texts")
+        rows = _as_many(features, len(many), "row of features", "rows of features")
+        found: list[Prediction | StickerError] = []
+        for start in range(0, len(many), batch):
+            part = slice(start, start + batch)
+            found += self._each(many[part], texts[part], rows[part], start, frame)
+        return found
+
+    def _each(
+        self, images: list[Any], texts: list[Any], rows: list[Any], first: int, frame: str | int
+    ) -> list[Prediction | StickerError]:
+        """Classify one batch, sticker by sticker where something is wrong."""
+        found: dict[int, Prediction | StickerError] = {}
+        given: dict[int, FloatArray] = {}
+        for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
+            try:
+                if row is not None and text is not None:
+                    raise StickerError(
+                        f"sticker {first + number} has both a text and features; give one of them"
+                    )
+                if row is not None:
+                    given[number] = self._features(row, 1, True)[0]
+                else:
+                    self._texts(text, 1, True)
+            except StickerError as error:
+                found[number] = error
+        sound = [number for number in range(len(images)) if number not in found]
+        pixels: dict[int, FloatArray] = {}
+        for number, read in self._read(images, sound, first, False, frame):
+            if isinstance(read, StickerError):
+                found[number] = read
+            else:
+                pixels[number] = read
+        if pixels:
+            with self._lock:
+                pipeline = self._opened()
+                encoded = [number for number in pixels if number not in given]
+                if encoded:
+                    texts_to_encode = [texts[number] or "" for number in encoded]
+                    given.update(zip(encoded, pipeline.encode_texts(texts_to_encode), strict=True))
+                features = np.stack([given[number] for number in pixels])
+                found.update(
+                    zip(pixels, pipeline.classify(np.stack(list(pixels.values())), features), strict=True)
+                )
+        return [found[number] for number in range(len(images))]
+
     def encode_texts(self, texts: str | Sequence[str]) -> FloatArray:
         """Encode texts once, to classify many images with them: [4, C] for one text, [N, 4, C] for N.
 
@@ -237,7 +312,18 @@ class Model:
         return np.zeros((0, 4, self._opened().feature_width), np.float32)
 
     def _pixels(self, images: list[Any], first: int, single: bool, frame: str | int) -> FloatArray:
-        """The pixels [B, 3, H, W] of images; several threads read them."""
+        """The pixels [B, 3, H, W] of images."""
+        rows = []
+        for _, found in self._read(images, range(len(images)), first, single, frame):
+            if isinstance(found, StickerError):
+                raise found
+            rows.append(found)
+        return np.stack(rows)
+
+    def _read(
+        self, images: list[Any], numbers: Sequence[int], first: int, single: bool, frame: str | int
+    ) -> Iterator[tuple[int, FloatArray | StickerError]]:
+        """The pixels [3, H, W] of some images, or why an image has none; several threads read them."""
         pipeline = self._opened()
 
         def read(number: int) -> FloatArray:
@@ -246,12 +332,18 @@ class Model:
             pixels: FloatArray = pipeline.preprocess([image])[0]
             return pixels
 
-        rows = []
-        for _, found in read_ahead(range(len(images)), read, ahead=len(images)):
-            if isinstance(found, StickerError):
-                raise found
-            rows.append(found)
-        return np.stack(rows)
+        return read_ahead(numbers, read, ahead=max(1, len(numbers)))
+
+
+def _as_many(values: Sequence[Any] | None, count: int, one: str, many: str) -> list[Any]:
+    """One value for each sticker; None for each if there are none."""
+    if values is None:
+        return [None] * count
+    if isinstance(values, str) or len(values) != count:
+        number = 1 if isinstance(values, str) else len(values)
+        named = f"{number} {one if number == 1 else many}"
+        raise StickerError(f"{named} for {_number(count, 'image')}; give one for each")
+    return list(values)
 
 
 def _number(count: int, what: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,21 @@ from mghft_export.runtime.session import (
     require_inputs,
 )
 
-FATAL = 4
-"""ONNX Runtime's log level at which it prints only fatal errors. Other errors are raised, and printed once by us."""
+WARNING, FATAL = 2, 4
+"""ONNX Runtime's log levels: its default, and the one at which it prints only fatal errors. Other errors are raised."""
 
-onnxruntime.set_default_logger_severity(FATAL)
+
+@contextlib.contextmanager
+def _quiet_providers() -> Iterator[None]:
+    """Silence what providers print that cannot start; the error says it.
+
+    They print through a logger that all sessions of the process share, so its level goes back to the default.
+    """
+    onnxruntime.set_default_logger_severity(FATAL)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(WARNING)
 
 
 class OnnxSession:
@@ -71,10 +83,11 @@ class OnnxSession:
             provider, _input_shapes(path) if provider == "tensorrt" and sizes else {}, sizes or {}
         )
         try:
-            # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
-            self._session = onnxruntime.InferenceSession(
-                _model(path, provider, options), options, providers=chain, enable_fallback=0
-            )
+            with _quiet_providers() if provider != "cpu" else contextlib.nullcontext():
+                # Without `enable_fallback=0` a provider that cannot start is replaced by the CPU.
+                self._session = onnxruntime.InferenceSession(
+                    _model(path, provider, options), options, providers=chain, enable_fallback=0
+                )
         except Exception as error:  # ONNX Runtime's exceptions have no other common base
             reason = str(error).splitlines()[0]
             if provider != "cpu":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,13 +148,44 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+class _Silence:
+    """Python's warning filters belong to all threads: the first reader changes them, and the last one restores them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+        self.filters = warnings.catch_warnings()
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore warnings.
+
+    Pillow warns about images above its own limit and about faults in metadata. Here a sticker is either taken or
+    refused, and the limit is MAX_PIXELS.
+    """
+    with _silence.lock:
+        if _silence.readers == 0:
+            _silence.filters = warnings.catch_warnings()
+            _silence.filters.__enter__()
+            warnings.simplefilter("ignore")
+        _silence.readers += 1
+    try:
+        yield
+    finally:
+        with _silence.lock:
+            _silence.readers -= 1
+            if _silence.readers == 0:
+                _silence.filters.__exit__(None, None, None)
+
+
 @contextmanager
 def named_errors(path: Path | str) -> Iterator[None]:
     """Turn all errors about a file into one sentence that names it."""
-    with warnings.catch_warnings():
-        # Pillow warns about images above its own limit and about faults in metadata. Here a sticker is either taken or
-        # refused, and the limit is MAX_PIXELS.
-        warnings.simplefilter("ignore")
+    with _without_warnings():
         try:
             yield
         except NamelessError as error:

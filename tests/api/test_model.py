@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -196,6 +197,7 @@ def test_bundles_that_there_are_not(tmp_path):
 def test_names_are_imported_when_they_are_used():
     code = """
 import sys
+import warnings
 import mghft_export as mghft
 assert {"load", "export", "predict"} & set(dir(mghft)) == {"load", "export"}
 assert not {"torch", "numpy", "onnxruntime", "PIL"} & set(sys.modules), "too early"
@@ -212,3 +214,84 @@ except AttributeError as error:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "module 'mghft_export' has no attribute 'nothing'\n"
     assert (Path(mghft.__file__).parent / "py.typed").is_file()
+
+
+class TestEach:
+    """Stickers of many clients in one call."""
+
+    def test_without_faults_it_is_predict(self, model, files, expected):
+        near(model.predict_each(files, texts_of(files), batch=4), expected)
+
+    def test_a_bad_sticker_gets_its_error_and_the_others_their_classes(
+        self, model, files, expected, tmp_path
+    ):
+        (tmp_path / "broken.png").write_bytes(files[0].read_bytes()[:60])
+        texts = texts_of(files)
+        images = [files[0], tmp_path / "broken.png", files[1], files[2], b"", files[3]]
+        given = [texts[0], TEXT, texts[1], "  ", TEXT, texts[3]]
+        found = model.predict_each(images, given, batch=4)
+        near([found[0], found[2], found[5]], [expected[0], expected[1], expected[3]])
+        for number, words in ((1, "damaged"), (3, "has no text"), (4, "image 4")):
+            assert isinstance(found[number], mghft.StickerError), number
+            assert words in str(found[number])
+
+    def test_texts_and_features_mix_in_one_batch(self, model, files, expected):
+        texts = texts_of(files)
+        features = model.encode_texts(texts)
+        given = [text if number % 2 else None for number, text in enumerate(texts)]
+        rows = [None if number % 2 else features[number] for number in range(len(files))]
+        near(model.predict_each(files, given, features=rows), expected)
+
+    def test_wrong_features_are_an_error_of_their_sticker(self, model, files):
+        wrong = np.zeros((3, 4), np.float32)
+        found = model.predict_each(files[:3], [TEXT, None, TEXT], features=[None, wrong, wrong])
+        assert isinstance(found[0], mghft.Prediction)
+        assert "the shape" in str(found[1])
+        assert "both a text and features" in str(found[2])
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"text": TEXT}, "1 text for 2 images"),
+            ({"text": [TEXT]}, "1 text for 2 images"),
+            ({"features": [None] * 3}, "3 rows of features for 2 images"),
+            ({"batch": 0}, "a batch of 0"),
+        ],
+    )
+    def test_counts_that_differ_are_one_error(self, model, files, given, words):
+        with pytest.raises(mghft.StickerError, match=words):
+            model.predict_each(files[:2], **given)
+
+    def test_no_images_are_no_predictions(self, model):
+        assert model.predict_each([]) == []
+
+
+def test_a_text_that_four_threads_ask_for_is_encoded_once(tiny_bundle, files, monkeypatch):
+    with mghft.load(tiny_bundle) as own:
+        runs, whole = [], own._pipeline._run_text
+        monkeypatch.setattr(own._pipeline, "_run_text", lambda feeds: runs.append(1) or whole(feeds))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda path: own.predict(path, TEXT), files[:8]))
+        assert len(runs) == 1
+
+
+def test_warning_filters_are_restored_whatever_threads_read(files):
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_sticker, files * 8))
+    assert list(warnings.filters) == before
+
+
+def test_a_model_on_the_cpu_leaves_the_loggers_of_its_process_alone(tiny_bundle):
+    code = f"""
+import onnxruntime
+calls = []
+onnxruntime.set_default_logger_severity = calls.append
+import mghft_export
+with mghft_export.load({str(tiny_bundle)!r}) as model:
+    model.warm_up()
+print(calls)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
