@@ -52,9 +52,14 @@ def load(
     ('anger', 'disgust', 'fear')
     """
     opened = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
-    return Model(
-        Pipeline(opened, precision=precision, provider=provider, engine=engine, threads=threads), opened
+    pipeline = Pipeline(opened, precision=precision, provider=provider, engine=engine, threads=threads)
+    manifest = opened.manifest
+    found = (
+        precision_warning(manifest, pipeline.precision),
+        saturation_warning(manifest, pipeline.precision, cpu_flags()),
     )
+    warnings = tuple(sentence for sentence in found if sentence is not None)
+    return Model(pipeline, trained=manifest.trained, warnings=warnings)
 
 
 class Model:
@@ -70,18 +75,13 @@ class Model:
         warnings: sentences about this precision, for example that it missed its accuracy budget.
     """
 
-    def __init__(self, pipeline: Pipeline, bundle: Bundle) -> None:
-        manifest = bundle.manifest
-        self.class_names: tuple[str, ...] = tuple(manifest.class_names)
+    def __init__(self, pipeline: Pipeline, *, trained: bool, warnings: tuple[str, ...] = ()) -> None:
+        self.class_names: tuple[str, ...] = pipeline.inputs.class_names
         self.precision: str = pipeline.precision
-        self.trained: bool = manifest.trained
-        self.takes_no_text: bool = manifest.no_text is not None
-        found = (
-            precision_warning(manifest, pipeline.precision),
-            saturation_warning(manifest, pipeline.precision, cpu_flags()),
-        )
-        self.warnings: tuple[str, ...] = tuple(sentence for sentence in found if sentence is not None)
-        self._background = manifest.image.background
+        self.trained: bool = trained
+        self.takes_no_text: bool = pipeline.inputs.no_text is not None
+        self.warnings: tuple[str, ...] = warnings
+        self._background = pipeline.inputs.image.background
         self._pipeline: Pipeline | None = pipeline
         self._lock = threading.Lock()
 
@@ -153,6 +153,7 @@ class Model:
         text: Sequence[str | None] | None = None,
         *,
         features: Sequence[npt.ArrayLike | None] | None = None,
+        names: Sequence[str] | None = None,
         frame: str | int = "middle",
         batch: int = BATCH,
     ) -> list[Prediction | StickerError]:
@@ -164,6 +165,7 @@ class Model:
             images: as in :meth:`predict`.
             text: one text for each sticker, or None for a sticker with features or without a text.
             features: one row [4, C] of :meth:`encode_texts` for each sticker, or None for a sticker with a text.
+            names: what errors call the stickers; `image 0`, `image 1`, ... by default.
             frame: frame of an animation: `first`, `middle`, or a number from 0.
             batch: stickers per batch.
 
@@ -178,14 +180,19 @@ class Model:
         many = list(images)
         texts = _as_many(text, len(many), "text", "texts")
         rows = _as_many(features, len(many), "row of features", "rows of features")
+        called = [f"image {number}" for number in range(len(many))] if names is None else list(names)
+        if len(called) != len(many):
+            raise StickerError(
+                f"{_number(len(called), 'name')} for {_number(len(many), 'image')}; give one for each"
+            )
         found: list[Prediction | StickerError] = []
         for start in range(0, len(many), batch):
             part = slice(start, start + batch)
-            found += self._each(many[part], texts[part], rows[part], start, frame)
+            found += self._each(many[part], texts[part], rows[part], called[part], frame)
         return found
 
     def _each(
-        self, images: list[Any], texts: list[Any], rows: list[Any], first: int, frame: str | int
+        self, images: list[Any], texts: list[Any], rows: list[Any], names: list[str], frame: str | int
     ) -> list[Prediction | StickerError]:
         """Classify one batch, sticker by sticker where something is wrong."""
         found: dict[int, Prediction | StickerError] = {}
@@ -193,18 +200,20 @@ class Model:
         for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
             try:
                 if row is not None and text is not None:
-                    raise StickerError(
-                        f"sticker {first + number} has both a text and features; give one of them"
-                    )
+                    raise StickerError(f"{names[number]} has both a text and features; give one of them")
                 if row is not None:
                     given[number] = self._features(row, 1, True)[0]
-                else:
-                    self._texts(text, 1, True)
+                elif text is not None and not isinstance(text, str):
+                    raise StickerError(
+                        f"the text of {names[number]} is of type {type(text).__name__}; give a string"
+                    )
+                elif not self.takes_no_text and not (text or "").strip():
+                    raise StickerError(_no_text(names[number]))
             except StickerError as error:
                 found[number] = error
         sound = [number for number in range(len(images)) if number not in found]
         pixels: dict[int, FloatArray] = {}
-        for number, read in self._read(images, sound, first, False, frame):
+        for number, read in self._read(images, sound, names, frame):
             if isinstance(read, StickerError):
                 found[number] = read
             else:
@@ -285,9 +294,7 @@ class Model:
             empty := [number for number, item in enumerate(texts) if not item.strip()]
         ):
             which = "the sticker" if single else f"sticker {empty[0]}"
-            raise StickerError(
-                f"{which} has no text, and this model was not trained to do without; give its text, or its features"
-            )
+            raise StickerError(_no_text(which))
         return texts
 
     def _features(self, features: npt.ArrayLike, count: int, single: bool) -> FloatArray:
@@ -314,25 +321,31 @@ class Model:
     def _pixels(self, images: list[Any], first: int, single: bool, frame: str | int) -> FloatArray:
         """The pixels [B, 3, H, W] of images."""
         rows = []
-        for _, found in self._read(images, range(len(images)), first, single, frame):
+        names = ["the image"] if single else [f"image {first + number}" for number in range(len(images))]
+        for _, found in self._read(images, range(len(images)), names, frame):
             if isinstance(found, StickerError):
                 raise found
             rows.append(found)
         return np.stack(rows)
 
     def _read(
-        self, images: list[Any], numbers: Sequence[int], first: int, single: bool, frame: str | int
+        self, images: list[Any], numbers: Sequence[int], names: list[str], frame: str | int
     ) -> Iterator[tuple[int, FloatArray | StickerError]]:
         """The pixels [3, H, W] of some images, or why an image has none; several threads read them."""
         pipeline = self._opened()
 
         def read(number: int) -> FloatArray:
-            name = "the image" if single else f"image {first + number}"
-            image = rgb_image(images[number], name, background=self._background, frame=frame)
+            image = rgb_image(images[number], names[number], background=self._background, frame=frame)
             pixels: FloatArray = pipeline.preprocess([image])[0]
             return pixels
 
         return read_ahead(numbers, read, ahead=max(1, len(numbers)))
+
+
+def _no_text(which: str) -> str:
+    return (
+        f"{which} has no text, and this model was not trained to do without; give its text, or its features"
+    )
 
 
 def _as_many(values: Sequence[Any] | None, count: int, one: str, many: str) -> list[Any]:

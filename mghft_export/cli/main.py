@@ -44,6 +44,11 @@ COMMANDS = {
         "Measure what each layer's INT8 costs; choose layers that stay float.",
     ),
     "trt": ("mghft_export.cli.trt", "trt", "Build TensorRT or TensorRT-RTX engines of a bundle."),
+    "triton": (
+        "mghft_export.cli.triton",
+        "triton",
+        "Write a model repository for NVIDIA Triton.",
+    ),
     "inspect": ("mghft_export.cli.inspect", "inspect", "Show the layers of an engine."),
     "interpret": (
         "mghft_export.cli.interpret",

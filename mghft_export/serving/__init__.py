@@ -1,0 +1,1 @@
+"""Bundles behind servers that exist: what NVIDIA Triton loads, and the model that it calls."""
