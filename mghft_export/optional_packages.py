@@ -16,6 +16,7 @@ EXTRAS = {
     "openai": "interpret",
     "filelock": "interpret",
     "json-repair": "interpret",
+    "pyarrow": "parquet",
     "accelerate": "train",
     "tensorboard": "train",
     "tomli": "train",

@@ -21,6 +21,7 @@ from mghft_export.stopping import Stopped, raising_stops
 COMMANDS = {
     "onnx": ("mghft_export.cli.onnx", "onnx", "Export a checkpoint as a verified bundle of ONNX graphs."),
     "predict": ("mghft_export.cli.predict", "predict", "Classify stickers with a bundle."),
+    "batch": ("mghft_export.cli.batch", "batch", "Classify a corpus into parquet files."),
     "encode-text": (
         "mghft_export.cli.encode_text",
         "encode_text",

@@ -1,0 +1,1 @@
+"""A corpus through a model: many stickers in, parquet files out, with bounded memory, and resumable."""
