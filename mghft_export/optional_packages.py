@@ -7,7 +7,12 @@ from typing import Any
 
 from mghft_export.errors import MGHFTError
 
-PACKAGES = {"sklearn": "scikit-learn", "scipy": "scikit-learn", "json_repair": "json-repair"}
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "scipy": "scikit-learn",
+    "json_repair": "json-repair",
+    "grpc": "grpcio",
+}
 """The package to install for a module, if its name differs from the module's. scipy comes with scikit-learn."""
 
 EXTRAS = {
@@ -16,6 +21,8 @@ EXTRAS = {
     "openai": "interpret",
     "filelock": "interpret",
     "json-repair": "interpret",
+    "tritonclient": "client",
+    "grpcio": "client",
     "pyarrow": "parquet",
     "accelerate": "train",
     "tensorboard": "train",

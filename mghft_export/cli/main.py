@@ -50,6 +50,7 @@ COMMANDS = {
         "triton",
         "Write a model repository for NVIDIA Triton.",
     ),
+    "client": ("mghft_export.cli.client", "client", "Classify stickers with a Triton server."),
     "inspect": ("mghft_export.cli.inspect", "inspect", "Show the layers of an engine."),
     "interpret": (
         "mghft_export.cli.interpret",

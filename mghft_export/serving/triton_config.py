@@ -11,6 +11,9 @@ from typing import Any
 
 from mghft_export.bundle import TensorEntry
 
+CLASS_NAMES = "class_names"
+"""The parameter of the model that clients call: the names of the classes, as a JSON list."""
+
 TYPES = {"float32": "TYPE_FP32", "float16": "TYPE_FP16", "int64": "TYPE_INT64"}
 """Triton's names of the types of tensors."""
 
@@ -120,7 +123,7 @@ def _tensor(item: TensorEntry) -> dict[str, Any]:
 
 
 def sticker_config(
-    name: str, *, classes: int, width: int, max_batch: int, queue_delay: int, instances: int
+    name: str, *, class_names: Sequence[str], width: int, max_batch: int, queue_delay: int, instances: int
 ) -> str:
     """The configuration of the model that clients call: a sticker's file and its text in, an emotion out.
 
@@ -145,11 +148,12 @@ def sticker_config(
             ],
             "output": [
                 {"name": "label", "data_type": texts, "dims": [1]},
-                {"name": "probabilities", "data_type": Word("TYPE_FP32"), "dims": [classes]},
+                {"name": "probabilities", "data_type": Word("TYPE_FP32"), "dims": [len(class_names)]},
                 {"name": "error", "data_type": texts, "dims": [1]},
                 {"name": "version", "data_type": texts, "dims": [1]},
             ],
             "instance_group": {"count": instances, "kind": Word("KIND_CPU")},
             "dynamic_batching": {"max_queue_delay_microseconds": queue_delay},
+            "parameters": {"key": CLASS_NAMES, "value": {"string_value": json.dumps(list(class_names))}},
         }
     )

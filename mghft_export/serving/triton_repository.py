@@ -105,7 +105,7 @@ def write_repository(
         write_served(place, bundle, served)
         config = sticker_config(
             options.name,
-            classes=len(served.class_names),
+            class_names=served.class_names,
             width=_width(branches["text"]),
             max_batch=options.max_batch,
             queue_delay=options.queue_delay,

@@ -273,6 +273,15 @@ class TestEngines:
         assert not (tmp_path / "r").exists()
 
 
+def test_a_server_that_does_not_answer_is_one_sentence(small_set, capsys):
+    pytest.importorskip("tritonclient.grpc")
+    image = next((small_set / "Images").glob("*/*.png"))
+    assert run(cli, ["client", str(image), "--url", "127.0.0.1:9", "--text", "a"]) == 2
+    said = capsys.readouterr().err
+    assert "does not answer" in said
+    assert "check --url and --model" in said
+
+
 def test_text_format_of_messages():
     values = {
         "name": 'a "b"',

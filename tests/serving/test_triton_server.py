@@ -6,6 +6,7 @@ the ONNX Runtime backend. So this proves configurations, names, types, shapes an
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -22,6 +23,7 @@ import pytest
 
 import mghft_export as mghft
 from mghft_export.bundle import load_bundle
+from mghft_export.cli.main import cli, run
 from mghft_export.serving.triton_repository import RepositoryOptions, write_repository
 
 grpc = pytest.importorskip("tritonclient.grpc")
@@ -86,6 +88,7 @@ def client(environment, bundle):
     try:
         found = grpc.InferenceServerClient(f"127.0.0.1:{ports[1]}")
         wait_until_ready(found, process, root / "log")
+        found.url = f"127.0.0.1:{ports[1]}"
         yield found
     finally:
         process.terminate()
@@ -171,6 +174,26 @@ def test_many_clients_get_their_own_answers(client, stickers, wanted):
             )
         )
     assert [label.decode() for label in found] == [wanted[0][number % 6] for number in range(60)]
+
+
+def test_the_command_asks_the_server(client, small_set, wanted, tmp_path, capsys):
+    files = sorted((small_set / "Images").glob("*/*.png"))[:2]
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    texts = [word for number in range(3) for word in ("--text", f"a happy cat, number {number}")]
+    images = [*map(str, files), str(tmp_path / "broken.png")]
+    assert run(cli, ["client", *images, "--url", client.url, *texts, "--json"]) == 1
+    said = capsys.readouterr()
+    assert [json.loads(line)["label"] for line in said.out.splitlines()] == wanted[0][:2]
+    assert "broken.png: the image cannot be read as an image" in said.err
+    assert run(cli, ["client", images[0], "--url", client.url, "--text", "a happy cat, number 0"]) == 0
+    assert f" {wanted[0][0]} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["cats", "mghft_vision"])
+def test_another_model_is_one_sentence(model, client, small_set, capsys):
+    image = next((small_set / "Images").glob("*/*.png"))
+    assert run(cli, ["client", str(image), "--url", client.url, "--model", model]) == 2
+    assert "--model" in capsys.readouterr().err
 
 
 def test_every_model_is_ready(client):
