@@ -16,7 +16,7 @@ from mghft_export.bundle.model_inputs import ModelInputs, bundle_inputs
 from mghft_export.errors import EngineError, StickerError
 from mghft_export.runtime.branches import Branches, onnx_branches
 from mghft_export.runtime.profile_choice import common_sizes, split_batch, text_lengths
-from mghft_export.runtime.session import Array, DeviceArray, Session, Shape
+from mghft_export.runtime.session import Array, DeviceArray, Shape
 from mghft_export.runtime.text_cache import TextCache
 from mghft_export.stickers.preprocess import ImagePreprocessing, preprocess_batch
 from mghft_export.stickers.text_tokens import encode, padded_length
@@ -98,26 +98,16 @@ class Pipeline:
 
     def _start(self, inputs: ModelInputs, branches: Branches, texts: TextCache | None) -> None:
         self.inputs = inputs
-        self.vision, self._text, self.fusion = branches.vision, branches.text, branches.fusion
+        self.vision, self.text, self.fusion = branches.vision, branches.text, branches.fusion
         self.precision = branches.precision
         self._text_id = f"{inputs.text_id}/{branches.how}"
         self._texts = texts if texts is not None else TextCache()
         self._vision_stream = self.vision.open_stream() or self.fusion.open_stream()
-        self._text_stream = self._text.open_stream()
+        self._text_stream = self.text.open_stream()
         image = inputs.image
         self.preprocessing = ImagePreprocessing(
             image.height, image.width, image.crop_fraction, image.mean, image.std
         )
-
-    @property
-    def text(self) -> Session:
-        """The text branch. Setting another one starts with an empty text cache."""
-        return self._text
-
-    @text.setter
-    def text(self, session: Session) -> None:
-        self._text, self._text_stream = session, session.open_stream()
-        self._texts = TextCache()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Text features of stickers: B texts -> [B, 4, C]. An empty text means a sticker without text.
@@ -148,7 +138,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Free the memory of engines. Sessions of ONNX Runtime free theirs with the last reference to them."""
-        for session in (self.vision, self._text, self.fusion):
+        for session in (self.vision, self.text, self.fusion):
             close = getattr(session, "close", None)
             if close is not None:
                 close()
@@ -251,12 +241,12 @@ class Pipeline:
 
     def _text_batches(self, length: int) -> tuple[range, ...] | None:
         """The batch sizes that the text branch runs for texts of `length` tokens; None for all."""
-        return self._text.batch_sizes(dict.fromkeys(self._text.inputs, (1, length)))
+        return self.text.batch_sizes(dict.fromkeys(self.text.inputs, (1, length)))
 
     def _run_text(self, feeds: Mapping[str, Array]) -> Array:
         stream = self._text_stream
-        outputs = self._text.run_device(self._text.upload(feeds, stream), stream)
-        return self._text.download(outputs, stream)["text_features"]
+        outputs = self.text.run_device(self.text.upload(feeds, stream), stream)
+        return self.text.download(outputs, stream)["text_features"]
 
     def _batch_sizes(self, image: Shape) -> tuple[range, ...] | None:
         """The batch sizes that vision and fusion both run; None for all."""

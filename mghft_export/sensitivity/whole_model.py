@@ -19,6 +19,7 @@ from mghft_export.precision.calibration_run import Calibration
 from mghft_export.precision.half_constants import store_constants_in_half
 from mghft_export.precision.int8 import to_int8
 from mghft_export.precision.matrix_products import weight_products
+from mghft_export.runtime.branches import Branches
 from mghft_export.runtime.onnx_session import OnnxSession
 from mghft_export.runtime.pipeline import FloatArray, Pipeline
 from mghft_export.runtime.session import Session
@@ -119,11 +120,10 @@ class WholeModel:
             if branch == "vision":
                 found = [session.run({"image": pixels}) for pixels in self._pixels]
             else:
-                own, self._pipeline.text = self._pipeline.text, session
-                try:
-                    found = [{"text_features": self._pipeline.encode_texts(texts)} for texts in self._texts]
-                finally:
-                    self._pipeline.text = own
+                own = self._pipeline
+                branches = Branches(own.vision, session, own.fusion, f"study/{setting.form}", own.precision)
+                pipeline = Pipeline.of_model(own.inputs, branches)
+                found = [{"text_features": pipeline.encode_texts(texts)} for texts in self._texts]
             for old in [item for item in kept if item.form is not None]:
                 del kept[old]
             kept[setting] = found

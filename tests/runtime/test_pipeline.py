@@ -111,7 +111,7 @@ def test_texts_of_a_run_are_alike_in_length_and_come_back_in_order(bundle, tiny_
     assert lengths[0] < lengths[1] < lengths[2] < 64
 
 
-def test_a_text_is_encoded_once_and_forgotten_with_its_branch(bundle, watched, tmp_path):
+def test_a_text_is_encoded_once(bundle, watched):
     pipeline = Pipeline(bundle, branches=watched, texts=TextCache(most=3))
     first = pipeline.encode_texts(TEXTS[:2])
     pipeline.encode_texts([TEXTS[1], TEXTS[2], TEXTS[1]])
@@ -121,9 +121,6 @@ def test_a_text_is_encoded_once_and_forgotten_with_its_branch(bundle, watched, t
     pipeline.encode_texts([TEXTS[3]])  # the fourth: the one unused longest goes
     pipeline.encode_texts([TEXTS[2]])
     assert watched.text.batches == [2, 1, 1, 1]
-    pipeline.text = other = Watched(bundle.graph("text"))
-    pipeline.encode_texts(TEXTS[:2])
-    assert other.batches == [2]
 
 
 def test_a_shared_cache_keeps_what_runs_differently_apart(bundle, watched):
