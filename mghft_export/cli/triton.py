@@ -78,16 +78,23 @@ def triton(
     served = write_repository(opened, output, options, precision=precision, engine=engine)
     warn_of_precision(opened.manifest, served.precision)
     console = Terminal()
-    console.print(_table(served, options, is_engine=engine is not None))
+    console.print(_table(served, options))
     say(console, "Model repository written to ", (str(output), "bold"), ".")
+    if served.tensorrt is not None:
+        say(
+            console,
+            f"The server needs TensorRT {served.tensorrt}, which built the engines (docs/serving.md).",
+        )
     say(console, "Next: ", (f"tritonserver --model-repository {output}", "bold"), " (docs/serving.md)")
 
 
-def _table(served: ServedBundle, options: RepositoryOptions, *, is_engine: bool) -> Table:
+def _table(served: ServedBundle, options: RepositoryOptions) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for heading in ("model", "backend", "max batch"):
         table.add_column(heading, justify="right" if heading == "max batch" else "left")
     table.add_row(options.name, "python", str(options.max_batch))
     for branch in served.branches.values():
-        table.add_row(branch.model, "tensorrt" if is_engine else "onnxruntime", str(branch.max_batch))
+        table.add_row(
+            branch.model, "onnxruntime" if served.tensorrt is None else "tensorrt", str(branch.max_batch)
+        )
     return table

@@ -46,6 +46,8 @@ class ServedBundle(Stored):
     text_id: str
     has_no_text: bool
     branches: dict[str, ServedBranch]
+    tensorrt: str | None = None
+    """Version of TensorRT that built the engines, which the server must have; None for ONNX graphs."""
 
 
 def write_served(folder: Path, bundle: Bundle, served: ServedBundle) -> None:

@@ -88,6 +88,7 @@ def write_repository(
         text_id=text_branch_id(bundle),
         has_no_text=bundle.manifest.no_text is not None,
         branches=branches,
+        tensorrt=None if info is None else info.version,
     )
     with replacing_folder(output) as root:
         for name, branch in branches.items():

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from serving.stand_in_triton import Request, Server
 
 import mghft_export as mghft
@@ -136,6 +138,39 @@ class TestAnswers:
         )
         assert not server.model.execute([latin])[0].has_error()
 
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        requests=st.lists(
+            st.tuples(
+                st.lists(st.binary(max_size=40) | st.just(None), max_size=4),
+                st.none() | st.lists(st.binary(max_size=20), max_size=4),
+                st.none() | st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 70)),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    def test_every_request_has_an_answer(self, server, stickers, requests):
+        """None stands for a sound sticker, so that sound and broken ones meet in one run."""
+        made = [
+            Request(
+                image=np.array(
+                    [[stickers[0][0] if item is None else item] for item in images], np.object_
+                ).reshape(-1, 1),
+                text=None
+                if texts is None
+                else np.array([[item] for item in texts], np.object_).reshape(-1, 1),
+                text_features=None if shape is None else np.zeros(shape, np.float32),
+            )
+            for images, texts, shape in requests
+        ]
+        responses = server.model.execute(made)
+        assert len(responses) == len(made)
+        for request, response in zip(made, responses, strict=True):
+            if not response.has_error():
+                count = len(request.tensors["image"].as_numpy())
+                assert {len(tensor.as_numpy()) for tensor in response.tensors.values()} == {count}
+
     def test_a_branch_that_fails_is_the_answer_of_all(self, server, stickers):
         images, texts = stickers
         server.broken.add("mghft_fusion")
@@ -256,13 +291,14 @@ def engines(folder, bundle, backend):
 class TestEngines:
     def test_batches_and_preferred_batches_fit_their_profiles(self, bundle, tmp_path):
         folder = engines(tmp_path / "engines", bundle, "tensorrt")
-        write_repository(bundle, tmp_path / "r", RepositoryOptions(max_batch=32), engine=folder)
+        served = write_repository(bundle, tmp_path / "r", RepositoryOptions(max_batch=32), engine=folder)
         config = (tmp_path / "r" / "mghft_vision" / "config.pbtxt").read_text()
         assert 'backend: "tensorrt"' in config
         assert "max_batch_size: 32" in config
         assert "preferred_batch_size: 2\n  preferred_batch_size: 16" in config
         assert 'profile: "0"\n  profile: "1"' in config
         assert (tmp_path / "r" / "mghft_vision" / "1" / "model.plan").read_bytes() == b"an engine"
+        assert served.tensorrt == "10.13.0.35"
         write_repository(bundle, tmp_path / "s", RepositoryOptions(max_batch=512), engine=folder)
         assert "max_batch_size: 64" in (tmp_path / "s" / "mghft_fusion" / "config.pbtxt").read_text()
 
