@@ -82,6 +82,7 @@ class BlsSession:
             options["preferred_memory"] = self._utils.PreferredMemory(memory)
         request = self._utils.InferenceRequest(
             model_name=self._branch.model,
+            model_version=self._branch.version,
             requested_output_names=list(self.outputs),
             inputs=[array.owner for array in feeds.values()],
             **options,

@@ -24,6 +24,8 @@ class ServedBranch(Stored):
 
     model: str
     """Name of the server's model."""
+    version: int = Field(ge=1)
+    """Its version: a server may have those of two bundles at a time."""
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     max_batch: int = Field(ge=1)

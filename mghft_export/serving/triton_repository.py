@@ -144,6 +144,7 @@ def _branch(
         most = min(most, max(maximum[0] for profile in profiles for _, _, maximum in profile.values()))
     return ServedBranch(
         model=f"{options.name}_{name}",
+        version=options.version,
         inputs=graph.inputs,
         outputs=graph.outputs,
         max_batch=most,

@@ -74,11 +74,14 @@ class Server:
         server = self
 
         class InferenceRequest:
-            def __init__(self, model_name, requested_output_names, inputs, preferred_memory=None):
+            def __init__(
+                self, model_name, requested_output_names, inputs, model_version=-1, preferred_memory=None
+            ):
                 self.model, self.wanted, self.inputs = model_name, requested_output_names, inputs
+                self.version = model_version
 
             def exec(self):
-                return server.run(self.model, self.wanted, self.inputs)
+                return server.run(self.model, self.version, self.wanted, self.inputs)
 
         names = ("TritonError", "Tensor", "PreferredMemory", "InferenceResponse")
         names += ("get_output_tensor_by_name", "get_input_tensor_by_name", "TRITONSERVER_MEMORY_CPU")
@@ -88,11 +91,11 @@ class Server:
         module.InferenceRequest = InferenceRequest
         return module
 
-    def run(self, model, wanted, inputs):
+    def run(self, model, version, wanted, inputs):
         if model in self.broken:
             return InferenceResponse([], TritonError("out of memory"))
         if model not in self._sessions:
-            (path,) = self.repository.glob(f"{model}/*/model.onnx")
+            path = self.repository / model / str(version) / "model.onnx"
             self._sessions[model] = onnxruntime.InferenceSession(
                 str(path), providers=["CPUExecutionProvider"]
             )
