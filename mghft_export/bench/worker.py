@@ -6,7 +6,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import psutil
 
 from mghft_export.bench.gpu_times import GpuTimes
-from mghft_export.bench.memory import free_bytes, spare_bytes
+from mghft_export.bench.memory import free_bytes, own_peak_bytes, spare_bytes
 from mghft_export.bench.power import Energy, measure_energy, open_meter
 from mghft_export.bench.prepare import prepare
 from mghft_export.bench.process_output import last_lines, reason, redirect
@@ -237,7 +236,7 @@ def _serve(connection: Connection, subject: Subject | Gemm | Copy, output: Path)
     redirect(output)
     try:
         run = prepare(subject)
-        peak_bytes = getattr(run, "peak_bytes", _peak_bytes)
+        peak_bytes = getattr(run, "peak_bytes", own_peak_bytes)
         connection.send(peak_bytes())
         rewarm = True
         while True:
@@ -294,8 +293,3 @@ def _is_memory(error: Exception) -> bool:
         or "out of memory" in words
         or "bad_alloc" in words
     )
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

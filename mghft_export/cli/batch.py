@@ -23,7 +23,7 @@ from mghft_export.terminal import Terminal
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="DATA...")
+@click.argument("corpus", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="CORPUS...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the parquet files."
 )
@@ -52,7 +52,7 @@ from mghft_export.terminal import Terminal
 def batch(
     ctx: click.Context,
     bundle: Path,
-    data: tuple[Path, ...],
+    corpus: tuple[Path, ...],
     output: Path,
     text_file: Path | None,
     columns: dict[str, str],
@@ -69,7 +69,7 @@ def batch(
     """
     refuse_with_engine(ctx, engine, "precision", "provider")
     opened = load_bundle(bundle)
-    source = open_source(data, text_file, columns)
+    source = open_source(corpus, text_file, columns)
     console = Terminal(stderr=True)
     with load(opened, precision=precision, provider=provider, engine=engine) as model:
         warn_of_precision(opened.manifest, model.precision)
