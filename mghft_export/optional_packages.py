@@ -11,7 +11,8 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "scipy": "scikit-learn",
     "json_repair": "json-repair",
-    "grpc": "grpcio",
+    "python_multipart": "python-multipart",
+    "ray": "ray[serve]",
 }
 """The package to install for a module, if its name differs from the module's. scipy comes with scikit-learn."""
 
@@ -22,7 +23,10 @@ EXTRAS = {
     "filelock": "interpret",
     "json-repair": "interpret",
     "tritonclient": "client",
-    "grpcio": "client",
+    "geventhttpclient": "client",
+    "ray[serve]": "ray",
+    "fastapi": "ray",
+    "python-multipart": "ray",
     "pyarrow": "parquet",
     "accelerate": "train",
     "tensorboard": "train",

@@ -243,6 +243,11 @@ class Model:
             found = self._opened().encode_texts(many) if many else self._no_features()
         return found[0] if single else found
 
+    @property
+    def feature_width(self) -> int:
+        """C of the text features [N, 4, C]."""
+        return self._opened().feature_width
+
     def warm_up(self, batch: int = 1) -> None:
         """Run a plain image once at this batch size, so that the first request is not slower than the others."""
         images = [np.zeros((8, 8, 3), np.uint8)] * batch
@@ -307,7 +312,7 @@ class Model:
             ) from error
         if single and found.ndim == 2:
             found = found[None]
-        wanted = (count, 4, self._opened().feature_width)
+        wanted = (count, 4, self.feature_width)
         if found.shape != wanted:
             raise StickerError(
                 f"the features have the shape {list(found.shape)}; {_number(count, 'image')} of this model need "
@@ -316,7 +321,7 @@ class Model:
         return found
 
     def _no_features(self) -> FloatArray:
-        return np.zeros((0, 4, self._opened().feature_width), np.float32)
+        return np.zeros((0, 4, self.feature_width), np.float32)
 
     def _pixels(self, images: list[Any], first: int, single: bool, frame: str | int) -> FloatArray:
         """The pixels [B, 3, H, W] of images."""

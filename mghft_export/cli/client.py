@@ -1,8 +1,9 @@
-"""`mghft-export client`: classify stickers with a Triton server."""
+"""`mghft-export client`: classify stickers with a server."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from mghft_export.cli.output import say_error
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.texts import texts_of_images
 from mghft_export.errors import StickerError
-from mghft_export.serving.triton_client import TritonClient
+from mghft_export.serving.access_token import TOKEN
+from mghft_export.serving.server_client import ServerClient
 from mghft_export.stickers.image_files import images_of
 from mghft_export.terminal import Terminal
 
 
 @click.command()
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--url", default="localhost:8001", show_default=True, help="The server's gRPC service.")
+@click.option("--url", default="http://localhost:8000", show_default=True, help="Address of the server.")
 @click.option("--model", default="mghft", show_default=True, help="Name of the model that clients call.")
 @click.option(
     "--text", "texts", multiple=True, help="The sticker's text; once for all images, or once for each."
@@ -41,13 +43,14 @@ def client(
     every: bool,
     as_json: bool,
 ) -> int:
-    """Classify each IMAGE with a Triton server that has loaded what `mghft-export triton` wrote.
+    """Classify each IMAGE with a server: `mghft-export serve`, or Triton with what `mghft-export triton` wrote.
 
-    A folder stands for the images in it. Broken images are named and left out; the exit status is 1 then.
+    A folder stands for the images in it. Broken images are named and left out; the exit status is 1 then. The token of
+    a server is read from the environment variable MGHFT_TOKEN.
     """
     paths = images_of(images, sys.stdin.buffer)
     named = texts_of_images(paths, texts, text_file, columns, without=True)
-    connection = TritonClient(url, model)
+    connection = ServerClient(url, model, os.environ.get(TOKEN) or None)
     console, errors = Terminal(), Terminal(stderr=True, soft_wrap=True)
     lines = PredictionLines(console, [path.name for path in paths], connection.class_names, every=every)
     failed = 0

@@ -50,7 +50,8 @@ COMMANDS = {
         "triton",
         "Write a model repository for NVIDIA Triton.",
     ),
-    "client": ("mghft_export.cli.client", "client", "Classify stickers with a Triton server."),
+    "serve": ("mghft_export.cli.serve", "serve", "Serve a bundle over HTTP, with a page to try it."),
+    "client": ("mghft_export.cli.client", "client", "Classify stickers with a server."),
     "inspect": ("mghft_export.cli.inspect", "inspect", "Show the layers of an engine."),
     "interpret": (
         "mghft_export.cli.interpret",

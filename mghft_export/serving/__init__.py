@@ -1,1 +1,1 @@
-"""Bundles behind servers that exist: what NVIDIA Triton loads, and the model that it calls."""
+"""Bundles behind servers that exist: Ray Serve, NVIDIA Triton, and a client of both."""

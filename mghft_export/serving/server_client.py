@@ -1,44 +1,64 @@
-"""Ask a Triton server that has loaded what `mghft-export triton` wrote."""
+"""Ask a server over HTTP with the Open Inference Protocol: Triton, or `mghft-export serve`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from mghft_export.errors import MGHFTError, StickerError
 from mghft_export.optional_packages import optional_module
 from mghft_export.runtime.pipeline import Prediction
+from mghft_export.serving.access_token import TOKEN
 from mghft_export.serving.triton_config import CLASS_NAMES
 
 SECONDS = 60.0
 """Longest wait for one answer."""
 
+TRIES = 30
+"""Times, a second apart, that a server with too much work (status 429 or 503) is asked."""
 
-class TritonClient:
+Found = TypeVar("Found")
+
+
+class ServerClient:
     """A connection to one model of a server.
 
     Args:
-        url: host and port of the server's gRPC service.
+        url: of the server: `http://HOST:PORT`, or https.
         model: the name of the model that clients call.
+        token: sent as `Authorization: Bearer TOKEN`.
 
     Raises:
         MGHFTError: nobody answers there, the server has no such model, or tritonclient is not installed.
     """
 
-    def __init__(self, url: str, model: str = "mghft") -> None:
-        self._grpc = optional_module("tritonclient.grpc", "the client")
+    def __init__(self, url: str, model: str = "mghft", token: str | None = None) -> None:
+        self._http = optional_module("tritonclient.http", "the client")
         self._url, self._model = url, model
-        self._client = self._grpc.InferenceServerClient(url)
-        config = self._call(lambda: self._client.get_model_config(model, client_timeout=SECONDS)).config
-        if CLASS_NAMES not in config.parameters:
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
             raise MGHFTError(
-                f"the model {model!r} at {url} was not made with `mghft-export triton`; give its --model"
+                f"{url!r} is not the address of a server; give one such as http://localhost:8000"
             )
-        self.class_names = tuple(json.loads(config.parameters[CLASS_NAMES].string_value))
-        self.max_batch = int(config.max_batch_size)
+        self._client = self._http.InferenceServerClient(
+            parts.netloc + parts.path.rstrip("/"),
+            ssl=parts.scheme == "https",
+            connection_timeout=SECONDS,
+            network_timeout=SECONDS,
+        )
+        config = self._call(lambda: self._client.get_model_config(model, headers=self._headers))
+        names = config.get("parameters", {}).get(CLASS_NAMES)
+        if names is None:
+            raise MGHFTError(
+                f"the model {model!r} at {url} was not made by mghft-export; give its name with --model"
+            )
+        self.class_names: tuple[str, ...] = tuple(json.loads(names["string_value"]))
 
     def predict_each(
         self, images: Sequence[bytes], texts: Sequence[str | None]
@@ -61,29 +81,52 @@ class TritonClient:
         if text is not None:
             inputs.append(self._words("text", text.encode("utf-8", "replace")))
         try:
-            answer = self._client.infer(self._model, inputs, client_timeout=SECONDS)
-        except self._grpc.InferenceServerException as error:
-            if error.status() in ("StatusCode.INTERNAL", "StatusCode.UNKNOWN", "StatusCode.INVALID_ARGUMENT"):
-                return StickerError(str(error.message()))
-            raise self._unreachable(error) from error
+            answer = self._call(lambda: self._client.infer(self._model, inputs, headers=self._headers))
+        except StickerError as error:
+            return error
         shares = answer.as_numpy("probabilities")[0].tolist()
         return Prediction(
             answer.as_numpy("label")[0, 0].decode(), dict(zip(self.class_names, shares, strict=True))
         )
 
     def _words(self, name: str, value: bytes) -> Any:
-        tensor = self._grpc.InferInput(name, [1, 1], "BYTES")
+        tensor = self._http.InferInput(name, [1, 1], "BYTES")
         tensor.set_data_from_numpy(np.array([[value]], np.object_))
         return tensor
 
-    def _call(self, ask: Any) -> Any:
-        try:
-            return ask()
-        except self._grpc.InferenceServerException as error:
-            raise self._unreachable(error) from error
+    def _call(self, ask: Callable[[], Found]) -> Found:
+        """Ask; again if the server has too much work.
 
-    def _unreachable(self, error: Any) -> MGHFTError:
-        reason = str(error.message()).splitlines()[0]
+        Raises:
+            StickerError: the server refuses what was sent.
+            MGHFTError: every other failure.
+        """
+        from geventhttpclient.response import HTTPParseError
+        from tritonclient.utils import InferenceServerException
+
+        for left in reversed(range(TRIES)):
+            try:
+                return ask()
+            except InferenceServerException as error:
+                status, reason = str(error.status()), str(error.message()).strip() or "no reason was given"
+                if status in ("429", "503") and left:
+                    time.sleep(1)
+                    continue
+                if status in ("400", "413") and "unknown model" not in reason:
+                    raise StickerError(reason) from error
+                if status == "401":
+                    reason = f"it needs a token; set the environment variable {TOKEN}"
+                raise self._unreachable(reason) from error
+            except (
+                OSError,
+                RuntimeError,
+                HTTPParseError,
+            ) as error:  # what tritonclient's HTTP library raises
+                raise self._unreachable(str(error) or type(error).__name__) from error
+        raise AssertionError("unreachable")
+
+    def _unreachable(self, reason: str) -> MGHFTError:
         return MGHFTError(
-            f"the model {self._model!r} at {self._url} does not answer ({reason}); check --url and --model"
+            f"the model {self._model!r} at {self._url} does not answer ({reason.splitlines()[0]}); "
+            "check --url and --model"
         )

@@ -69,7 +69,7 @@ class TritonPythonModel:
         except MGHFTError as error:  # a branch failed
             return [self._refusal(str(error)) for _ in requests]
         return [
-            self._refusal(str(item))
+            self._refusal(str(item), bad_input=True)
             if isinstance(item, StickerError)
             else self._answer([next(found) for _ in item.images])
             for item in wanted
@@ -107,7 +107,7 @@ class TritonPythonModel:
     def _answer(self, found: list[Prediction | StickerError]) -> Any:
         """The response for a request's stickers. The only sticker of a request makes the whole request fail."""
         if len(found) == 1 and isinstance(found[0], StickerError):
-            return self._refusal(str(found[0]))
+            return self._refusal(str(found[0]), bad_input=True)
         names = self._served.class_names
         labels, errors, probabilities = [], [], np.full((len(found), len(names)), np.nan, np.float32)
         for number, item in enumerate(found):
@@ -129,8 +129,11 @@ class TritonPythonModel:
         array = np.array([[value.encode("utf-8", "replace")] for value in values], np.object_)
         return self._utils.Tensor(name, array)
 
-    def _refusal(self, message: str) -> Any:
-        return self._utils.InferenceResponse([], error=self._utils.TritonError(message))
+    def _refusal(self, message: str, *, bad_input: bool = False) -> Any:
+        """A response without outputs. Clients see bad input as status 400, and everything else as 500."""
+        kind = self._utils.TritonError
+        error = kind(message, kind.INVALID_ARG if bad_input else kind.INTERNAL)
+        return self._utils.InferenceResponse([], error=error)
 
 
 def _decoded(text: Any) -> str:

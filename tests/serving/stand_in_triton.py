@@ -10,8 +10,13 @@ TRITONSERVER_MEMORY_CPU = "cpu"
 
 
 class TritonError:
-    def __init__(self, message):
-        self._message = message
+    INTERNAL, INVALID_ARG = range(2)
+
+    def __init__(self, message, code=INTERNAL):
+        self._message, self._code = message, code
+
+    def code(self):
+        return self._code
 
     def message(self):
         return self._message

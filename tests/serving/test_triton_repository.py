@@ -310,9 +310,11 @@ class TestEngines:
 
 
 def test_a_server_that_does_not_answer_is_one_sentence(small_set, capsys):
-    pytest.importorskip("tritonclient.grpc")
+    pytest.importorskip("tritonclient.http")
     image = next((small_set / "Images").glob("*/*.png"))
-    assert run(cli, ["client", str(image), "--url", "127.0.0.1:9", "--text", "a"]) == 2
+    assert run(cli, ["client", str(image), "--url", "localhost:8000", "--text", "a"]) == 2
+    assert "give one such as http://localhost:8000" in capsys.readouterr().err
+    assert run(cli, ["client", str(image), "--url", "http://127.0.0.1:9", "--text", "a"]) == 2
     said = capsys.readouterr().err
     assert "does not answer" in said
     assert "check --url and --model" in said

@@ -81,6 +81,7 @@ def client(environment, bundle):
     server = site / "pytriton" / "tritonserver"
     command = [server / "bin" / "tritonserver", "--model-repository", root / "repository"]
     command += ["--backend-directory", root / "backends", "--cache-directory", server / "caches"]
+    command += ["--exit-timeout-secs", "3"]
     for kind, port in zip(("http", "grpc", "metrics"), ports, strict=True):
         command += [f"--{kind}-port", str(port), f"--{kind}-address", "127.0.0.1"]
     with (root / "log").open("w") as log:
@@ -88,7 +89,7 @@ def client(environment, bundle):
     try:
         found = grpc.InferenceServerClient(f"127.0.0.1:{ports[1]}")
         wait_until_ready(found, process, root / "log")
-        found.url = f"127.0.0.1:{ports[1]}"
+        found.url = f"http://127.0.0.1:{ports[0]}"
         yield found
     finally:
         process.terminate()
