@@ -53,10 +53,8 @@ from mghft_export.terminal import Terminal
 )
 @click.option(
     "--gpus",
-    default=0.0,
-    show_default=True,
     type=click.FloatRange(0),
-    help="GPUs that a replica reserves; 0.5 puts two on one GPU.",
+    help="GPUs that a replica reserves; 0.5 puts two on one GPU.  [default: 1 if it runs on a GPU]",
 )
 @click.option(
     "--max-batch", default=8, show_default=True, type=click.IntRange(1), help="Maximum stickers of one run."
@@ -106,7 +104,7 @@ def serve(
     replicas: int,
     max_replicas: int | None,
     threads: int | None,
-    gpus: float,
+    gpus: float | None,
     max_batch: int,
     queue_delay: int,
     max_queue: int,
@@ -132,7 +130,7 @@ def serve(
         replicas=replicas,
         max_replicas=max_replicas,
         threads=threads,
-        gpus=gpus,
+        gpus=_uses_gpu(provider, engine) if gpus is None else gpus,
         max_batch=max_batch,
         queue_delay=queue_delay,
         max_queue=max_queue,
@@ -167,6 +165,11 @@ def serve(
         ),
     )
     say(console, "Stopped.")
+
+
+def _uses_gpu(provider: str, engine: str | None) -> bool:
+    """Ray hides the GPUs from replicas that reserve none."""
+    return engine is not None or provider in ("cuda", "tensorrt")
 
 
 def _absolute(engine: str | None) -> str | None:

@@ -72,10 +72,6 @@ def http_app(facts: ModelFacts, classify: Classify, options: ServeOptions, token
     async def classified(stickers: Sequence[Sticker]) -> list[Prediction | StickerError]:
         """Classify the stickers of one request within the limits."""
         nonlocal working
-        if len(stickers) > options.max_batch:
-            raise HTTPException(
-                400, f"the request has {len(stickers)} stickers; send at most {options.max_batch}"
-            )
         if working + len(stickers) > max(options.max_queue, len(stickers)):
             raise HTTPException(
                 429, f"{working} stickers are waiting; try again in a second", {"Retry-After": "1"}
@@ -120,7 +116,7 @@ def http_app(facts: ModelFacts, classify: Classify, options: ServeOptions, token
         )
 
     async def infer(request: Request) -> Response:
-        asked = read_request(await request.body(), request.headers.get(JSON_LENGTH))
+        asked = read_request(await request.body(), request.headers.get(JSON_LENGTH), most=options.max_batch)
         found = await classified(asked.stickers)
         if len(found) == 1 and isinstance(found[0], StickerError):
             raise found[0]
@@ -219,7 +215,7 @@ def _limited(app: Any, most: int, token: str | None) -> Any:
             await refusal(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > most:
+        if not re.fullmatch(b"[0-9]{1,12}", length) or int(length) > most:
             await _too_long(most)(scope, receive, send)
             return
         got = 0

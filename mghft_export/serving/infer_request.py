@@ -7,6 +7,7 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/pro
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,16 +84,17 @@ class InferRequest:
     wanted: tuple[str, ...]
 
 
-def read_request(body: bytes, json_length: str | None) -> InferRequest:
+def read_request(body: bytes, json_length: str | None, *, most: int) -> InferRequest:
     """Read a request's body.
 
     Args:
         json_length: the value of the header :data:`JSON_LENGTH`, or None if the whole body is JSON.
+        most: stickers that one request may have.
 
     Raises:
         StickerError: it is not a request for stickers; the message is for the client.
     """
-    if json_length is not None and not (json_length.isascii() and json_length.isdecimal()):
+    if json_length is not None and not re.fullmatch("[0-9]{1,12}", json_length):
         raise StickerError(f"the header {JSON_LENGTH} is not a number")
     length = len(body) if json_length is None else int(json_length)
     if length > len(body):
@@ -105,7 +107,7 @@ def read_request(body: bytes, json_length: str | None) -> InferRequest:
         raise StickerError(
             f"the body is not a request of the Open Inference Protocol ({place or 'JSON'}: {first['msg']})"
         ) from error
-    tensors = _tensors(request.inputs, body[length:])
+    tensors = _tensors(request.inputs, body[length:], most)
     every = request.parameters.binary_data_output
     binary = frozenset(output.name for output in request.outputs if output.parameters.binary_data)
     return InferRequest(
@@ -116,7 +118,7 @@ def read_request(body: bytes, json_length: str | None) -> InferRequest:
     )
 
 
-def _tensors(inputs: Sequence[_Tensor], binary: bytes) -> dict[str, npt.NDArray[Any]]:
+def _tensors(inputs: Sequence[_Tensor], binary: bytes, most: int) -> dict[str, npt.NDArray[Any]]:
     """Arrays by name; those in binary data follow each other in the order of the inputs."""
     found: dict[str, npt.NDArray[Any]] = {}
     for item in inputs:
@@ -132,12 +134,12 @@ def _tensors(inputs: Sequence[_Tensor], binary: bytes) -> dict[str, npt.NDArray[
             if size > len(binary):
                 raise StickerError(f"the input {item.name} has fewer bytes than its binary_data_size says")
             content, binary = binary[:size], binary[size:]
-            flat = _binary_words(content, item.name) if wanted == "BYTES" else _binary_numbers(content)
+            flat = _binary_words(content, item.name, most) if wanted == "BYTES" else _binary_numbers(content)
         else:
             flat = _json_words(item) if wanted == "BYTES" else _json_numbers(item)
         try:
             found[item.name] = flat.reshape(item.shape)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise StickerError(
                 f"the input {item.name} has {flat.size} values, which do not fit the shape {list(item.shape)}"
             ) from error
@@ -146,14 +148,20 @@ def _tensors(inputs: Sequence[_Tensor], binary: bytes) -> dict[str, npt.NDArray[
     return found
 
 
-def _binary_words(content: bytes, name: str) -> npt.NDArray[Any]:
+def _binary_words(content: bytes, name: str, most: int) -> npt.NDArray[Any]:
     """Each value is its length in four bytes, little-endian, and its bytes."""
-    found = []
-    while content:
-        if len(content) < 4 or len(content) - 4 < (length := struct.unpack_from("<I", content)[0]):
+    found: list[bytes] = []
+    start = 0
+    while start < len(content):
+        end = start + 4
+        if end <= len(content):
+            end += struct.unpack_from("<I", content, start)[0]
+        if end > len(content):
             raise StickerError(f"the binary data of the input {name} ends within a value")
-        found.append(content[4 : 4 + length])
-        content = content[4 + length :]
+        if len(found) == most:
+            raise StickerError(f"the request has more than {most} stickers; divide it")
+        found.append(content[start + 4 : end])
+        start = end
     return _words(found)
 
 

@@ -18,7 +18,7 @@ from ray import serve
 
 from mghft_export.api.model import Model, load
 from mghft_export.bundle import MANIFEST, load_bundle
-from mghft_export.errors import StickerError
+from mghft_export.errors import MGHFTError, StickerError
 from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
 from mghft_export.runtime.pipeline import Prediction
@@ -111,6 +111,9 @@ def run_server(options: ServeOptions, *, host: str, port: int, on_ready: Callabl
 
     Args:
         on_ready: called once the server answers.
+
+    Raises:
+        MGHFTError: the machine has fewer GPUs than the replicas reserve, or Ray cannot start them.
     """
     stop = threading.Event()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
@@ -127,15 +130,32 @@ def run_server(options: ServeOptions, *, host: str, port: int, on_ready: Callabl
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())  # after ray.init, which has a handler of its own
     try:
+        _require_gpus(options)
         quiet = {"log_level": "WARNING", "enable_access_log": False}
         serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
-        serve.run(build_app(options), name=APP, logging_config=quiet)
+        try:
+            serve.run(build_app(options), name=APP, logging_config=quiet)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise MGHFTError(
+                f"Ray could not start the server ({reason}); its logs are in /tmp/ray/session_latest/logs/serve"
+            ) from error
         on_ready()
         stop.wait()
         serve.delete(APP)  # each replica first answers what it has begun
         time.sleep(SENDING)
     finally:
         ray.shutdown()
+
+
+def _require_gpus(options: ServeOptions) -> None:
+    """Ray would wait for a GPU that will never come."""
+    needed, found = options.gpus * options.replicas, ray.cluster_resources().get("GPU", 0)
+    if needed > found:
+        raise MGHFTError(
+            f"the replicas reserve {needed:g} GPUs, and Ray finds {found:g}; lower --replicas or --gpus, or run on the "
+            "CPU"
+        )
 
 
 def _most_replicas(options: ServeOptions) -> int:
