@@ -18,6 +18,7 @@ from mghft_export.evaluation.verification.precision_warning import precision_war
 from mghft_export.runtime.pipeline import FloatArray, Pipeline, Prediction
 from mghft_export.runtime.read_ahead import read_ahead
 from mghft_export.stickers.any_image import AnyImage, is_one_image, rgb_image
+from mghft_export.stickers.image import MAX_ANIMATION_PIXELS
 
 Images = Sequence[AnyImage]
 
@@ -156,6 +157,7 @@ class Model:
         names: Sequence[str] | None = None,
         frame: str | int = "middle",
         batch: int = BATCH,
+        max_pixels: int = MAX_ANIMATION_PIXELS,
     ) -> list[Prediction | StickerError]:
         """Classify stickers that do not depend on each other: a bad one gets its error, and the others their classes.
 
@@ -168,6 +170,8 @@ class Model:
             names: what errors call the stickers; `image 0`, `image 1`, ... by default.
             frame: frame of an animation: `first`, `middle`, or a number from 0.
             batch: stickers per batch.
+            max_pixels: most pixels that are decoded for a file, all frames before the chosen one included. A server
+                gives less than the default.
 
         Returns:
             One entry for each image, in their order.
@@ -188,11 +192,17 @@ class Model:
         found: list[Prediction | StickerError] = []
         for start in range(0, len(many), batch):
             part = slice(start, start + batch)
-            found += self._each(many[part], texts[part], rows[part], called[part], frame)
+            found += self._each(many[part], texts[part], rows[part], called[part], frame, max_pixels)
         return found
 
     def _each(
-        self, images: list[Any], texts: list[Any], rows: list[Any], names: list[str], frame: str | int
+        self,
+        images: list[Any],
+        texts: list[Any],
+        rows: list[Any],
+        names: list[str],
+        frame: str | int,
+        max_pixels: int,
     ) -> list[Prediction | StickerError]:
         """Classify one batch, sticker by sticker where something is wrong."""
         found: dict[int, Prediction | StickerError] = {}
@@ -213,7 +223,7 @@ class Model:
                 found[number] = error
         sound = [number for number in range(len(images)) if number not in found]
         pixels: dict[int, FloatArray] = {}
-        for number, read in self._read(images, sound, names, frame):
+        for number, read in self._read(images, sound, names, frame, max_pixels):
             if isinstance(read, StickerError):
                 found[number] = read
             else:
@@ -222,13 +232,18 @@ class Model:
             with self._lock:
                 pipeline = self._opened()
                 encoded = [number for number in pixels if number not in given]
-                if encoded:
-                    texts_to_encode = [texts[number] or "" for number in encoded]
-                    given.update(zip(encoded, pipeline.encode_texts(texts_to_encode), strict=True))
-                features = np.stack([given[number] for number in pixels])
-                found.update(
-                    zip(pixels, pipeline.classify(np.stack(list(pixels.values())), features), strict=True)
-                )
+                for number, row in zip(
+                    encoded, _encoded(pipeline, [texts[number] or "" for number in encoded]), strict=True
+                ):
+                    if isinstance(row, StickerError):
+                        found[number] = row
+                        del pixels[number]
+                    else:
+                        given[number] = row
+                if pixels:
+                    features = np.stack([given[number] for number in pixels])
+                    classified = pipeline.classify(np.stack(list(pixels.values())), features)
+                    found.update(zip(pixels, classified, strict=True))
         return [found[number] for number in range(len(images))]
 
     def encode_texts(self, texts: str | Sequence[str]) -> FloatArray:
@@ -334,13 +349,20 @@ class Model:
         return np.stack(rows)
 
     def _read(
-        self, images: list[Any], numbers: Sequence[int], names: list[str], frame: str | int
+        self,
+        images: list[Any],
+        numbers: Sequence[int],
+        names: list[str],
+        frame: str | int,
+        max_pixels: int = MAX_ANIMATION_PIXELS,
     ) -> Iterator[tuple[int, FloatArray | StickerError]]:
         """The pixels [3, H, W] of some images, or why an image has none; several threads read them."""
         pipeline = self._opened()
 
         def read(number: int) -> FloatArray:
-            image = rgb_image(images[number], names[number], background=self._background, frame=frame)
+            image = rgb_image(
+                images[number], names[number], background=self._background, frame=frame, max_pixels=max_pixels
+            )
             pixels: FloatArray = pipeline.preprocess([image])[0]
             return pixels
 
@@ -351,6 +373,20 @@ def _no_text(which: str) -> str:
     return (
         f"{which} has no text, and this model was not trained to do without; give its text, or its features"
     )
+
+
+def _encoded(pipeline: Pipeline, texts: list[str]) -> Iterator[FloatArray | StickerError]:
+    """The features of texts [4, C]; a text that cannot be encoded gets its error, and the others their features."""
+    if not texts:
+        return
+    try:
+        yield from pipeline.encode_texts(texts)
+    except StickerError as error:
+        if len(texts) == 1:
+            yield error
+            return
+        for text in texts:
+            yield from _encoded(pipeline, [text])
 
 
 def _as_many(values: Sequence[Any] | None, count: int, one: str, many: str) -> list[Any]:

@@ -14,7 +14,7 @@ from mghft_export.cli.output import say_error
 from mghft_export.cli.prediction_lines import PredictionLines
 from mghft_export.cli.texts import texts_of_images
 from mghft_export.errors import StickerError
-from mghft_export.serving.access_token import TOKEN
+from mghft_export.serving.access_token import token_of
 from mghft_export.serving.server_client import ServerClient
 from mghft_export.stickers.image_files import images_of
 from mghft_export.terminal import Terminal
@@ -50,7 +50,7 @@ def client(
     """
     paths = images_of(images, sys.stdin.buffer)
     named = texts_of_images(paths, texts, text_file, columns, without=True)
-    connection = ServerClient(url, model, os.environ.get(TOKEN) or None)
+    connection = ServerClient(url, model, token_of(os.environ, False))
     console, errors = Terminal(), Terminal(stderr=True, soft_wrap=True)
     lines = PredictionLines(console, [path.name for path in paths], connection.class_names, every=every)
     failed = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import socket
 from pathlib import Path
@@ -19,6 +20,9 @@ from mghft_export.optional_packages import optional_module
 from mghft_export.serving.access_token import token_of
 from mghft_export.serving.serve_options import MEGABYTE, ServeOptions
 from mghft_export.terminal import Terminal
+
+LONGEST = 50
+"""Most seconds of `--timeout`. Ray waits for a minute until the last answers are given when a server stops."""
 
 
 @click.command()
@@ -77,7 +81,7 @@ from mghft_export.terminal import Terminal
     "--timeout",
     default=30.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, LONGEST, min_open=True),
     help="Seconds until a request gets status 504.",
 )
 @click.option(
@@ -138,6 +142,9 @@ def serve(
         max_body=max(1, round(max_body * MEGABYTE)),
         needs_token=not _is_loopback(host),
     )
+    for name, value in (("--timeout", timeout), ("--max-body", max_body), ("--gpus", gpus or 0)):
+        if not math.isfinite(value):
+            raise MGHFTError(f"{name} {value} is no number that can be used; give a finite one")
     for module in ("ray.serve", "fastapi", "python_multipart"):
         optional_module(module, "`mghft-export serve`")
     from mghft_export.serving.ray_server import run_server, write_config

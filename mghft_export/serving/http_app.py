@@ -89,10 +89,15 @@ def http_app(facts: ModelFacts, classify: Classify, options: ServeOptions, token
             working -= len(stickers)
 
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    policy = _content_policy(page)
+    headers = {
+        "Content-Security-Policy": _content_policy(page),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
 
     async def show_page() -> Response:
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+        return HTMLResponse(page, headers=headers)
 
     async def info() -> ModelFacts:
         return facts
@@ -120,10 +125,10 @@ def http_app(facts: ModelFacts, classify: Classify, options: ServeOptions, token
         found = await classified(asked.stickers)
         if len(found) == 1 and isinstance(found[0], StickerError):
             raise found[0]
-        body, headers = write_answer(
+        body, described = write_answer(
             asked, found, model=MODEL, class_names=facts.class_names, version=facts.version
         )
-        return Response(body, headers=headers)
+        return Response(body, headers=described)
 
     async def healthy() -> Response:
         return Response()
@@ -152,9 +157,10 @@ def http_app(facts: ModelFacts, classify: Classify, options: ServeOptions, token
         )
     app.add_exception_handler(StickerError, _refused)
     app.add_exception_handler(MGHFTError, _failed)
+    app.add_exception_handler(Exception, _crashed)
     app.add_exception_handler(RequestValidationError, _no_form)
     app.add_exception_handler(StarletteHTTPException, _http_error)
-    app.add_middleware(_limited, most=options.max_body, token=token)
+    app.add_middleware(_limited, most=options.max_body, timeout=options.timeout, token=token)
     return app
 
 
@@ -196,8 +202,8 @@ def _content_policy(page: str) -> str:
     )
 
 
-def _limited(app: Any, most: int, token: str | None) -> Any:
-    """Middleware: refuse requests without the token, and bodies over `most` bytes, before anything is parsed."""
+def _limited(app: Any, most: int, timeout: float, token: str | None) -> Any:
+    """Middleware: refuse requests without the token, bodies over `most` bytes, and bodies that stop coming."""
 
     async def limited(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -208,7 +214,9 @@ def _limited(app: Any, most: int, token: str | None) -> Any:
         if (
             token is not None
             and scope["path"] not in OPEN_PATHS
-            and not hmac.compare_digest(given, b"Bearer " + token.encode())
+            and not hmac.compare_digest(
+                given.removeprefix(b"Bearer ").removeprefix(b"bearer "), token.encode()
+            )
         ):
             message = "send the server's token as `Authorization: Bearer TOKEN`"
             refusal = JSONResponse({"error": message}, 401, {"WWW-Authenticate": "Bearer"})
@@ -218,13 +226,17 @@ def _limited(app: Any, most: int, token: str | None) -> Any:
         if not re.fullmatch(b"[0-9]{1,12}", length) or int(length) > most:
             await _too_long(most)(scope, receive, send)
             return
-        got = 0
+        got, complete = 0, False
 
         async def counted() -> Any:
-            """A body in chunks has no length in its headers."""
-            nonlocal got
-            message = await receive()
+            """A body in chunks has no length in its headers; and a client may stop in the middle of its body."""
+            nonlocal got, complete
+            try:
+                message = await asyncio.wait_for(receive(), None if complete else timeout)
+            except asyncio.TimeoutError as error:
+                raise HTTPException(408, f"the body did not come within {timeout:g} seconds") from error
             got += len(message.get("body", b""))
+            complete = complete or not message.get("more_body", False)
             if got > most:
                 raise HTTPException(413, _too_long_text(most))
             return message
@@ -250,6 +262,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     """The model failed."""
     return JSONResponse({"error": str(error)}, 500)
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    """A fault of the server; the log has its traceback."""
+    return JSONResponse({"error": f"the server failed ({type(error).__name__}); its log says why"}, 500)
 
 
 async def _no_form(request: Request, error: Exception) -> Response:

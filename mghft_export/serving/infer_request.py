@@ -63,8 +63,8 @@ class _Output(BaseModel):
 class _Request(BaseModel):
     id: str = ""
     parameters: _Parameters = _Parameters()
-    inputs: tuple[_Tensor, ...]
-    outputs: tuple[_Output, ...] = ()
+    inputs: tuple[_Tensor, ...] = Field(max_length=3)
+    outputs: tuple[_Output, ...] = Field(default=(), max_length=4)
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ def _tensors(inputs: Sequence[_Tensor], binary: bytes, most: int) -> dict[str, n
             raise StickerError(
                 f"the model has no input {item.name!r}; its inputs are image, text and text_features"
             )
+        if item.name in found:
+            raise StickerError(f"the input {item.name} is there twice")
         wanted = "FP32" if item.name == "text_features" else "BYTES"
         if item.datatype != wanted:
             raise StickerError(f"the input {item.name} is of type {item.datatype!r}; send {wanted}")
@@ -202,6 +204,8 @@ def _stickers(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[Sticker, ...]:
         raise StickerError("the request has no image; send at least one")
     if texts is not None and texts.size != count:
         raise StickerError(f"the request has {count} images and {texts.size} texts; send one for each")
+    if features is not None and not np.isfinite(features).all():
+        raise StickerError("text_features has values that are not finite numbers")
     if features is not None and (features.ndim != 3 or len(features) != count):
         raise StickerError(
             f"text_features has the shape {list(features.shape)}; send [{count}, 4, C], one row for each image"
@@ -250,7 +254,7 @@ def write_answer(
     }
     if unknown := [name for name in request.wanted if name not in outputs]:
         raise StickerError(f"the model has no output {unknown[0]!r}; its outputs are {', '.join(outputs)}")
-    described, binary = [], b""
+    described, binary = [], []
     for name in request.wanted or outputs:
         value = outputs[name]
         entry: dict[str, Any] = {
@@ -261,7 +265,7 @@ def write_answer(
         if request.binary is None or name in request.binary:
             content = _written(value)
             entry["parameters"] = {"binary_data_size": len(content)}
-            binary += content
+            binary.append(content)
         elif isinstance(value, list):
             entry["data"] = value
         else:
@@ -271,7 +275,10 @@ def write_answer(
     head = json.dumps({"id": request.id, **answer} if request.id else answer).encode()
     if not binary:
         return head, {"Content-Type": "application/json"}
-    return head + binary, {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(head))}
+    return b"".join([head, *binary]), {
+        "Content-Type": "application/octet-stream",
+        JSON_LENGTH: str(len(head)),
+    }
 
 
 def _written(value: list[str] | FloatArray) -> bytes:

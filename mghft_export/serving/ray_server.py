@@ -18,12 +18,14 @@ from ray import serve
 
 from mghft_export.api.model import Model, load
 from mghft_export.bundle import MANIFEST, load_bundle
+from mghft_export.engines.trust import TRUST_ENGINES
 from mghft_export.errors import MGHFTError, StickerError
 from mghft_export.files.atomic import replacing_file
 from mghft_export.files.hashing import sha256
 from mghft_export.runtime.pipeline import Prediction
 from mghft_export.serving.access_token import token_of
 from mghft_export.serving.http_app import ModelFacts, http_app
+from mghft_export.serving.image_limit import SERVED_PIXELS
 from mghft_export.serving.infer_request import Sticker
 from mghft_export.serving.serve_options import ServeOptions
 
@@ -42,6 +44,7 @@ def build_app(arguments: ServeOptions | dict[str, Any]) -> Any:
         name="stickers",
         # Requests over these wait in Ray's proxy, where they would get no status 429.
         max_ongoing_requests=2 * options.max_queue,
+        max_queued_requests=2 * options.max_queue,  # more get status 503
         graceful_shutdown_timeout_s=options.timeout + 5,
         health_check_period_s=5,
         ray_actor_options={"num_gpus": options.gpus},
@@ -57,8 +60,8 @@ def _scaling(options: ServeOptions) -> dict[str, Any]:
         "autoscaling_config": {
             "min_replicas": options.replicas,
             "max_replicas": options.max_replicas,
-            # Two full batches keep a replica busy.
-            "target_ongoing_requests": 2 * options.max_batch,
+            # Two full batches keep a replica busy. A full queue must be above the target.
+            "target_ongoing_requests": max(1, min(2 * options.max_batch, options.max_queue // 2)),
         }
     }
 
@@ -101,6 +104,7 @@ def _classifier(model: Model, batch: int) -> Callable[[list[Sticker]], Any]:
             features=[sticker.features for sticker in stickers],
             names=[sticker.name for sticker in stickers],
             batch=batch,
+            max_pixels=SERVED_PIXELS,
         )
 
     return classify
@@ -136,7 +140,7 @@ def run_server(options: ServeOptions, *, host: str, port: int, on_ready: Callabl
         try:
             serve.run(build_app(options), name=APP, logging_config=quiet)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise MGHFTError(
                 f"Ray could not start the server ({reason}); its logs are in /tmp/ray/session_latest/logs/serve"
             ) from error
@@ -164,6 +168,7 @@ def _most_replicas(options: ServeOptions) -> int:
 
 def write_config(path: Path, options: ServeOptions, *, host: str, port: int) -> None:
     """Write the configuration that `serve deploy` starts the same application from, on a Ray cluster."""
+    trusted = {name: os.environ[name] for name in (TRUST_ENGINES,) if name in os.environ}
     config = {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": port},
@@ -173,6 +178,7 @@ def write_config(path: Path, options: ServeOptions, *, host: str, port: int) -> 
                 "route_prefix": "/",
                 "import_path": f"{__name__}:build_app",
                 "args": options.model_dump(exclude_none=True),
+                "runtime_env": {"env_vars": trusted},
             }
         ],
     }

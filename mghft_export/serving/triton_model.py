@@ -17,6 +17,7 @@ from mghft_export.errors import MGHFTError, StickerError
 from mghft_export.runtime.branches import Branches
 from mghft_export.runtime.pipeline import Pipeline, Prediction
 from mghft_export.serving.bls_session import BlsSession
+from mghft_export.serving.image_limit import SERVED_PIXELS
 from mghft_export.serving.served_bundle import read_served
 
 
@@ -64,6 +65,7 @@ class TritonPythonModel:
                     [text for item in together for text in item.texts],
                     features=[row for item in together for row in item.features],
                     names=[name for item in together for name in item.names],
+                    max_pixels=SERVED_PIXELS,
                 )
             )
         except MGHFTError as error:  # a branch failed

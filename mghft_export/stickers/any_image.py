@@ -12,7 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from mghft_export.errors import StickerError
-from mghft_export.stickers.image import decode_sticker, flatten, named_errors, open_sticker, parse_background
+from mghft_export.stickers.image import (
+    MAX_ANIMATION_PIXELS,
+    decode_sticker,
+    flatten,
+    named_errors,
+    open_sticker,
+    parse_background,
+)
 
 AnyImage = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]
 """An array is [H, W], [H, W, 3] or [H, W, 4]: grey, RGB or RGBA."""
@@ -26,7 +33,12 @@ def is_one_image(images: object) -> bool:
 
 
 def rgb_image(
-    image: AnyImage, name: str = "the image", *, background: str = "white", frame: str | int = "middle"
+    image: AnyImage,
+    name: str = "the image",
+    *,
+    background: str = "white",
+    frame: str | int = "middle",
+    max_pixels: int = MAX_ANIMATION_PIXELS,
 ) -> Image.Image:
     """Read an image as an opaque RGB image.
 
@@ -36,14 +48,15 @@ def rgb_image(
         name: the image's name in errors, if it is not a path.
         background: colour under transparent pixels, as :mod:`PIL.ImageColor` understands it.
         frame: frame of a file's animation; see :func:`~mghft_export.stickers.image.open_sticker`.
+        max_pixels: most pixels that are decoded for a file, all frames before the chosen one included.
 
     Raises:
         StickerError: it cannot be read, or is not an image.
     """
     if isinstance(image, (str, os.PathLike)):
-        return open_sticker(Path(image), background=background, frame=frame)
+        return open_sticker(Path(image), background=background, frame=frame, max_pixels=max_pixels)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return decode_sticker(bytes(image), name, background=background, frame=frame)
+        return decode_sticker(bytes(image), name, background=background, frame=frame, max_pixels=max_pixels)
     if isinstance(image, np.ndarray):
         image = _image_of(image, name)
     if not isinstance(image, Image.Image):

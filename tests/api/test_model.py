@@ -262,6 +262,20 @@ class TestEach:
         with pytest.raises(mghft.StickerError, match=words):
             model.predict_each(files[:2], **given)
 
+    def test_a_text_that_cannot_be_encoded_is_an_error_of_its_sticker(self, model, files, expected):
+        texts = texts_of(files)
+        given = [*texts[:2], "x" * 100_001, *texts[3:]]
+        found = model.predict_each(files, given)
+        assert "100001 characters" in str(found[2])
+        assert isinstance(found[2], mghft.StickerError)
+        near([item for item in found if item is not found[2]], expected[:2] + expected[3:])
+        assert isinstance(model.predict_each(files[:1], given[2:3])[0], mghft.StickerError)
+
+    def test_a_caller_may_allow_fewer_pixels(self, model, files):
+        (found,) = model.predict_each(files[:1], [TEXT], max_pixels=100)
+        assert isinstance(found, mghft.StickerError)
+        assert "pixels" in str(found)
+
     def test_no_images_are_no_predictions(self, model):
         assert model.predict_each([]) == []
 

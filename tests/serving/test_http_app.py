@@ -407,3 +407,49 @@ def test_a_word_has_its_length_before_it():
     head = json.dumps({"inputs": [{**IMAGE, "parameters": {"binary_data_size": 7}}]}).encode()
     (sticker,) = read_request(head + struct.pack("<I", 3) + b"cat", str(len(head)), most=1).stickers
     assert sticker.image == b"cat"
+
+
+def test_repeated_inputs_and_outputs_are_refused(client):
+    """An answer of a hundred thousand outputs would keep the server busy for hours."""
+    many = [{"name": "probabilities", "parameters": {"binary_data": True}}] * 100_000
+    head = json.dumps(
+        {"inputs": [{**IMAGE, "parameters": {"binary_data_size": 5}}], "outputs": many}
+    ).encode()
+    found = post(client, content=head + b"\1\0\0\0a", headers={JSON_LENGTH: str(len(head))})
+    assert (found.status_code, "outputs" in found.json()["error"]) == (400, True)
+    head = json.dumps({"inputs": [{**IMAGE, "parameters": {"binary_data_size": 5}}] * 2}).encode()
+    found = post(client, content=head + b"\1\0\0\0a" * 2, headers={JSON_LENGTH: str(len(head))})
+    assert (found.status_code, "twice" in found.json()["error"]) == (400, True)
+
+
+def test_features_must_be_numbers(client):
+    for value in (np.nan, np.inf):
+        found = post(client, **asked([b"good"], features=np.full((1, 4, 2), value, np.float32)))
+        assert (found.status_code, "finite" in found.json()["error"]) == (400, True)
+
+
+def test_a_fault_of_the_server_is_json_too():
+    async def fails(sticker):
+        raise RuntimeError("secret detail")
+
+    with client_of(fails) as client:
+        found = client.post("/predict", files={"image": b"x"})
+    assert found.status_code == 500
+    assert found.json() == {"error": "the server failed (RuntimeError); its log says why"}
+
+
+def test_a_client_that_stops_in_its_body_is_status_408():
+    async def scenario():
+        from httpx import ASGITransport, AsyncClient
+
+        async def half():
+            yield b"--x\r\n"
+            await asyncio.sleep(60)
+
+        app = http_app(FACTS, by_content, ServeOptions(bundle="none", timeout=0.1), None)
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://server") as client:
+            kind = {"content-type": "multipart/form-data; boundary=x"}
+            return await client.post("/predict", content=half(), headers=kind)
+
+    found = asyncio.run(scenario())
+    assert (found.status_code, "0.1 seconds" in found.json()["error"]) == (408, True)
